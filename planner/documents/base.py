@@ -1,0 +1,46 @@
+"""What every document shares: frozen models, one canonical text, one digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+__all__ = ["Document", "JsonValue", "ReadAhead", "canonical_json", "digest", "pretty_json"]
+
+
+class Document(BaseModel):
+    """A frozen record that refuses unknown keys and never converts a value of another type in silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as plain JSON values, by the names that stand in its file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class ReadAhead(Document):
+    """A document of a format that may grow: a reader ignores names that a newer minor version added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True)
+
+
+def canonical_json(value: JsonValue | dict[str, Any]) -> str:
+    """The one text of a JSON value: keys sorted, no spaces, UTF-8, shortest round-trip numbers.
+
+    Raises:
+        ValueError: a number is not finite; JSON has no word for it.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def pretty_json(value: JsonValue | dict[str, Any]) -> str:
+    """The same value for people and for line-wise diffs: keys sorted, two spaces, a final newline."""
+    return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def digest(value: JsonValue | dict[str, Any]) -> str:
+    """`sha256:` and the hexadecimal SHA-256 of the canonical text: equal if and only if the values are."""
+    return "sha256:" + hashlib.sha256(canonical_json(value).encode()).hexdigest()

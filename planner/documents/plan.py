@@ -1,0 +1,127 @@
+"""The plan: what will be done, why, and how each step proves that the next is needed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from planner.documents.base import JsonValue, ReadAhead, digest
+from planner.documents.decision import Decision, FactRecord
+from planner.documents.finding import Finding
+from planner.documents.hardware import HardwareRecord
+from planner.documents.spec import Spec
+from planner.documents.step import Estimate, Step
+
+FORMAT = "adapt.plan/1"
+# Prose and estimates may be improved without making it another plan.
+UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts"})
+UNDIGESTED_IN_DECISION = frozenset({"because", "why", "cite", "rejected", "missing", "trace"})
+UNDIGESTED_IN_STEP = frozenset({"title", "reasons", "resources", "known_after"})
+UNDIGESTED_IN_GATE = frozenset({"because"})
+
+
+class Status(ReadAhead):
+    """Whether the plan can be run, and if not, why and what would be needed."""
+
+    applyable: bool
+    because: str
+    needs: tuple[str, ...] = ()
+
+
+class Filled(ReadAhead):
+    """A field of the spec that was empty and what it was filled with."""
+
+    pointer: str
+    value: JsonValue
+    because: str
+
+
+class RuleBook(ReadAhead):
+    """A rule book that took part."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class Pin(ReadAhead):
+    """A file or model that the plan reads, fixed by its content."""
+
+    kind: Literal["model", "dataset", "documents", "schema", "file"]
+    path: str
+    """Relative to the plan's folder, or `package:NAME/FILE`, or `hub:ORGANISATION/NAME`."""
+    digest: str | None = None
+    """Digest of the content (`planner.documents.fingerprint`); null for what is only on a hub."""
+    bytes: int | None = None
+    id: str | None = None
+    license: str | None = None
+    revision: str | None = None
+
+
+class Budget(ReadAhead):
+    """What the whole plan may cost when every rung runs."""
+
+    time: Estimate
+    cost: Estimate | None = None
+    """Null when no price is known for the hardware."""
+
+
+class Plan(ReadAhead):
+    """The document between deciding and doing."""
+
+    format: Literal["adapt.plan/1"] = "adapt.plan/1"
+    name: str
+    digest: str
+    planner: str
+    """Version of adapt-planner that wrote the plan."""
+    must_understand: tuple[str, ...] = ()
+    """Names that a reader must know, or refuse the plan."""
+    status: Status
+    spec: Spec
+    filled: tuple[Filled, ...] = ()
+    hardware: HardwareRecord
+    rule_books: tuple[RuleBook, ...]
+    pins: dict[str, Pin] = {}
+    facts: tuple[FactRecord, ...] = ()
+    decisions: tuple[Decision, ...]
+    steps: tuple[Step, ...]
+    outputs: dict[str, str] = {}
+    """What the plan leaves: a name to `address:output`, the best first."""
+    warnings: tuple[Finding, ...] = ()
+    estimates: dict[str, Estimate] = {}
+    budget: Budget | None = None
+    risks: tuple[str, ...] = ()
+    unknowns: tuple[str, ...] = ()
+
+    def decision(self, question: str) -> Decision | None:
+        """The decision on a question, or None when it was not asked."""
+        return next((decision for decision in self.decisions if decision.question == question), None)
+
+    def step(self, address: str) -> Step:
+        """The step at an address.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for step in self.steps:
+            if step.address == address:
+                return step
+        raise KeyError(address)
+
+
+def plan_digest(plan: dict[str, Any]) -> str:
+    """The digest of a plan as plain JSON values, prose and estimates left out.
+
+    It works on the raw document, so that names which a newer planner added are covered too.
+    """
+    kept = _without(plan, UNDIGESTED)
+    kept["decisions"] = [_without(item, UNDIGESTED_IN_DECISION) for item in plan.get("decisions", [])]
+    kept["steps"] = [
+        _without(step, UNDIGESTED_IN_STEP)
+        | {"gates": [_without(gate, UNDIGESTED_IN_GATE) for gate in step.get("gates", [])]}
+        for step in plan.get("steps", [])
+    ]
+    return digest(kept)
+
+
+def _without(item: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in names}
