@@ -1,0 +1,108 @@
+"""Loading a model folder: the device, the data type, the weights, the tokenizer and the end tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from planner.documents import InputError, RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Dtype = Literal["bf16", "fp16", "fp32"]
+DTYPE_BYTES: dict[Dtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
+
+
+def device_name() -> str:
+    """What this process can compute on: `cuda` (ROCm too), `xpu`, `mps` or `cpu`."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.xpu.is_available():
+        return "xpu"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def torch_dtype(name: Dtype) -> Any:
+    """The torch data type of a parameter's word."""
+    import torch
+
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[name]
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder, padding on the left, with a pad token.
+
+    Raises:
+        InputError: the folder has no tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError.one("MODEL002", f"No tokenizer can be read: {_line(error)}.", file=str(folder)) from error
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(folder: Path, dtype: Dtype, *, attention: str = "sdpa", device: str | None = None) -> Any:
+    """The causal language model of a folder, in evaluation mode, on `device` or the best that there is.
+
+    Only safetensors are read and no code of the folder is run.
+
+    Raises:
+        InputError: the folder holds no model that can be read, or lacks weights.
+        RunError: the weights arrived in another data type than was asked for.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch_dtype(dtype),
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError) as error:
+        raise InputError.one("MODEL001", f"The model cannot be read: {_line(error)}.", file=str(folder)) from error
+    if info["missing_keys"]:
+        name = sorted(info["missing_keys"])[0]
+        message = f"The weights lack {len(info['missing_keys'])} tensors, such as {name}."
+        raise InputError.one("MODEL003", message, "Copy the model folder again.", file=str(folder))
+    found = model.get_input_embeddings().weight.dtype
+    if not quantized(folder) and found != torch_dtype(dtype):
+        raise RunError.one("MODEL004", f"The model was asked for in {dtype} and loaded in {found}.", file=str(folder))
+    return model.to(device or device_name()).eval()
+
+
+def load_adapter(model: Any, folder: Path) -> Any:
+    """The model with a peft adapter on top, not merged, in evaluation mode.
+
+    Raises:
+        InputError: the adapter does not fit the model.
+    """
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        message = f"The adapter does not fit the model: {_line(error)}."
+        raise InputError.one("MODEL005", message, "Name the base that it was trained on.", file=str(folder)) from error
+
+
+def quantized(folder: Path) -> bool:
+    """Whether the weights of a folder are stored quantized, by its config."""
+    import json
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return bool(config.get("quantization_config"))
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""Prompts: making them, and rendering them for a model."""
