@@ -155,8 +155,8 @@ def all_devices() -> tuple[Device, ...]:
 
 _UNKNOWN_ADVICE = "Use a name that `adapt hardware` lists, or give the memory alone, such as 24gb."
 _COUNTED = (
-    re.compile(r"(?P<count>\d+)(?:\s*[x×*]|\s+[x×*]\s)\s*(?P<name>\S.*)", re.IGNORECASE),
-    re.compile(r"(?P<name>\S.*?)\s*[x×*]\s*(?P<count>\d{1,3})", re.IGNORECASE),
+    re.compile(r"(?P<count>\d+)\s*[x\u00d7*]\s*(?P<name>\S.*)", re.IGNORECASE),
+    re.compile(r"(?P<name>\S.*?)\s*[x\u00d7*]\s*(?P<count>\d{1,3})", re.IGNORECASE),
     re.compile(r"(?P<count>\d{1,3})\s+(?P<name>[a-z].*)", re.IGNORECASE),
 )
 _MEMORY = re.compile(r"(?P<bare>.*?)[\s_(-]*\b(?P<size>\d+(?:\.\d+)?)\s*gi?b\)?\s*", re.IGNORECASE)

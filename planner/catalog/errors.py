@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 NEAR_NAMES_SHOWN = 4
 NEAR_CUTOFF = 0.5
+SHORTEST_PART = 3  # characters below which one name within another says nothing
 
 
 class CatalogError(LookupError):
@@ -37,7 +38,10 @@ def near_names(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """
     spelled = {each.lower(): each for each in sorted(known, reverse=True)}
     wanted = name.lower()
-    inside = sorted((low for low in spelled if min(len(low), len(wanted)) > 2 and (wanted in low or low in wanted)), key=lambda low: (len(low), low))
+    inside = sorted(
+        (low for low in spelled if min(len(low), len(wanted)) >= SHORTEST_PART and (wanted in low or low in wanted)),
+        key=lambda low: (len(low), low),
+    )
     alike = difflib.get_close_matches(wanted, sorted(spelled), n=NEAR_NAMES_SHOWN, cutoff=NEAR_CUTOFF)
     best = dict.fromkeys([*alike[:1], *inside, *alike])
     return tuple(spelled[low] for low in list(best)[:NEAR_NAMES_SHOWN])
