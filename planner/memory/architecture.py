@@ -76,6 +76,9 @@ class Tensor:
     parameters: int
 
 
+Module = Norm | Embedding | Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Attention:
     """How one block attends. Widths are values a token; `window` is 0 for full attention."""
@@ -156,18 +159,19 @@ class Block:
         return len(self.indices)
 
     @property
+    def small_modules(self) -> tuple[Module, ...]:
+        """Everything but matrix products."""
+        return (*self.norms, *self.tensors)
+
+    @property
     def parameters(self) -> int:
         """Values in one layer."""
-        return (
-            sum(m.parameters for m in self.linears)
-            + sum(m.parameters for m in self.norms)
-            + sum(m.parameters for m in self.tensors)
-        )
+        return sum(m.parameters for m in self.linears) + sum(m.parameters for m in self.small_modules)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """How a checkpoint stores the matrices of its blocks: method (gptq, awq, bitsandbytes, fp8, ...) and bits a value."""
+    """How a checkpoint stores the matrices of its blocks: method (gptq, awq, fp8, ...) and bits a value."""
 
     method: str
     bits: float
@@ -208,11 +212,16 @@ class Architecture:
         return sum(block.count for block in self.blocks)
 
     @cached_property
+    def small_modules(self) -> tuple[Module, ...]:
+        """Everything outside the blocks but matrix products."""
+        return (*self.embeddings, *self.norms, *self.tensors)
+
+    @cached_property
     def parameters(self) -> int:
         """Values in the whole model, shared ones counted once: `sum(p.numel() for p in model.parameters())`."""
         if self.declared_parameters is not None:
             return self.declared_parameters
-        outer = sum(m.parameters for m in (*self.embeddings, *self.norms, *self.linears, *self.tensors))
+        outer = sum(m.parameters for m in self.small_modules) + sum(m.parameters for m in self.linears)
         head = 0
         if self.head is not None:
             head = self.head.parameters - (self.head.weights if self.tied else 0)

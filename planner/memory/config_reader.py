@@ -35,11 +35,9 @@ class Config:
         self.model_type = str(raw.get("model_type", ""))
         self._defaults = DEFAULTS.get(self.model_type, {})
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - a JSON value
+    def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a field, of its default in transformers, or the given one."""
-        value = self.raw.get(key)
-        if value is None:
-            value = self._defaults.get(key)
+        value = self.raw[key] if key in self.raw else self._defaults.get(key)
         return default if value is None else value
 
     def flag(self, key: str, *, default: bool = False) -> bool:
@@ -53,12 +51,21 @@ class Config:
             EstimateError: when the value is not a positive whole number or beyond any model that exists.
         """
         keys = ALIASES.get(name, (name,))
-        for source in (self.raw, self._defaults):
-            for key in keys:
-                value = source.get(key)
-                if value is None:
-                    continue
-                return _whole(key, value, LIMITS.get(name, 2**40))
+        for key in keys:
+            if key in self.raw:
+                value = self.raw[key]
+                return default if value is None else _whole(key, value, LIMITS.get(name, 2**40))
+        for key in keys:
+            if self._defaults.get(key) is not None:
+                return int(self._defaults[key])
+        return default
+
+    def word(self, name: str, default: str) -> str:
+        """Return a name, such as that of the activation, under any of the fields that hold it."""
+        for key in ALIASES.get(name, (name,)):
+            value = self.get(key)
+            if isinstance(value, str):
+                return value
         return default
 
     def size(self, name: str) -> int:
@@ -80,5 +87,7 @@ def _whole(key: str, value: object, limit: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or int(value) != value:
         raise EstimateError(f"{key} is {value!r}, not a whole number.", field=key, value=value, allowed=f"1 to {limit}")
     if not 0 < value <= limit:
-        raise EstimateError(f"{key} is {value:g}, outside what a model can have.", field=key, value=value, allowed=f"1 to {limit}")
+        raise EstimateError(
+            f"{key} is {value:g}, outside what a model can have.", field=key, value=value, allowed=f"1 to {limit}"
+        )
     return int(value)

@@ -40,5 +40,9 @@ def unknown_name(field: str, value: str, known: Iterable[str]) -> EstimateError:
     """Build the error for a word that is not one of the known names."""
     names = sorted(known)
     return EstimateError(
-        f"{field} {value!r} is not known.", field=field, value=value, allowed=", ".join(names), near=near_names(value, names)
+        f"{field} {value!r} is not known.",
+        field=field,
+        value=value,
+        allowed=", ".join(names),
+        near=near_names(value, names),
     )

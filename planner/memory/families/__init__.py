@@ -1,0 +1,17 @@
+"""Which builder describes which model type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.memory.families.dense import dense
+from planner.memory.families.layout import LAYOUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planner.memory.architecture import Architecture
+    from planner.memory.config_reader import Config
+
+BUILDERS: dict[str, Callable[[Config], Architecture]] = dict.fromkeys(LAYOUTS, dense)
+KNOWN_TYPES = tuple(sorted(BUILDERS))
