@@ -96,6 +96,17 @@ def load_adapter(model: Any, folder: Path) -> Any:
         raise InputError.one("MODEL005", message, "Name the base that it was trained on.", file=str(folder)) from error
 
 
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write model, generation config, tokenizer and chat template; the same content gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder, safe_serialization=True)
+    model.generation_config.save_pretrained(folder)
+    # How a tokenizer was found on this machine is no part of it.
+    for name in ("local_files_only", "is_local", "name_or_path", "gguf_file"):
+        tokenizer.init_kwargs.pop(name, None)
+    tokenizer.save_pretrained(folder)
+
+
 def quantized(folder: Path) -> bool:
     """Whether the weights of a folder are stored quantized, by its config."""
     import json

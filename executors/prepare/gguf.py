@@ -1,0 +1,60 @@
+"""Reading a GGUF file into a transformers model whose weights are plain numbers again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from executors.models import torch_dtype
+from executors.prompt.render import turn_end_id
+from planner.documents import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from executors.models import Dtype
+
+# What describes the file that was read, not the model that is written.
+OF_THE_FILE = ("quantization_config", "_name_or_path", "_model_name_or_path", "dtype", "transformers_version")
+
+
+def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
+    """The model and its tokenizer; the chat template comes from the file's metadata.
+
+    Raises:
+        InputError: the file is not GGUF, or of an architecture that transformers cannot read.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    check_architecture(path)
+    source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name, "local_files_only": True}
+    tokenizer = AutoTokenizer.from_pretrained(**source)
+    loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch_dtype("fp32"))
+    # transformers refuses to save what it read from GGUF: the same weights go into a model that never was quantized.
+    settings = {name: value for name, value in loaded.config.to_dict().items() if name not in OF_THE_FILE}
+    model = type(loaded)(type(loaded.config)(**settings)).to(torch_dtype(dtype))
+    model.load_state_dict(loaded.state_dict(), strict=True)
+    model.tie_weights()
+    model.generation_config = loaded.generation_config
+    ends = sorted({turn_end_id(tokenizer), int(tokenizer.eos_token_id)})
+    model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends
+    return model.eval(), tokenizer
+
+
+def check_architecture(path: Path) -> None:
+    """Refuse what cannot be read, before gigabytes of it are.
+
+    Raises:
+        InputError: not GGUF, or an architecture that transformers does not know.
+    """
+    from gguf import GGUFReader
+    from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
+
+    try:
+        architecture = str(GGUFReader(path).fields["general.architecture"].contents())
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        message = f"The file is not GGUF that can be read: {str(error).strip() or type(error).__name__}."
+        raise InputError.one("PREP001", message, "Download it again.", file=str(path)) from error
+    known = sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"})
+    if architecture not in known:
+        message = f"GGUF of the architecture {architecture!r} cannot be converted; {', '.join(known)} can."
+        raise InputError.one("PREP002", message, "Name a safetensors folder of the same model.", file=str(path))

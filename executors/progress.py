@@ -1,0 +1,26 @@
+"""Telling how far a step is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from planner.documents import Event
+
+if TYPE_CHECKING:
+    from executors.contract import Job
+
+
+def tell(job: Job, message: str, done: float, total: float, unit: str = "parts") -> None:
+    """Report `done` of `total` units, with what is being done now."""
+    job.report(
+        Event(
+            kind="progress",
+            time=time.time(),
+            step=job.address,
+            message=message,
+            done=float(done),
+            total=float(total),
+            unit=unit,
+        )
+    )
