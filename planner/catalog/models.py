@@ -33,8 +33,11 @@ class CatalogModel(BaseModel):
     released: Month = Field(description="month of publication, YYYY-MM")
     licence: str = Field(description="SPDX identifier, or the licence's own name")
     commercial_use: bool = Field(description="whether the licence allows commercial use, possibly on conditions")
-    gated: bool = Field(default=False, description="whether the hub asks for acceptance before download")
+    gated: bool | None = Field(default=None, description="whether the hub asks for acceptance before download")
     dtype: Literal["bf16", "fp16", "fp32", "fp8", "mxfp4"] = Field(description="dtype of the released weights")
+    trained_dtype: Literal["bf16", "fp16", "fp32"] | None = Field(
+        default=None, description="dtype that it was trained in, where known to differ from the released one"
+    )
     params: Annotated[int, Field(gt=0)] = Field(description="parameters, tied ones counted once")
     context_tokens: Annotated[int, Field(gt=0)] = Field(
         description="longest input that was trained or configured, tokens"
