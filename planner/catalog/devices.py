@@ -59,11 +59,11 @@ class Device(BaseModel):
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that a program can hope for, before the context of its framework.
+        """Bytes of the device, before the reserve of its driver and the context of a framework.
 
         The driver's total where one is documented. Otherwise the marketed figure read as decimal GB, which is never
-        more than the device has. On Apple silicon, the share of unified memory that Metal lets a program hold:
-        two thirds up to 36 GB, three quarters above [apple-metal-working-set].
+        more than the device has. On Apple silicon, the least share of unified memory that Metal lets a program hold by
+        default: two thirds up to 36 GB, three quarters above [apple-metal-working-set, apple-working-set-reports].
         """
         if self.driver_memory_mib is not None:
             return self.driver_memory_mib * BYTES_PER_MIB

@@ -41,3 +41,8 @@ def test_every_source_can_be_found(source: Reference) -> None:
 def test_no_paper_is_listed_under_two_keys() -> None:
     papers = [source.arxiv for source in all_references() if source.arxiv]
     assert sorted(papers) == sorted(set(papers))
+
+
+def test_the_sources_that_the_code_and_the_device_table_name_exist() -> None:
+    for key in ("apple-metal-working-set", "apple-working-set-reports", "nvidia-cuda-gpus", "nvidia-smi-totals"):
+        assert reference(key).url
