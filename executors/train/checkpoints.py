@@ -1,0 +1,86 @@
+"""Checkpoints that are whole or not there: written aside, listed in a manifest with their digests, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from executors.files import disk_guard, remove, sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+KEPT = 2
+
+
+def at(folder: Path, step: int) -> Path:
+    """The checkpoint of an optimizer step."""
+    return folder / f"checkpoint-{step}"
+
+
+@contextmanager
+def writing(folder: Path, step: int) -> Iterator[Path]:
+    """A folder to write a checkpoint into; it gets its name when all of it is on the disk.
+
+    Raises:
+        RunError: the disk is full.
+    """
+    target = at(folder, step)
+    partial = target.with_name(target.name + PARTIAL)
+    remove(partial)
+    with disk_guard(partial):
+        partial.mkdir(parents=True)
+        yield partial
+        files = {item.name: _digest(item) for item in sorted(partial.iterdir())}
+        (partial / MANIFEST).write_text(json.dumps(files, indent=2), encoding="utf-8")
+        for item in partial.iterdir():
+            _sync(item)
+    sync_folder(partial)
+    # A checkpoint of this step that stands there did not verify, or the run would have gone on from it.
+    remove(target)
+    partial.replace(target)
+    sync_folder(folder)
+
+
+def verified(checkpoint: Path) -> bool:
+    """Whether every file of a checkpoint is there with the content that was written."""
+    try:
+        files = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        return all(_digest(checkpoint / name) == found for name, found in files.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def steps(folder: Path) -> list[int]:
+    """The optimizer steps of all checkpoints, newest first; not yet verified."""
+    names = [item.name.removeprefix("checkpoint-") for item in folder.glob("checkpoint-*")]
+    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed attempt was writing."""
+    for partial in folder.glob(f"checkpoint-*{PARTIAL}"):
+        remove(partial)
+
+
+def rotate(folder: Path, best: int | None) -> None:
+    """Keep the newest two and the best."""
+    for step in steps(folder)[KEPT:]:
+        if step != best:
+            remove(at(folder, step))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

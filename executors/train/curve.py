@@ -1,0 +1,47 @@
+"""What the curve of losses says, in a sentence."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A change of the loss below this share is noise.
+NOISE = 0.02
+FALLING = 0.05
+LEARNED = 0.9
+RISEN = 1.3
+ENOUGH_STEPS = 8
+
+
+def describe(losses: Sequence[float], evaluations: Sequence[tuple[int, float]], steps_per_epoch: int) -> str:
+    """What the losses of all steps, and the validation losses with their steps, say of rate and epochs."""
+    if len(losses) < ENOUGH_STEPS:
+        return f"{len(losses)} steps are too few to read a curve."
+    eighth = len(losses) // ENOUGH_STEPS
+    means = [fmean(losses[start : start + eighth]) for start in range(0, len(losses) - eighth + 1, eighth)]
+    first, last, lowest = means[0], means[-1], min(means)
+    span = f"from {first:.3f} to {last:.3f}"
+    if last > lowest * RISEN and last > first * LEARNED:
+        return f"The training loss rose again, {span} after a low of {lowest:.3f}: the learning rate is too high."
+    if last > first * LEARNED:
+        return f"The training loss hardly fell, {span}: the learning rate is too low, or the rows teach nothing new."
+    if evaluations:
+        return _validated(span, evaluations, steps_per_epoch)
+    state = "was still falling at the end" if last < means[-2] * (1 - FALLING) else "settled"
+    return f"The training loss fell {span} and {state}; there were no validation rows to check it."
+
+
+def _validated(span: str, evaluations: Sequence[tuple[int, float]], steps_per_epoch: int) -> str:
+    best_step, best = min(evaluations, key=lambda item: item[1])
+    end = evaluations[-1][1]
+    if end > best * (1 + NOISE):
+        return (
+            f"The validation loss was lowest, {best:.3f}, after {best_step / steps_per_epoch:.1f} epochs and rose to "
+            f"{end:.3f}: more epochs overfit; the best checkpoint was kept."
+        )
+    if len(evaluations) > 1 and end < evaluations[-2][1] * (1 - FALLING):
+        return f"The validation loss was still falling at the end, to {end:.3f}: more epochs are likely to help."
+    return f"The training loss fell {span}, and the validation loss settled at {end:.3f}."

@@ -1,0 +1,73 @@
+"""The executor `train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from executors.errors import classify
+from executors.train.params import TrainParams
+from planner.documents import Finding, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from executors.contract import Job, Outcome, Params, Site
+    from planner.documents import Resources, Step
+    from planner.documents.events import ErrorClass
+
+
+class Train:
+    """Trains an adapter on rows with answers, through trl and peft.
+
+    Needs `model`, `prompt` and `train`; with `validation` it evaluates on the way, stops when patience ends and keeps
+    the best checkpoint.
+    """
+
+    name: ClassVar[str] = "train"
+    version: ClassVar[str] = "1"
+    params: ClassVar[type[Params]] = TrainParams
+    outputs: ClassVar[Mapping[str, str]] = {"adapter": "adapter"}
+
+    def check(self, step: Step, site: Site) -> list[Finding]:
+        """Inputs that are missing, and arithmetic that this machine does not have."""
+        findings = [
+            _finding(step, f"The input {name} is missing.", f"Add the input {name} to the step.")
+            for name in ("model", "prompt", "train")
+            if name not in step.inputs
+        ]
+        if step.params.get("early_stopping_patience") is not None and "validation" not in step.inputs:
+            findings.append(
+                _finding(
+                    step, "Early stopping needs validation rows.", "Add the input validation, or set patience to null."
+                )
+            )
+        if step.params.get("precision") == "fp16" and site.device not in ("cuda", "rocm"):
+            findings.append(_finding(step, f"Precision fp16 cannot be trained on {site.device}.", "Use bf16, or fp32."))
+        return findings
+
+    def estimate(self, step: Step, site: Site) -> Resources:  # noqa: ARG002
+        """What the planner's memory and time model says; the step carries it."""
+        return step.resources
+
+    def perform(self, job: Job) -> Outcome:
+        """Train and leave `out/adapter`; goes on from what verifies under `job.checkpoints`.
+
+        Raises:
+            AdaptError: a check before or after loading failed, or the loss is no longer finite.
+        """
+        from executors.train.work import train
+
+        return train(job)
+
+    def classify(self, error: BaseException) -> ErrorClass:
+        """As all executors do; a loss that is not finite is `nan`."""
+        found = getattr(error, "findings", ())
+        return "nan" if any(finding.code == NOT_FINITE for finding in found) else classify(error)
+
+
+NOT_FINITE = "TRAIN020"
+
+
+def _finding(step: Step, message: str, fix: str) -> Finding:
+    where = Where(pointer=f"/steps/{step.address.replace('/', '~1')}")
+    return Finding(code="TRAIN030", severity="error", message=message, fix=fix, where=where)

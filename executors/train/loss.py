@@ -1,0 +1,103 @@
+"""Cross entropy weighted by token, on the logits of those tokens only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Logits that are held in fp32 at a time.
+CHUNK_LOGITS = 2**23
+
+
+class HeadRows:
+    """Lets the output head of a model compute the wanted positions only.
+
+    The vocabulary is the widest matrix of a small model: without this, most of its products are thrown away.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._kept: torch.Tensor | None = None
+        model.get_output_embeddings().register_forward_pre_hook(self._select)
+
+    def logits(self, model: Any, ids: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """Logits (wanted positions, vocabulary) of token ids (batch, length), padded on the right.
+
+        There is no attention mask: with causal attention a token never sees the padding to its right.
+
+        Args:
+            model: the model whose head was given.
+            ids: token ids.
+            kept: wanted positions, counted through the flattened ids.
+        """
+        self._kept = kept
+        try:
+            logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
+        finally:
+            self._kept = None
+        return logits
+
+    def _select(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        return None if self._kept is None else (inputs[0].flatten(0, 1).index_select(0, self._kept), *inputs[1:])
+
+
+def collate(rows: Sequence[dict[str, Any]], prompt_weight: float, pad_id: int) -> dict[str, Any]:
+    """A batch of rows with `input_ids` and `labels`: ids padded on the right, and what is learned where.
+
+    Returns:
+        `ids` (batch, length); `kept`: flattened positions whose next token counts; `targets`: those tokens;
+        `weights`: their weights; `tokens`: how many tokens are no padding.
+    """
+    length = max(len(row["input_ids"]) for row in rows)
+    ids = torch.full((len(rows), length), pad_id)
+    weights = torch.zeros(len(rows), length)
+    for number, row in enumerate(rows):
+        end = len(row["input_ids"])
+        ids[number, :end] = torch.as_tensor(row["input_ids"])
+        # Position t predicts token t + 1.
+        learned = torch.as_tensor(row["labels"])[1:] >= 0
+        weights[number, : end - 1] = torch.where(learned, 1.0, prompt_weight)
+    weights = weights.flatten()
+    kept = weights.nonzero().squeeze(1)
+    targets = ids.roll(-1, dims=1).flatten()[kept]
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    return {"ids": ids, "kept": kept, "targets": targets, "weights": weights[kept], "tokens": tokens}
+
+
+def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The weighted sum of negative log-likelihoods, in fp32; the logits are used up.
+
+    The gradient is written over the logits piece by piece, so that neither a second copy nor one in fp32 is held.
+
+    Args:
+        logits: (tokens, vocabulary) in any floating-point type.
+        targets: (tokens,) ids.
+        weights: (tokens,) in fp32.
+    """
+    total: torch.Tensor = _WeightedLoss.apply(logits, targets, weights)
+    return total
+
+
+class _WeightedLoss(torch.autograd.Function):  # type: ignore[misc]
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros((), device=logits.device)
+        rows = max(1, CHUNK_LOGITS // logits.shape[1])
+        pieces = zip(logits.split(rows), targets[:, None].split(rows), weights[:, None].split(rows), strict=True)
+        for piece, target, weight in pieces:
+            wide = piece.float()
+            norm = wide.logsumexp(1, keepdim=True)
+            total += ((norm - wide.gather(1, target)) * weight).sum()
+            if ctx.needs_input_grad[0]:
+                gradient = (wide - norm).exp_()
+                gradient.scatter_add_(1, target, torch.full_like(weight, -1.0)).mul_(weight)
+                piece.copy_(gradient)
+        ctx.gradient = logits
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return ctx.gradient.mul_(outer[0]), None, None

@@ -1,0 +1,184 @@
+"""What must hold before a model is loaded: the data trains what it should, and there is room for the result."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from executors.data import read_rows
+from executors.files import free_bytes
+from executors.models import load_tokenizer
+from executors.prompt.document import read_prompt
+from executors.prompt.render import messages
+from executors.train.checkpoints import KEPT
+from executors.train.examples import IGNORED, Example, Examples, encode
+from planner.documents import Finding, InputError, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from executors.contract import Job
+    from executors.data import Row
+    from executors.prompt.document import Prompt
+
+MB = 10**6
+# fp32 adapter weights and two moments of the optimizer.
+BYTES_PER_PARAMETER = 12
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What passed."""
+
+    tokenizer: Any
+    train: Examples
+    validation: Examples | None
+
+
+def preflight(job: Job) -> Ready:
+    """Check all that can be checked without the weights.
+
+    Raises:
+        AdaptError: with a finding for each thing that is wrong.
+    """
+    base: Path = job.inputs["model"]  # type: ignore[assignment]
+    tokenizer = load_tokenizer(base)
+    prompt = read_prompt(job.inputs["prompt"])  # type: ignore[arg-type]
+    findings = [*check_room(job), *check_end(tokenizer, base)]
+    sets = {name: job.inputs[name] for name in ("train", "validation") if name in job.inputs}
+    files = {name: (file, read_rows(file)) for name, file in sets.items()}  # type: ignore[arg-type]
+    findings += [finding for file, rows in files.values() for finding in check_rows(rows, str(file))]
+    if not findings:
+        findings += check_template(tokenizer, prompt, files["train"][1][0])
+    if findings:
+        raise InputError(findings)
+    encoded = {name: encode(tokenizer, prompt, rows, job.params.max_length) for name, (_, rows) in files.items()}
+    for name, examples in encoded.items():
+        findings += check_examples(
+            examples, base, stop_ids(tokenizer, base), job.params.max_length, str(files[name][0])
+        )
+    if findings:
+        raise InputError(findings)
+    return Ready(tokenizer, encoded["train"], encoded.get("validation"))
+
+
+def check_rows(rows: Iterable[Row], file: str) -> list[Finding]:
+    """Every row has an answer: a row without one would be masked whole, and teach nothing or the end alone."""
+    empty = [row.id for row in rows if not (row.completion or "").strip()]
+    if not empty:
+        return []
+    message = f"{len(empty)} rows have no answer, the first is {empty[0]}: nothing in them would be trained."
+    return [_finding("DATA101", message, "Give every training row an answer, or take it out.", file)]
+
+
+def check_end(tokenizer: Any, base: Path) -> list[Finding]:
+    """There is a token that generation stops at."""
+    if stop_ids(tokenizer, base):
+        return []
+    message = "Neither the tokenizer nor the generation config names an end token: the model could not learn to stop."
+    return [_finding("TRAIN001", message, "Set eos_token in tokenizer_config.json.", str(base))]
+
+
+def check_template(tokenizer: Any, prompt: Prompt, row: Row) -> list[Finding]:
+    """The template opens the answer's turn when asked to; else serving would start elsewhere than training."""
+    if not tokenizer.chat_template:
+        return []
+    turns = messages(prompt, row)
+    render = tokenizer.apply_chat_template
+    opened = render(turns, tokenize=False, add_generation_prompt=True)
+    whole = render([*turns, {"role": "assistant", "content": row.completion}], tokenize=False)
+    if opened != render(turns, tokenize=False, add_generation_prompt=False) or not whole.startswith(opened):
+        return []
+    header = whole[len(opened) :].partition((row.completion or "").strip())[0]
+    if not header.strip():
+        return []
+    message = (
+        f"The chat template does not write {header.strip()!r} for add_generation_prompt: served prompts would lack it."
+    )
+    return [_finding("TRAIN002", message, "Use a chat template with a generation prompt.")]
+
+
+def check_examples(examples: Examples, base: Path, stops: set[int], max_length: int, file: str) -> list[Finding]:
+    """Rows fit, are known to the model, and end with a token that stops generation."""
+    if not examples.kept:
+        shortest = min(len(example.ids) for example in examples.too_long)
+        message = f"All {len(examples.too_long)} rows are longer than {max_length} tokens, the shortest has {shortest}."
+        return [_finding("DATA102", message, f"Set max_length to {shortest} or more.", file)]
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    longest = max(examples.kept, key=lambda example: len(example.ids))
+    findings = []
+    window = config.get("max_position_embeddings")
+    if window and len(longest.ids) > window:
+        message = f"Row {longest.id} has {len(longest.ids)} tokens, but the model reads {window}."
+        findings.append(_finding("DATA103", message, f"Set max_length to {window} or less.", file))
+    vocabulary = config.get("vocab_size")
+    highest = max(max(example.ids) for example in examples.kept)
+    if vocabulary and highest >= vocabulary:
+        message = f"The tokenizer gives token {highest}, but the model knows {vocabulary}."
+        findings.append(_finding("TRAIN003", message, "Use the tokenizer that belongs to the model.", str(base)))
+    return findings + _check_labels(examples.kept, stops, file)
+
+
+def _check_labels(examples: Iterable[Example], stops: set[int], file: str) -> list[Finding]:
+    masked, endless = [], []
+    for example in examples:
+        learned = [label for label in example.labels if label != IGNORED]
+        if not learned:
+            masked.append(example.id)
+        elif learned[-1] not in stops:
+            endless.append(example.id)
+    findings = []
+    if masked:
+        message = f"All tokens of {len(masked)} rows are masked, the first is {masked[0]}: nothing would be trained."
+        findings.append(_finding("DATA104", message, "Give every row an answer.", file))
+    if endless:
+        message = f"{len(endless)} rows, the first is {endless[0]}, do not end with a token that generation stops at."
+        fix = "Add the token that ends a turn in the chat template to eos_token_id in generation_config.json."
+        findings.append(_finding("TRAIN004", message, fix, file))
+    return findings
+
+
+def check_room(job: Job) -> list[Finding]:
+    """Outputs can be written, and the disk holds the checkpoints that are kept while one more is written."""
+    closed = [folder for folder in (job.out, job.checkpoints) if not os.access(folder, os.W_OK)]
+    findings = [
+        _finding("TRAIN005", "The folder cannot be written.", "Change its permissions.", str(folder))
+        for folder in closed
+    ]
+    needed = (KEPT + 2) * adapter_parameters(job.inputs["model"], job.params.rank) * BYTES_PER_PARAMETER  # type: ignore[arg-type]
+    free = free_bytes(job.checkpoints)
+    if free < needed:
+        message = f"Checkpoints need {needed / MB:,.0f} MB, but {free / MB:,.0f} MB are free."
+        findings.append(_finding("TRAIN006", message, "Free some space or lower the rank.", str(job.checkpoints)))
+    return findings
+
+
+def adapter_parameters(base: Path, rank: int) -> int:
+    """At most so many parameters has an adapter on every matrix, by the headers of the weights."""
+    total = 0
+    for file in sorted(base.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+        # Embedding and output head are matrices too, but carry no adapter.
+        shapes = [shape for shape in shapes if len(shape) == 2]  # noqa: PLR2004
+        total += sum(rank * sum(shape) for shape in shapes)
+    return total
+
+
+def stop_ids(tokenizer: Any, base: Path) -> set[int]:
+    """The tokens at which generation stops when nothing else is said."""
+    found: set[int] = set() if tokenizer.eos_token_id is None else {tokenizer.eos_token_id}
+    for name in ("generation_config.json", "config.json"):
+        file = base / name
+        if file.exists():
+            ends = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+            return found | set(ends if isinstance(ends, list) else [] if ends is None else [ends])
+    return found
+
+
+def _finding(code: str, message: str, fix: str, file: str | None = None) -> Finding:
+    return Finding(code=code, severity="error", message=message, fix=fix, where=Where(file=file))

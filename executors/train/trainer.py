@@ -1,0 +1,181 @@
+"""The supervised trainer: trl's, with batches, loss, evaluation and checkpoints of our own."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from executors.train import checkpoints
+from executors.train.loss import HeadRows, collate, weighted_loss
+from executors.train.precision import autocast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from executors.train.batches import EpochBatches
+    from executors.train.examples import Example
+    from executors.train.params import TrainParams
+    from executors.train.preflight import Ready
+    from executors.train.watch import Watch
+
+OPTIMIZERS = {"adamw": "adamw_torch_fused"}
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a training needs beside the model."""
+
+    params: TrainParams
+    ready: Ready
+    batches: EpochBatches
+    watch: Watch
+    folder: Path
+    """Where checkpoints are kept."""
+    device: str
+
+
+class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
+    """Trains on weighted tokens in batches that depend on the seed alone.
+
+    What the parents do at every step for their logs (entropy, accuracy, flops, model cards) is left out: it costs
+    as much as the training of a small model.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, model: Any, peft_config: Any, plan: Training) -> None:
+        self.plan = plan
+        rows = _dataset(plan.ready.train.kept)
+        with warnings.catch_warnings():
+            # peft asks transformers by a name that is on its way out.
+            warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+            super().__init__(
+                model=model,
+                args=_settings(plan),
+                train_dataset=rows,
+                processing_class=plan.ready.tokenizer,
+                peft_config=peft_config,
+                callbacks=[plan.watch],
+            )
+        self.remove_callback(PrinterCallback)
+        self.head = HeadRows(self.model)
+        self.rows = rows.with_format("torch")
+        self.collate = partial(collate, pad_id=plan.ready.tokenizer.pad_token_id)
+        validation = plan.ready.validation
+        self.validation = _fixed_batches(validation.kept if validation else (), plan.params.micro_batch)
+
+    def get_train_dataloader(self) -> Any:
+        """The batches of the plan, padded to the longest row of each."""
+        return self.accelerator.prepare(
+            DataLoader(
+                self.rows,
+                batch_sampler=self.plan.batches,
+                collate_fn=partial(self.collate, prompt_weight=self.plan.params.prompt_loss_weight),
+                # Otherwise the loader draws from the random numbers that dropout uses.
+                generator=torch.Generator().manual_seed(self.plan.params.seed),
+            )
+        )
+
+    def compute_loss(self, model: Any, inputs: Any, num_items_in_batch: Any, **_: Any) -> torch.Tensor:
+        """The weighted mean over the tokens of the whole effective batch."""
+        loss = self._loss(model, inputs) / num_items_in_batch
+        self.plan.watch.add(loss.detach(), inputs["tokens"])
+        return loss
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """The mean loss of the validation rows' answer tokens."""
+        self.model.eval()
+        total = torch.zeros((), device=self.args.device)
+        tokens = 0
+        for rows in self.validation:
+            batch = self._prepare_inputs(self.collate(rows, prompt_weight=0.0))
+            total += self._loss(self.model, batch)
+            tokens += len(batch["targets"])
+        metrics = {"eval_loss": float(total) / tokens}
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def floating_point_ops(self, _: Any) -> int:
+        """Nothing: the parent walks through all parameters to count them."""
+        return 0
+
+    def _loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        with autocast(self.plan.params.precision, self.plan.device):
+            logits = self.head.logits(model, batch["ids"], batch["kept"])
+        return weighted_loss(logits, batch["targets"], batch["weights"])
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> torch.Tensor:
+        weight: torch.Tensor = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum()
+        return weight.to(device)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
+        folder = Path(self.args.output_dir)
+        with checkpoints.writing(folder, self.state.global_step) as target:
+            self.model.save_pretrained(str(target), save_embedding_layers=False)
+            self._save_optimizer_and_scheduler(str(target))
+            self._save_scaler(str(target))
+            self._save_rng_state(str(target))
+            self.state.save_to_json(str(target / "trainer_state.json"))
+            self.plan.watch.record.write(target)
+        checkpoints.rotate(folder, self.plan.watch.record.best)
+
+    def _send_telemetry(self) -> None:
+        """Nothing: what is trained here is nobody else's business."""
+
+
+def _settings(plan: Training) -> SFTConfig:
+    params = plan.params
+    return SFTConfig(
+        output_dir=str(plan.folder),
+        max_steps=plan.watch.schedule.total,
+        per_device_train_batch_size=params.micro_batch,
+        gradient_accumulation_steps=params.accumulation,
+        learning_rate=params.learning_rate,
+        lr_scheduler_type=SCHEDULES[params.schedule],
+        warmup_steps=round(params.warmup_ratio * plan.watch.schedule.total),
+        optim=OPTIMIZERS[params.optimizer],
+        weight_decay=params.weight_decay,
+        adam_beta1=params.beta1,
+        adam_beta2=params.beta2,
+        max_grad_norm=params.max_grad_norm,
+        activation_checkpointing=params.gradient_checkpointing,
+        seed=params.seed,
+        use_cpu=plan.device == "cpu",
+        # bf16 is entered in the loss: by this switch the logits would be converted to fp32 again.
+        bf16=False,
+        fp16=params.precision == "fp16",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _dataset(examples: Sequence[Example]) -> Dataset:
+    return Dataset.from_dict(
+        {"input_ids": [example.ids for example in examples], "labels": [example.labels for example in examples]}
+    )
+
+
+def _fixed_batches(examples: Sequence[Example], rows: int) -> list[list[dict[str, Any]]]:
+    """Batches of like length, in an order that never changes."""
+    ordered = sorted(examples, key=lambda example: (-len(example.ids), example.id))
+    encoded = [{"input_ids": example.ids, "labels": example.labels} for example in ordered]
+    return [encoded[start : start + rows] for start in range(0, len(encoded), rows)]

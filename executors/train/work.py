@@ -1,0 +1,142 @@
+"""One training, from the rows to the adapter; goes on from the newest checkpoint that is whole."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from executors.contract import Outcome
+from executors.models import device_name, load_model
+from executors.train import checkpoints
+from executors.train.artifact import card, write_adapter
+from executors.train.batches import EpochBatches
+from executors.train.curve import describe
+from executors.train.effective import effective, requested, require
+from executors.train.methods import METHODS
+from executors.train.precision import unsupported
+from executors.train.preflight import Ready, preflight
+from executors.train.trainer import SupervisedTrainer, Training
+from executors.train.watch import Record, Schedule, Watch
+from planner.documents import InputError, Measurement, RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from executors.contract import Job
+    from executors.train.params import TrainParams
+
+# The training loss that is reported is the mean over the last tenth of the steps.
+LAST_SHARE = 10
+
+
+def train(job: Job) -> Outcome:
+    """Train as the parameters say and leave `out/adapter`.
+
+    Raises:
+        AdaptError: a check failed, or the loss is no longer finite.
+    """
+    params: TrainParams = job.params
+    device = device_name()
+    reason = unsupported(params.precision, device)
+    if reason:
+        raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision.")
+    ready = preflight(job)
+    batches = EpochBatches(
+        [len(example.ids) for example in ready.train.kept],
+        micro=params.micro_batch,
+        accumulation=params.accumulation,
+        seed=params.seed,
+        grouped=params.length_grouped,
+    )
+    checkpoints.clear_unfinished(job.checkpoints)
+    newest = resumable(job.checkpoints)
+    record = Record.read(newest) if newest else Record()
+    watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report)
+    trainer, facts = _load(job, Training(params, ready, batches, watch, job.checkpoints, device))
+    if not watch.finished:
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    chosen = checkpoints.at(job.checkpoints, record.best or len(record.losses))
+    if not checkpoints.verified(chosen):
+        message = "The checkpoint that the adapter was to come from is damaged."
+        raise RunError.one("TRAIN016", message, "Run the same command: it is trained anew.", file=str(chosen))
+    results = _results(record)
+    write_adapter(chosen, job.inputs["model"], job.out / "adapter", card(params, _shown(ready, results)))  # type: ignore[arg-type]
+    metrics = {name: Measurement(value=value) for name, value in results.items()}
+    if watch.tokens_per_s:
+        metrics["tokens_per_s"] = Measurement(value=watch.tokens_per_s)
+    return Outcome(
+        metrics=metrics,
+        notes={
+            **facts,
+            **_counts(ready),
+            "steps": len(record.losses),
+            "epochs": round(len(record.losses) / batches.steps, 3),
+            "tokens": record.tokens,
+            "resumed_from": watch.resumed_from,
+            "chosen_step": record.best or len(record.losses),
+            "curve": describe(record.losses, record.evaluations, batches.steps),
+        },
+        tokens=record.tokens - watch.resumed_tokens,
+        device_peak_bytes=_device_peak_bytes(),
+    )
+
+
+def resumable(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole, and so is the best one that it knows of."""
+    for step in checkpoints.steps(folder):
+        checkpoint = checkpoints.at(folder, step)
+        if checkpoints.verified(checkpoint):
+            best = Record.read(checkpoint).best
+            if best in (None, step) or checkpoints.verified(checkpoints.at(folder, best)):
+                return checkpoint
+    return None
+
+
+def _load(job: Job, plan: Training) -> tuple[SupervisedTrainer, dict[str, Any]]:
+    """The trainer with its model, and what that model is in effect."""
+    params, tokenizer = plan.params, plan.ready.tokenizer
+    template = tokenizer.chat_template
+    base: Path = job.inputs["model"]  # type: ignore[assignment]
+    model = load_model(base, params.base_dtype, attention=params.attention, device=plan.device)
+    method = METHODS[params.method](model, params)
+    trainer = SupervisedTrainer(model, method.config, plan)
+    found = effective(trainer.model, tokenizer)
+    require(requested(params, method.trainable, template), found)
+    return trainer, {name: value for name, value in found.items() if name != "template"} | {"device": plan.device}
+
+
+def _schedule(params: TrainParams, steps_per_epoch: int, validate: bool) -> Schedule:  # noqa: FBT001
+    total = math.ceil(params.epochs * steps_per_epoch)
+    evaluate_at: frozenset[int] = frozenset()
+    if validate and params.evaluations_per_epoch:
+        count = max(1, round(params.epochs * params.evaluations_per_epoch))
+        evaluate_at = frozenset(math.ceil(total * number / count) for number in range(1, count + 1))
+    return Schedule(total, evaluate_at, params.early_stopping_patience, params.checkpoint_s)
+
+
+def _results(record: Record) -> dict[str, float]:
+    recent = record.losses[-max(1, len(record.losses) // LAST_SHARE) :]
+    results = {"train_loss": sum(recent) / len(recent)}
+    if record.evaluations:
+        results["validation_loss"] = min(loss for _, loss in record.evaluations)
+    return results
+
+
+def _counts(ready: Ready) -> dict[str, Any]:
+    counts: dict[str, Any] = {}
+    for name, examples in (("", ready.train), ("validation_", ready.validation)):
+        if examples is not None:
+            counts[f"{name}rows"] = len(examples.kept)
+            counts[f"{name}dropped_too_long"] = len(examples.too_long)
+    return counts
+
+
+def _shown(ready: Ready, results: dict[str, float]) -> dict[str, str]:
+    counts = {name: str(value) for name, value in _counts(ready).items()}
+    return counts | {name: f"{value:.4f}" for name, value in results.items()}
+
+
+def _device_peak_bytes() -> int | None:
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
