@@ -1,0 +1,59 @@
+"""Fills what a spec leaves open, and lists every value that was filled with the reason."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from planner.documents import Filled, Spec
+from planner.survey.metrics import default_metrics
+from planner.survey.spec_checks import source_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_NAME = 80
+
+
+def normalise(spec: Spec, folder: Path) -> tuple[Spec, tuple[Filled, ...]]:
+    """The spec with its open fields filled, and what was filled with what and why.
+
+    Args:
+        spec: a spec as people write it; it is not changed.
+        folder: the folder of its file, which names a spec without a name.
+    """
+    filled: list[Filled] = []
+    changes: dict[str, Any] = {}
+    if spec.name is None:
+        changes["name"] = _name_of(folder)
+        filled.append(Filled(pointer="/name", value=changes["name"], because="the spec's folder has this name"))
+    evaluation = spec.evaluation
+    update: dict[str, Any] = {}
+    if not evaluation.metrics:
+        if evaluation.target:
+            names, because = tuple(evaluation.target), "the target is set on them"
+        else:
+            output = spec.task.output
+            has_schema = output.json_schema is not None
+            names, because = default_metrics(spec.task.kind, output.format, has_schema=has_schema)
+        update["metrics"] = names
+        filled.append(Filled(pointer="/evaluation/metrics", value=list(names), because=because))
+    if evaluation.data is None:
+        for role in ("test", "validation"):
+            path = source_path(getattr(spec.data, role))
+            if path is not None:
+                update["data"] = path
+                because = (
+                    "the test data is there" if role == "test" else "there is no test data, and validation data is"
+                )
+                filled.append(Filled(pointer="/evaluation/data", value=path, because=because))
+                break
+    if update:
+        changes["evaluation"] = evaluation.model_copy(update=update)
+    return (spec.model_copy(update=changes) if changes else spec), tuple(filled)
+
+
+def _name_of(folder: Path) -> str:
+    """The folder's name as a short id; `task` when nothing of it can stand in an id."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-._")
+    return name[:MAX_NAME] or "task"
