@@ -1,0 +1,84 @@
+"""Gates: comparisons of measured metrics with a number, that skip a step or stop the run."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.documents import Finding, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from planner.documents import Gate, Measurement
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_TEST = re.compile(r"\s*(<=|>=|!=|<|>|=)\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*")
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """How a gate came out."""
+
+    passed: bool
+    measured: float | None
+    """The number that was compared; None when nothing was measured."""
+    sentence: str
+    """Says what was compared and how it came out."""
+
+
+def parse_test(test: str) -> tuple[str, float]:
+    """The comparison and the number of a test such as `>= 0.5`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    match = _TEST.fullmatch(test)
+    if match is None:
+        message = f"The gate test {test!r} is not a comparison with a number."
+        fix = f"Write one of {' '.join(_COMPARISONS)} and a number, such as `< 0.8`."
+        raise InputError([Finding(code="RUN140", severity="error", message=message, fix=fix)])
+    return match[1], float(match[2])
+
+
+def evaluate(gate: Gate, metrics: Mapping[str, Mapping[str, Measurement]]) -> GateResult:
+    """Compare what was measured.
+
+    A metric that nothing measured counts as lower than every number: it has not met a target (`< 0.8` passes), and
+    it is no evidence for anything (`>= 0.5` does not).
+
+    Args:
+        gate: the gate.
+        metrics: address of a finished step to its metrics, in plan order; skipped steps are not in it.
+    """
+    word, limit = parse_test(gate.test)
+    bounds = [
+        _bound(metrics[address][gate.metric], gate.bound)
+        for address in metrics
+        if address in gate.steps and gate.metric in metrics[address]
+    ]
+    finite = [bound for bound in bounds if math.isfinite(bound)]
+    measured = None if not finite else finite[-1] if gate.combine == "last" else max(finite)
+    passed = _COMPARISONS[word](-math.inf if measured is None else measured, limit)
+    return GateResult(passed=passed, measured=measured, sentence=_sentence(gate, measured, passed=passed))
+
+
+def _bound(measurement: Measurement, bound: str) -> float:
+    end = {"low": measurement.low, "high": measurement.high}.get(bound)
+    return measurement.value if end is None else end
+
+
+def _sentence(gate: Gate, measured: float | None, *, passed: bool) -> str:
+    end = {"low": "lower bound of ", "high": "upper bound of "}.get(gate.bound, "")
+    said = f"{end}{gate.metric} is {measured:.4g}" if measured is not None else f"{gate.metric} was not measured"
+    return f"{gate.name}: {'yes' if passed else 'no'}, {said} (test: {gate.test})"

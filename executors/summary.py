@@ -1,0 +1,138 @@
+"""Makes the report of a run from its steps: the rungs, what was reached, and the sum of the cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from executors.gates import evaluate
+from executors.report import RungReport, RunReport, StepReport
+from planner.documents import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from executors.report import RunStatus
+    from planner.documents import Gate, Plan, Step
+
+_FINISHED = frozenset({"done", "cached"})
+
+
+def waiting(step: Step) -> StepReport:
+    """The report of a step that has not been looked at."""
+    return StepReport(address=step.address, title=step.title, executor=step.executor, rung=step.rung)
+
+
+def summarize(
+    plan: Plan, run: str, steps: Sequence[StepReport], outcome: tuple[RunStatus, str], wall_s: float
+) -> RunReport:
+    """The report of a run.
+
+    Args:
+        plan: the plan that is run.
+        run: the run's id.
+        steps: the reports of all steps, in the order in which they run.
+        outcome: how the run stands, and why in one sentence.
+        wall_s: seconds that the call took.
+    """
+    reports = {report.address: report for report in steps}
+    rungs = _rungs(plan, reports)
+    return RunReport(
+        run=run,
+        plan=plan.digest,
+        name=plan.name,
+        status=outcome[0],
+        because=outcome[1],
+        target=plan.spec.evaluation.target,
+        reached=next((rung.rung for rung in rungs if rung.met), None),
+        steps=tuple(steps),
+        rungs=rungs,
+        outputs=_outputs(plan, reports),
+        cost=_total([report.cost for report in steps if report.cost is not None]),
+        wall_s=round(wall_s, 3),
+    )
+
+
+def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, ...]:
+    counted: set[str] = set()
+    steps = {step.address: step for step in plan.steps}
+    rungs: list[RungReport] = []
+    for report in reports.values():
+        if report.rung is None:
+            continue
+        gates = [gate for step in plan.steps for gate in step.gates if _asks(gate, report.address)]
+        met = _met(plan, gates, report)
+        own = _with_needs(report.address, steps) - counted
+        counted |= own
+        seconds = [reports[address].seconds for address in own]
+        shown = {gate.metric for gate in gates} | set(plan.spec.evaluation.target)
+        rungs.append(
+            RungReport(
+                rung=report.rung,
+                step=report.address,
+                status=report.status,
+                metrics={name: value for name, value in report.metrics.items() if name in shown} or report.metrics,
+                met=met,
+                seconds=sum(value for value in seconds if value is not None) if report.status in _FINISHED else None,
+                decision=_decision(report, met=met, any_gate=bool(gates)),
+            )
+        )
+    return tuple(rungs)
+
+
+def _asks(gate: Gate, address: str) -> bool:
+    """Whether a gate keeps later work from being done once this step's result is good enough."""
+    return gate.when == "before" and gate.otherwise == "skip" and address in gate.steps and gate.test.strip()[0] == "<"
+
+
+def _met(plan: Plan, gates: Sequence[Gate], report: StepReport) -> bool | None:
+    target = plan.spec.evaluation.target
+    alone = {report.address: report.metrics}
+    measured = [gate for gate in gates if gate.metric in report.metrics]
+    if measured:
+        return not any(evaluate(gate, alone).passed for gate in measured)
+    compared = [report.metrics[name].value >= value for name, value in target.items() if name in report.metrics]
+    return all(compared) if compared else None
+
+
+def _decision(report: StepReport, *, met: bool | None, any_gate: bool) -> str:
+    if report.status not in _FINISHED:
+        return report.reason
+    if met is None:
+        return "not compared with a target"
+    if met:
+        return "target met" + (", what follows is skipped" if any_gate else "")
+    return "below the target" + (", goes on" if any_gate else ", no rung is left")
+
+
+def _with_needs(address: str, steps: Mapping[str, Step]) -> set[str]:
+    found: set[str] = set()
+    ahead = [address]
+    while ahead:
+        here = ahead.pop()
+        if here not in found:
+            found.add(here)
+            step = steps[here]
+            ahead += [*step.needs, *(source.step for source in step.inputs.values() if source.step is not None)]
+    return found
+
+
+def _outputs(plan: Plan, reports: Mapping[str, StepReport]) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for name, source in plan.outputs.items():
+        address, _, output = source.partition(":")
+        artifact = reports[address].artifacts.get(output) if address in reports else None
+        if artifact is not None:
+            made[name] = f"store/sha256/{artifact.digest.removeprefix('sha256:')}"
+    return made
+
+
+def _total(costs: Sequence[Cost]) -> Cost:
+    tokens = [cost.tokens for cost in costs if cost.tokens is not None]
+    device = [cost.device_peak_bytes for cost in costs if cost.device_peak_bytes is not None]
+    return Cost(
+        wall_s=round(sum(cost.wall_s for cost in costs), 3),
+        cpu_s=round(sum(cost.cpu_s for cost in costs), 3),
+        peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=0),
+        device_peak_bytes=max(device, default=None),
+        tokens=sum(tokens) if tokens else None,
+    )
