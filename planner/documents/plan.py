@@ -25,6 +25,9 @@ class Status(ReadAhead):
     applyable: bool
     because: str
     needs: tuple[str, ...] = ()
+    """What would make it applyable, when it is not."""
+    waits_for: tuple[str, ...] = ()
+    """Inputs that the spec only describes, to be given as files before the run."""
 
 
 class Filled(ReadAhead):

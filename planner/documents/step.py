@@ -32,7 +32,10 @@ class Input(ReadAhead):
 
 
 class Gate(ReadAhead):
-    """A test on measured metrics: before a step it skips, after a step it stops the run."""
+    """A test on measured metrics: before a step it skips, after a step it stops the run.
+
+    All gates of a step must pass; gates of the same name are alternatives, of which one is enough.
+    """
 
     name: str
     """What the gate asks, such as `target not met yet`."""

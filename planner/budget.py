@@ -1,0 +1,165 @@
+"""What the steps will take: seconds and dollars, as intervals with their assumptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from planner.catalog import find_device, price_per_hour
+from planner.documents import Budget, Estimate, Resources, Step
+from planner.facts import Unknown
+from planner.facts.data import evaluation_data
+from planner.facts.memory import training_estimate
+from planner.facts.model import architecture_of, parameters_of
+from planner.memory import EstimateError, estimate_inference, inference_setting
+
+if TYPE_CHECKING:
+    from planner.ladder import Draft
+    from planner.survey import Survey
+
+# A step's own process: interpreter, torch, transformers, reading the weights.
+START_S = (3.0, 6.0, 15.0)
+LIGHT_S = (0.05, 0.3, 3.0)
+# Rate of one CPU core in matrix products of small models, in FLOP/s.
+CORE_FLOPS = (3e10, 1.0e11, 2.5e11)
+# Share of a device's dense peak rate that training and generation reach.
+UTILISATION = (0.10, 0.30, 0.50)
+CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
+PROMPT_TOKENS = 128
+FORWARD, BACKWARD_FROZEN, BACKWARD_FULL = 2, 2, 4
+
+
+class Rate(NamedTuple):
+    """Floating-point operations a second that work really reaches: low, expected, high."""
+
+    low: float
+    expected: float
+    high: float
+    assumption: str
+
+
+def time_estimates(draft: Draft, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps with their resources: time, memory, disk."""
+    rate = _rate(draft.survey)
+    return tuple(step.model_copy(update={"resources": _resources(draft, step, rate)}) for step in steps)
+
+
+def budget(steps: tuple[Step, ...], survey: Survey) -> Budget:
+    """The whole plan when every rung runs; the gates usually end it earlier."""
+    times = [step.resources.time for step in steps if step.resources.time]
+    total = Estimate(
+        low=sum(time.low for time in times),
+        expected=sum(time.expected for time in times),
+        high=sum(time.high for time in times),
+        unit="s",
+        assumptions=("every rung runs",),
+    )
+    device = survey.hardware.device
+    price = price_per_hour(device.key) if device.key and device.kind != "cpu" else None
+    if price is None:
+        return Budget(time=total)
+    hours = device.count * survey.hardware.nodes / 3600
+    cost = Estimate(
+        low=total.low * hours * price.low_usd_per_hour,
+        expected=total.expected * hours * price.expected_usd_per_hour,
+        high=total.high * hours * price.high_usd_per_hour,
+        unit="USD",
+        assumptions=(f"rental prices of {price.oldest} or later",),
+    )
+    return Budget(time=total, cost=cost)
+
+
+def _rate(survey: Survey) -> Rate:
+    device = survey.hardware.device
+    if device.kind != "cpu" and device.key:
+        peak = find_device(device.key).tensor_tflops
+        if peak:
+            low, expected, high = (peak * 1e12 * share for share in UTILISATION)
+            return Rate(low, expected, high, f"10% to 50% of the {peak:g} TFLOP/s of {device.name}")
+    cores = survey.hardware.cores or 1
+    low, expected, high = (cores * each for each in CORE_FLOPS)
+    return Rate(low, expected, high, f"0.03 to 0.25 TFLOP/s for each of {cores} CPU cores")
+
+
+def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
+    size = parameters_of(draft.survey.models[draft.answer("base_model")]) or 0
+    device = "cpu" if draft.survey.hardware.device.kind == "cpu" else "accelerator"
+    if step.executor == "train":
+        return Resources(
+            device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)
+        )
+    if step.executor == "evaluate":
+        return Resources(
+            device=device, device_memory=_inference_memory(draft, step), time=_evaluation_time(draft, step, size, rate)
+        )
+    if step.executor in ("prepare", "merge", "quantize"):
+        data = 2.0 * size
+        seconds = [data / each for each in reversed(CONVERT_BYTES_PER_S)]
+        time = _seconds([start + each for start, each in zip(START_S, seconds, strict=True)], "5 to 60 MB/s of weights")
+        disk = Estimate(low=data, expected=data, high=2 * data, unit="bytes", provenance="closed form")
+        return Resources(disk=disk, time=time)
+    return Resources(time=_seconds(list(LIGHT_S), "reads and writes small files", provenance="assumed"))
+
+
+def _seconds(values: list[float], assumption: str, provenance: str = "closed form") -> Estimate:
+    low, expected, high = (float(f"{value:.3g}") for value in values)
+    return Estimate(low=low, expected=expected, high=high, unit="s", assumptions=(assumption,), provenance=provenance)  # type: ignore[arg-type]
+
+
+def _flops_time(flops: float, rate: Rate) -> Estimate:
+    seconds = [flops / rate.high, flops / rate.expected, flops / rate.low]
+    return _seconds([start + each for start, each in zip(START_S, seconds, strict=True)], rate.assumption)
+
+
+def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
+    rows, tokens = draft.fact("train_rows") or draft.fact("preference_rows"), draft.fact("row_tokens")
+    if not rows or not size:
+        return None
+    each = (tokens or 0) + draft.thresholds["instruction_tokens"]
+    backward = BACKWARD_FULL if step.params["method"] == "full" else BACKWARD_FROZEN
+    recomputed = FORWARD if step.params["gradient_checkpointing"] else 0
+    seen = rows * float(str(step.params["epochs"])) * each
+    return _flops_time(seen * size * (FORWARD + backward + recomputed), rate)
+
+
+def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
+    data = evaluation_data(draft.survey)
+    if data is None or not data.rows or not size:
+        return None
+    prompt = data.prompt_tokens.mean if data.prompt_tokens else PROMPT_TOKENS
+    examples = draft.thresholds["examples_in_prompt"] if step.rung == "few-shot" else 0
+    prompt += draft.thresholds["instruction_tokens"] + examples * (draft.fact("row_tokens") or PROMPT_TOKENS)
+    # One token at a time uses the hardware far worse than a whole prompt does.
+    answer = 4 * int(str(step.params["max_new_tokens"]))
+    return _flops_time(data.rows * (prompt + answer) * size * FORWARD, rate)
+
+
+def _bytes(interval: tuple[float, float, float], *assumptions: str) -> Estimate:
+    low, expected, high = interval
+    return Estimate(low=low, expected=expected, high=high, unit="bytes", assumptions=assumptions)
+
+
+def _training_memory(draft: Draft, step: Step) -> Estimate | None:
+    estimate = training_estimate(
+        draft.survey,
+        str(draft.answer("base_model")),
+        str(step.params["method"]),
+        int(str(step.params["max_length"])),
+        int(str(step.params["micro_batch"])),
+        checkpointing=bool(step.params["gradient_checkpointing"]),
+        rank=int(str(step.params["rank"])),
+    )
+    return None if isinstance(estimate, Unknown) else _bytes(estimate.device_bytes, *estimate.assumptions)
+
+
+def _inference_memory(draft: Draft, step: Step) -> Estimate | None:
+    shape = architecture_of(draft.survey.models[str(draft.answer("base_model"))])
+    if isinstance(shape, Unknown):
+        return None
+    batch, answer = int(str(step.params["batch_size"])), int(str(step.params["max_new_tokens"]))
+    try:
+        setting = inference_setting(
+            batch=batch, prompt=draft.fact("sequence_tokens") or PROMPT_TOKENS, generated=answer
+        )
+        return _bytes(estimate_inference(shape, setting).device_bytes)
+    except EstimateError:
+        return None

@@ -1,0 +1,7 @@
+"""From decisions to steps: the ladder with its gates."""
+
+from planner.ladder.draft import Draft
+from planner.ladder.lower import lower
+from planner.ladder.pins import pins
+
+__all__ = ["Draft", "lower", "pins"]

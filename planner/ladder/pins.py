@@ -1,0 +1,64 @@
+"""The files and models that a plan reads, pinned by content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.documents import Input, Pin
+
+if TYPE_CHECKING:
+    from planner.ladder.draft import Draft
+
+
+def data_pin(draft: Draft, role: str) -> Input:
+    """The input that is a data set of the spec."""
+    if role == "evaluation" and "evaluation" not in draft.survey.data:
+        role = "test" if "test" in draft.survey.data else "validation"
+    return Input(pin=f"data/{role}")
+
+
+def pins(draft: Draft) -> tuple[dict[str, Pin], tuple[str, ...]]:
+    """Every pin that the steps name, and the ones that the spec only describes."""
+    wanted = sorted({source.pin for step in draft.steps.values() for source in step.inputs.values() if source.pin})
+    found: dict[str, Pin] = {}
+    missing = []
+    for name in wanted:
+        kind, _, key = name.partition("/")
+        pin = _model(draft, key) if kind == "model" else _data(draft, key)
+        if pin is None:
+            missing.append(
+                f"data.{key} as a file" if kind == "data" else f"the files of the model {_model_id(draft, key)}"
+            )
+        else:
+            found[name] = pin
+    return found, tuple(missing)
+
+
+def _data(draft: Draft, role: str) -> Pin | None:
+    data = draft.survey.data.get(role)
+    if data is None or data.path is None:
+        return None
+    kind = "documents" if role == "documents" else "dataset"
+    return Pin(kind=kind, path=data.path, digest=data.digest, bytes=data.bytes)  # type: ignore[arg-type]
+
+
+def _model_id(draft: Draft, key: str) -> str:
+    if key == "base":
+        return str(draft.answer("base_model"))
+    merge = draft.spec.merge
+    return merge.sources[int(key.removeprefix("source-"))].id if merge else key
+
+
+def _model(draft: Draft, key: str) -> Pin | None:
+    model = draft.survey.models.get(_model_id(draft, key))
+    if model is None or model.pin is None:
+        return None
+    return Pin(
+        kind="model",
+        path=model.pin,
+        digest=model.fingerprint,
+        bytes=model.bytes,
+        id=model.id,
+        license=model.licence,
+        revision=model.revision,
+    )

@@ -1,0 +1,147 @@
+"""Steps of the cheapest rungs: the base model made ready, baselines, prompts without and with examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.documents import Input, JsonValue
+from planner.ladder.pins import data_pin
+
+if TYPE_CHECKING:
+    from planner.documents import Gate
+    from planner.ladder.draft import Draft
+
+SEED = 0
+# Room for answers longer than any seen in training.
+ANSWER_MARGIN = 1.25
+ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
+OTHER_ANSWER_TOKENS = 192
+
+
+def base_model(draft: Draft) -> Input:
+    """The base model as later steps read it: pinned files, or the output of the step that makes it ready."""
+    model = draft.survey.models[draft.answer("base_model")]
+    if model.kind in ("folder", "hub-cache"):
+        return Input(pin="model/base")
+    if "prepare/base" not in draft.steps:
+        titles = {"gguf": "Convert the GGUF file into a folder that trains and serves"}
+        draft.add(
+            "prepare/base",
+            titles.get(model.kind, "Fetch the base model"),
+            "prepare",
+            inputs={"source": Input(pin="model/base")},
+            params={"dtype": draft.answer("base_dtype")},
+            outputs=("model",),
+            because=("base_model", "base_dtype"),
+            known_after=("digest of the converted weights",),
+        )
+    return Input(step="prepare/base", output="model")
+
+
+def baselines(draft: Draft) -> None:
+    """Classical classifiers: seconds of work, and a yardstick."""
+    inputs = {"train": Input(pin="data/train"), "data": data_pin(draft, "evaluation")}
+    if draft.fact("validation_rows"):
+        inputs["validation"] = Input(pin="data/validation")
+    draft.add(
+        "evaluate/baselines",
+        "Majority, nearest neighbour and TF-IDF with logistic regression",
+        "baselines",
+        inputs=inputs,
+        params={
+            "kinds": ["majority", "nearest", "tfidf-logistic"],
+            "labels": draft.output_params()["labels"],
+            "seed": SEED,
+        },
+        outputs=("predictions",),
+        because=("rungs",),
+        rung="baselines",
+        gates=draft.gates(),
+    )
+
+
+def prompting(draft: Draft, name: str) -> None:
+    """A prompt and its measurement; `name` is `zero-shot` or `few-shot`."""
+    examples = int(draft.thresholds["examples_in_prompt"]) if name == "few-shot" else 0
+    examples = min(examples, draft.fact("train_rows") or 0)
+    add_prompt(draft, name, examples=examples, show_schema=True)
+    evaluate(
+        draft,
+        name,
+        f"Measure the prompt {'with examples' if examples else 'without examples'}",
+        rung=name,
+        inputs={"model": base_model(draft), "prompt": Input(step=f"prompt/{name}", output="prompt")},
+        because=("approach", "rungs"),
+        gates=draft.gates(),
+    )
+
+
+def add_prompt(draft: Draft, name: str, *, examples: int, show_schema: bool) -> None:
+    """A prompt: the task in the spec's words, the form of the answer, examples from the training data only."""
+    titles = {
+        "zero-shot": "Write clear instructions with the form of the answer",
+        "few-shot": f"Choose {examples} examples from the training data",
+        "short": "Write the short prompt that the finetuned model will be given",
+    }
+    draft.add(
+        f"prompt/{name}",
+        titles[name],
+        "prompt",
+        inputs={"train": Input(pin="data/train")} if examples else {},
+        params={
+            "instruction": draft.spec.task.description,
+            **draft.output_params(),
+            "show_schema": show_schema,
+            "examples": examples,
+            "select": "balanced",
+            "seed": SEED,
+        },
+        outputs=("prompt",),
+        because=("rungs",),
+    )
+
+
+def evaluate(
+    draft: Draft,
+    name: str,
+    title: str,
+    *,
+    rung: str | None,
+    inputs: dict[str, Input],
+    because: tuple[str, ...],
+    gates: tuple[Gate, ...] = (),
+    dtype: JsonValue = None,
+) -> str:
+    """A measurement on the evaluation data."""
+    spec = draft.spec
+    metrics = list(dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target)]))
+    return draft.add(
+        f"evaluate/{name}",
+        title,
+        "evaluate",
+        inputs={**inputs, "data": data_pin(draft, "evaluation")},
+        params={
+            "metrics": metrics,
+            **draft.output_params(),
+            "max_new_tokens": answer_limit(draft),
+            "batch_size": int(draft.thresholds["evaluation_batch"]),
+            "dtype": dtype or draft.answer("base_dtype"),
+            "limit": None,
+            "seed": SEED,
+        },
+        outputs=("predictions",),
+        because=because,
+        rung=rung,
+        gates=gates,
+        # Every batch of predictions is kept, so a killed measurement goes on where it was.
+        checkpoint_s=60.0,
+        known_after=tuple(metrics),
+    )
+
+
+def answer_limit(draft: Draft) -> int:
+    """Tokens that an answer may take: a quarter more than the longest known one."""
+    longest = draft.fact("longest_answer_tokens")
+    if longest:
+        return int(longest * ANSWER_MARGIN) + 1
+    return ANSWER_TOKENS_BY_FORMAT.get(draft.spec.task.output.format, OTHER_ANSWER_TOKENS)

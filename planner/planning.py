@@ -1,0 +1,166 @@
+"""From a spec to a plan: read, survey, decide, lower, pin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner.budget import budget, time_estimates
+from planner.documents import Decision, FactRecord, Plan, Spec, Status, plan_digest
+from planner.facts import FACTS, Board, Unknown
+from planner.ladder import Draft, lower, pins
+from planner.rules import compile_books, core_book, evaluate, user_book, warnings
+from planner.survey import Survey, normalise, read_spec
+from planner.survey import survey as look
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planner.documents import Filled
+    from planner.rules import Book, Table
+
+DISTRIBUTION = "adapt-planner"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Everything that was decided about a spec, before it becomes steps."""
+
+    books: tuple[Book, ...]
+    table: Table
+    board: Board
+    decisions: tuple[Decision, ...]
+
+
+def plan(source: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None = None) -> Plan:
+    """Decide how to adapt a model, and write down every step.
+
+    Args:
+        source: a spec file (JSON, YAML, TOML), or the spec as plain values or as a document.
+        folder: where the spec's relative paths start, and where the plan will lie; the spec file's folder by default.
+
+    Raises:
+        InputError: something in the spec, or a file that it names, cannot be used; with every problem at once.
+    """
+    if isinstance(source, Spec):
+        spec, home = source, Path()
+    else:
+        spec, home = read_spec(source)
+    home = folder or home
+    spec, filled = normalise(spec, home)
+    survey = look(spec, home, file=str(source) if isinstance(source, str | Path) else None)
+    return draw(spec, filled, survey, decide(spec, survey, home))
+
+
+def decide(spec: Spec, survey: Survey, folder: Path) -> Decided:
+    """Answer every question about a normalised spec.
+
+    Raises:
+        InputError: a rule book is wrong, or a pin cannot stand.
+    """
+    books = (*(user_book(folder / path) for path in spec.rule_books), core_book())
+    table = compile_books(books)
+    board = Board({"spec": spec, "survey": survey, "thresholds": table.thresholds})
+    return Decided(books, table, board, evaluate(table, board, spec.overrides))
+
+
+def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decided) -> Plan:
+    """The plan that follows from the decisions: equal inputs give equal bytes."""
+    answers = {decision.question: decision for decision in decided.decisions}
+    draft = Draft(spec, survey, decided.board, decided.table.thresholds, answers)
+    steps = time_estimates(draft, lower(draft))
+    pinned, waits_for = pins(draft)
+    unknown = {name: value for name, value in decided.board.known().items() if isinstance(value, Unknown)}
+    document = Plan(
+        name=spec.name or "task",
+        digest="",
+        planner=planner_version(),
+        status=_status(draft, waits_for),
+        spec=spec,
+        filled=filled,
+        hardware=survey.hardware,
+        rule_books=tuple(book.record() for book in decided.books),
+        pins=pinned,
+        facts=tuple(_record(name, value) for name, value in decided.board.known().items()),
+        decisions=decided.decisions,
+        steps=steps,
+        outputs=_outputs(draft),
+        warnings=(*survey.findings, *warnings(decided.table, decided.decisions)),
+        budget=budget(steps, survey),
+        risks=_risks(draft),
+        unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
+    )
+    return document.model_copy(update={"digest": plan_digest(document.to_json())})
+
+
+@cache
+def planner_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _record(name: str, value: Any) -> FactRecord:
+    entry = FACTS[name]
+    unknown = value.reason if isinstance(value, Unknown) else None
+    known = None if unknown else value
+    return FactRecord.model_construct(name=name, value=known, unit=entry.unit, cite=entry.cite, unknown=unknown)
+
+
+def _status(draft: Draft, waits_for: tuple[str, ...]) -> Status:
+    """Whether the plan can be run; a spec that nothing satisfies says what would."""
+    smallest = draft.fact("int4_memory_share")
+    whole = draft.fact("inference_memory_share")
+    device = draft.survey.hardware.device
+    share = whole if device.kind == "cpu" else smallest
+    if share is not None and share > 1:
+        memory = draft.fact("device_memory_bytes") or 0
+        needed = share * memory / 1e9
+        model = draft.answer("base_model")
+        how = "in 16 bits" if device.kind == "cpu" else "in 4 bits"
+        return Status(
+            applyable=False,
+            because=f"the smallest candidate, {model}, does not fit {device.name} even {how}",
+            needs=(f"a device with {needed:.0f} GB or more (it has {memory / 1e9:.0f} GB)", "or a smaller model"),
+        )
+    if draft.answer("approach") is None:
+        decision = draft.decisions["approach"]
+        needs = tuple(need for rejected in decision.rejected for need in rejected.needs)
+        return Status(applyable=False, because=decision.because, needs=needs)
+    if not draft.steps:
+        return Status(applyable=True, because="the target is met already; there is nothing to do")
+    if waits_for:
+        because = "it can be run once the inputs that the spec only describes are given"
+        return Status(applyable=True, because=because, waits_for=waits_for)
+    return Status(applyable=True, because="every input is at hand")
+
+
+def _outputs(draft: Draft) -> dict[str, str]:
+    """What the plan leaves, the best first."""
+    wanted = (("model", ("quantize/", "merge/")), ("adapter", ("train/",)), ("index", ("retrieve/",)))
+    found = {}
+    for output, prefixes in wanted:
+        for prefix in prefixes:
+            sources = [address for address in draft.steps if address.startswith(prefix)]
+            if sources and output not in found:
+                found[output] = f"{sources[-1]}:{output}"
+    prompts = [address for address in draft.steps if address.startswith("prompt/")]
+    if prompts:
+        found["prompt"] = f"{prompts[-1]}:prompt"
+    return found
+
+
+def _risks(draft: Draft) -> tuple[str, ...]:
+    """What may go otherwise than planned, and what then happens."""
+    risks = []
+    if any(step.executor == "train" for step in draft.steps.values()):
+        risks.append("Training may run out of memory: the step's retry ladder keeps the effective batch.")
+    rows = draft.fact("evaluation_rows")
+    if rows and draft.measured:
+        risks.append(f"With {rows} rows to measure on, a rung near the target may pass or miss it by chance.")
+    return tuple(risks)

@@ -1,0 +1,172 @@
+"""Rule books: TOML files of thresholds, decisions and rules, read and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from planner.documents import Document, Finding, InputError, JsonValue, RuleBook, Where, digest, validate
+
+CORE = Path(__file__).parent / "core"
+RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
+
+
+class Threshold(Document):
+    """A named, cited number that rules share."""
+
+    value: float | int
+    unit: str
+    why: Annotated[str, Field(min_length=1)]
+    cite: tuple[str, ...] = ()
+    reason: str | None = None
+    """Why a user's book changes it; required there."""
+
+
+class Question(Document):
+    """A decision: what is asked, the words that answer, and how rules that disagree are settled."""
+
+    asks: str
+    answers: tuple[str, ...] | Literal["any"] = "any"
+    policy: Literal["first", "unique", "collect"] = "first"
+    default: JsonValue = None
+    because: str
+    """The reason for the default, read after "because"."""
+    cite: tuple[str, ...] = ()
+
+
+class Example(Document):
+    """A test of a rule: facts, and whether it then holds."""
+
+    given: dict[str, JsonValue]
+    holds: bool
+
+
+class Rule(Document):
+    """A row: when its conditions on facts hold, it answers a decision, or forbids answers."""
+
+    id: Annotated[str, Field(pattern=RULE_ID)]
+    name: Annotated[str, Field(min_length=1)]
+    """Reads after "because"."""
+    decides: str
+    when: dict[str, JsonValue] | tuple[dict[str, JsonValue], ...]
+    """Cells that must all hold; with several rows, one row is enough."""
+    answer: JsonValue = None
+    """A word or number; `$name` for a threshold, `@name` for the value of a fact."""
+    vetoes: tuple[str, ...] = ()
+    """Answers that cannot work when the conditions hold."""
+    severity: Literal["error", "warning", "note"] | None = None
+    """Of the finding that a rule of the decision `warnings` raises."""
+    why: Annotated[str, Field(min_length=1)]
+    fix: str = ""
+    cite: Annotated[tuple[str, ...], Field(min_length=1)]
+    since: str
+    examples: Annotated[tuple[Example, ...], Field(min_length=2)]
+
+    @property
+    def rows(self) -> tuple[dict[str, JsonValue], ...]:
+        """The alternatives; a rule that always holds has one empty row."""
+        return (self.when,) if isinstance(self.when, dict) else self.when
+
+
+class Disabled(Document):
+    """A rule of another book that the user switches off."""
+
+    id: Annotated[str, Field(pattern=RULE_ID)]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class BookFile(Document):
+    """One TOML file."""
+
+    book: str
+    version: str
+    threshold: dict[str, Threshold] = {}
+    decision: dict[str, Question] = {}
+    rule: tuple[Rule, ...] = ()
+    disable: tuple[Disabled, ...] = ()
+
+
+class Book(Document):
+    """All files of one book, in the order of their names; the user's books come before the core."""
+
+    name: str
+    version: str
+    tier: Literal["user", "core"]
+    thresholds: dict[str, Threshold]
+    decisions: dict[str, Question]
+    rules: tuple[Rule, ...]
+    disabled: tuple[Disabled, ...]
+    digest: str
+
+    def record(self) -> RuleBook:
+        """The book as a plan names it."""
+        return RuleBook(name=self.name, version=self.version, digest=self.digest)
+
+
+def read_book_file(path: Path) -> BookFile:
+    """Read one TOML file of a rule book.
+
+    Raises:
+        InputError: it is not there, not TOML, or a field is wrong; every problem is a finding.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.one("BOOK004", f"The rule book {path} cannot be read: {error}.", file=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError.one("BOOK004", f"{path} is not TOML: {error}.", "Mend the syntax.", file=str(path)) from None
+    return validate(BookFile, data, code="BOOK", file=str(path))
+
+
+def _assemble(files: list[BookFile], tier: Literal["user", "core"]) -> Book:
+    rules = tuple(rule for file in files for rule in file.rule)
+    doubles = sorted({rule.id for rule in rules if sum(other.id == rule.id for other in rules) > 1})
+    if doubles:
+        raise InputError(
+            Finding(
+                code="BOOK005", severity="error", message=f"Rule id {id_} stands twice.", fix="Ids are never reused."
+            )
+            for id_ in doubles
+        )
+    return Book(
+        name=files[0].book,
+        version=files[0].version,
+        tier=tier,
+        thresholds={name: item for file in files for name, item in file.threshold.items()},
+        decisions={name: item for file in files for name, item in file.decision.items()},
+        rules=rules,
+        disabled=tuple(item for file in files for item in file.disable),
+        digest=digest([file.to_json() for file in files]),
+    )
+
+
+@cache
+def core_book() -> Book:
+    """The rules that ship with adapt."""
+    return _assemble([read_book_file(path) for path in sorted(CORE.glob("*.toml"))], "core")
+
+
+def user_book(path: Path) -> Book:
+    """A book of the user's own.
+
+    Raises:
+        InputError: it cannot be read, or changes a threshold without a reason.
+    """
+    file = read_book_file(path)
+    silent = [name for name, item in file.threshold.items() if item.reason is None and name in core_book().thresholds]
+    if silent:
+        raise InputError(
+            Finding(
+                code="BOOK006",
+                severity="error",
+                message=f"The threshold `{name}` is changed without a reason.",
+                fix='Add `reason = "..."`.',
+                where=Where(file=str(path), pointer=f"/threshold/{name}"),
+            )
+            for name in silent
+        )
+    return _assemble([file], "user")
