@@ -9,7 +9,8 @@ from planner.memory.parameters import total_parameters, trainable_parameters
 from planner.memory.read import architecture_of_size, read_architecture
 from planner.memory.rule_of_thumb import RuleOfThumb, rule_of_thumb
 from planner.memory.setting import InferenceSetting, TrainingSetting, inference_setting, training_setting
-from planner.memory.training import Moment, TrainingEstimate, estimate_training
+from planner.memory.moments import Moment
+from planner.memory.training import TrainingEstimate, estimate_training
 
 __all__ = [
     "KNOWN_TYPES",

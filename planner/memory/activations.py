@@ -1,131 +1,151 @@
-"""Bytes that the forward pass saves for the backward pass, a token of one layer.
+"""What the forward pass of one layer saves for the backward pass: a list of tensors, in bytes a token each.
 
 Derived from the code of transformers 5.23 and peft 0.21 and from what each torch operator saves: a product saves its
-input when its weight trains; a norm its fp32 input; a gate both factors; attention its queries, keys, values, output.
-See korthikanti-2022 for the idea of the count.
+input when its weight trains; a norm its fp32 input; a gate both factors; attention its queries, keys, values and
+output. Kept as a list because the allocator rounds each tensor. Idea of the count: korthikanti-2022.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from planner.memory.regime import FP32, LOW_RANK
+from planner.memory.attention_saved import attention_saved
+from planner.memory.regime import FP32, HALF, LOW_RANK
 from planner.memory.targets import is_target
 
 if TYPE_CHECKING:
-    from planner.memory.architecture import Attention, Block, FeedForward, Linear, Norm
+    from collections.abc import Iterable
+
+    from planner.memory.architecture import Block, FeedForward, Linear, Norm
     from planner.memory.regime import Regime
     from planner.memory.setting import TrainingSetting
 
 
-class Saved(NamedTuple):
-    """Bytes a token that one layer keeps: norms and inputs of products, attention, feed-forward."""
+@dataclass(slots=True)
+class Saved:
+    """Bytes a token of each tensor that one layer keeps, by half of the layer."""
 
-    attention: float
-    feed_forward: float
-    first_norm: float
-
-    @property
-    def total(self) -> float:
-        """All of it."""
-        return self.attention + self.feed_forward
+    attention: list[float] = field(default_factory=list)
+    feed_forward: list[float] = field(default_factory=list)
+    first_norm: list[float] = field(default_factory=list)
 
 
-def norm_saved(norm: Norm, stream: int, regime: Regime) -> float:
-    """Bytes a token that a norm keeps besides its output."""
+def norm_saved(norm: Norm, stream: int, regime: Regime, *, shared_input: bool = False) -> list[float]:
+    """Bytes a token of the tensors that a norm keeps besides its output.
+
+    Args:
+        norm: its kind and width.
+        stream: bytes a value of its input.
+        regime: dtypes of this setting.
+        shared_input: another norm already keeps the same input (parallel blocks).
+    """
     train = regime.trains_all and norm.weight
+    copies = stream == HALF
     if norm.kind == "layer":
-        copy = 4 if regime.autocast else stream
-        return norm.width * copy + 8
-    width = 4 if norm.kind == "rms-fp32" else stream
-    return norm.width * 4 + 4 + (norm.width * width if train else 0)
+        value = FP32 if regime.autocast else stream
+        kept = [] if shared_input and value == stream else [float(norm.width * value)]
+        return [*kept, 8.0]
+    inputs = [] if shared_input and not copies else [4.0 * norm.width]
+    if norm.kind == "centred-fp32":
+        inputs.append(4.0 * norm.width)
+    width = FP32 if norm.kind.endswith("fp32") else stream
+    return [*inputs, 4.0, *([float(width * norm.width)] if train else [])]
 
 
 def norm_output(norm: Norm | None, stream: int, regime: Regime) -> int:
     """Bytes a value of what a norm returns."""
-    if norm is not None and norm.kind == "layer" and regime.autocast:
-        return 4
-    return stream
+    return FP32 if norm is not None and norm.kind == "layer" and regime.autocast else stream
 
 
-def inputs_saved(linears: tuple[Linear, ...], value: int, setting: TrainingSetting, regime: Regime) -> float:
-    """Bytes a token kept of one tensor that these products share as input, `value` bytes a value."""
-    if not linears:
-        return 0.0
-    width = linears[0].inputs
+def inputs_saved(
+    linears: Iterable[Linear], value: int, setting: TrainingSetting, regime: Regime, *, kept: bool = False
+) -> list[float]:
+    """Bytes a token kept of one tensor that these products share as input.
+
+    Args:
+        linears: the products that read it.
+        value: bytes a value of the tensor.
+        setting: for the adapters.
+        regime: dtypes of this setting.
+        kept: the tensor is alive anyway, as the output that another operator saved.
+    """
+    saved: list[float] = []
     shared = False
-    total = 0.0
-    low_rank = setting.method in LOW_RANK
     for linear in linears:
+        width = linear.inputs
         if regime.trains_all:
             if regime.autocast and value == FP32:
-                total += 2 * width
-            else:
+                saved.append(2.0 * width)
+            elif not shared:
                 shared = True
-        elif low_rank and is_target(linear, setting.targets):
-            kept = 2 if regime.autocast else regime.adapter
-            if value == kept and (not regime.autocast or regime.adapter == kept) and not setting.dropout:
+                if not kept:
+                    saved.append(float(value * width))
+        elif setting.method in LOW_RANK and is_target(linear, setting.targets):
+            copy = HALF if regime.autocast else regime.adapter
+            if value == copy == regime.adapter and not setting.dropout:
+                if not shared and not kept:
+                    saved.append(float(value * width))
                 shared = True
             else:
-                total += kept * width
-            total += setting.rank * kept + (width if setting.dropout else 0)
-    return total + (value * width if shared else 0)
+                saved.append(float(copy * width))
+            saved.append(float(setting.rank * copy))
+            if setting.dropout:
+                saved.append(float(width))
+    return saved
 
 
-def attention_saved(attention: Attention, setting: TrainingSetting, regime: Regime) -> float:
-    """Bytes a token that the attention kernel keeps, at the setting's sequence length."""
+def activation_saved(feed_forward: FeedForward, width: int, regime: Regime) -> tuple[list[float], int]:
+    """Return what the activation function and the gate keep, and bytes a value of what they return.
+
+    ``gelu_new`` is written out in Python, in fp32 under autocast because of its power [transformers: NewGELUActivation].
+    """
     value = regime.product
-    q, k, out = attention.query_width, attention.key_width, attention.output_width
-    length = setting.sequence
-    heads = attention.heads
-    groups = heads // attention.kv_heads
-    keys = q if groups > 1 else k
-    if setting.attention == "eager" or attention.softcap:
-        squares = 4 + value if value < FP32 else 4
-        squares += value if attention.softcap else 0
-        return value * (q + 2 * keys + out) + squares * heads * length
-    masked = setting.padding_mask or (0 < attention.window < length)
-    if setting.attention == "sdpa" and masked:
-        return value * (q + 2 * keys + out) + 4 * heads + 2 * length
-    if value == FP32:
-        return value * (q + 2 * keys + out) + 4 * heads * length
-    return value * (q + 2 * k + out) + 4 * heads
-
-
-def gate_saved(feed_forward: FeedForward, width: int, value: int) -> float:
-    """Bytes a token kept by the activation function and the gate, besides the input of the last product."""
-    factors = {"gelu_new": 4, "relu2": 1, "relu": 1}.get(feed_forward.activation, 1)
+    one = float(value * width)
+    if feed_forward.activation in {"gelu_new", "gelu_fast", "gelu_pytorch_new"}:
+        kept = [4.0 * width] * 3 + [one] if regime.autocast else [one] * 4
+        return kept, FP32 if regime.autocast else value
     if feed_forward.gated:
-        return value * width * (factors + 2)
-    return value * width * factors
+        fused = [2 * one] if feed_forward.fused else [one, one]
+        return [*fused, one], value
+    return [one], value
 
 
 def block_saved(block: Block, setting: TrainingSetting, regime: Regime) -> Saved:
-    """Return what one layer keeps of each token, in bytes."""
+    """Return what one layer keeps of each token, tensor by tensor."""
     stream = regime.stream
-    roles: dict[str, list[Linear]] = {}
-    for linear in block.linears:
-        roles.setdefault(linear.role, []).append(linear)
-
-    def group(*names: str) -> tuple[Linear, ...]:
-        return tuple(linear for name in names for linear in roles.get(name, ()))
-
+    saved = Saved()
     around = [norm for norm in block.norms if "." not in norm.path]
     inner = [norm for norm in block.norms if "." in norm.path]
-    first = around[0] if around else None
-    value = norm_output(first, stream, regime) if not block.post_norm else stream
-    heads = {"head": (block.attention.heads, block.attention.kv_heads)}.get(block.attention.qk_norm, (1, 1))
-    attention = inputs_saved(group("q", "k", "v", "qkv"), value, setting, regime)
-    attention += sum(norm_saved(norm, regime.product, regime) * n for norm, n in zip(inner, heads, strict=False))
-    attention += attention_saved(block.attention, setting, regime)
-    o_inputs = group("o")
-    shared_out = 0.0 if setting.attention == "eager" else regime.product * block.attention.output_width
-    kept = inputs_saved(o_inputs, regime.product, setting, regime)
-    attention += kept - shared_out if regime.trains_all and kept >= shared_out else kept
-    norms = sum(norm_saved(norm, stream, regime) for norm in around)
-    first_norm = norm_saved(first, stream, regime) if first else 0.0
-    forward = inputs_saved(group("gate", "up", "gate_up"), value, setting, regime)
-    forward += gate_saved(block.feed_forward, block.feed_forward.width, regime.product)
-    forward += inputs_saved(group("down"), regime.product, setting, regime)
-    half = norms / 2
-    return Saved(attention + half, forward + half, first_norm)
+    first = around[0] if around and not block.post_norm else None
+    value = norm_output(first, stream, regime)
+    trains = regime.trains_all
+    # Attention: norm, inputs of the projections, norms of queries and keys, kernel, input of the output projection.
+    if first is not None:
+        saved.first_norm = norm_saved(first, stream, regime)
+    saved.attention += saved.first_norm
+    saved.attention += inputs_saved(_by_role(block, "q", "k", "v", "qkv", "q_a", "kv_a"), value, setting, regime)
+    times = (block.attention.heads, block.attention.kv_heads) if block.attention.qk_norm == "head" else (1, 1)
+    for norm, heads in zip(inner, times, strict=False):
+        saved.attention += [heads * part for part in norm_saved(norm, regime.product, regime)]
+    kernel, output_kept = attention_saved(block.attention, setting, regime)
+    saved.attention += kernel
+    saved.attention += inputs_saved(_by_role(block, "o"), regime.product, setting, regime, kept=output_kept)
+    # Feed-forward: its norm, inputs of gate and up, the gate itself, input of down.
+    rest = around if block.post_norm else around[1:]
+    for norm in rest:
+        into = norm_saved(norm, stream if not block.post_norm else regime.product, regime, shared_input=block.parallel)
+        saved.feed_forward += into
+    shared_norm = block.parallel and not rest
+    ups = _by_role(block, "gate", "up", "gate_up")
+    saved.feed_forward += inputs_saved(ups, value, setting, regime, kept=shared_norm)
+    kept, output = activation_saved(block.feed_forward, block.feed_forward.width, regime)
+    relu = block.feed_forward.activation == "relu" and trains
+    saved.feed_forward += kept
+    saved.feed_forward += inputs_saved(_by_role(block, "down"), output, setting, regime, kept=relu)
+    saved.feed_forward += [float(block.hidden_width)] * (2 if block.dropout else 0)
+    return saved
+
+
+def _by_role(block: Block, *roles: str) -> list[Linear]:
+    return [linear for linear in block.linears if linear.role in roles]

@@ -40,7 +40,11 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A normalisation. kind: rms (scaled in the stream's dtype), rms-fp32 (scaled in fp32, as gemma does), layer."""
+    """A normalisation. kind says what it keeps for the backward pass.
+
+    rms scales in the stream's dtype, rms-fp32 in fp32 as gemma does, centred-fp32 subtracts the mean as cohere does,
+    layer is torch's LayerNorm.
+    """
 
     path: str
     width: int
@@ -96,6 +100,8 @@ class Attention:
     qk_norm: str = ""
     positions: str = "rope"
     fused_qkv: bool = False
+    partial_rope: bool = False
+    dropout: bool = False
 
     @property
     def query_width(self) -> int:
@@ -150,8 +156,10 @@ class Block:
     attention: Attention
     feed_forward: FeedForward
     tensors: tuple[Tensor, ...] = ()
+    hidden_width: int = 0
     parallel: bool = False
     post_norm: bool = False
+    dropout: bool = False
 
     @property
     def count(self) -> int:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from planner.memory.config_reader import Config
 
 
+DROPOUTS = ("resid_pdrop", "hidden_dropout", "dropout", "residual_dropout", "hidden_dropout_prob", "resid_dropout")
+
+
 def dense(config: Config, layout: Layout | None = None) -> Architecture:
     """Return the architecture of a dense decoder whose layout is known.
 
@@ -45,7 +48,9 @@ def dense(config: Config, layout: Layout | None = None) -> Architecture:
                 norms=block_norms(config, layout, hidden, attention),
                 attention=attention,
                 feed_forward=feed_forward,
+                hidden_width=hidden,
                 parallel=switch(config, layout.parallel),
+                dropout=any(float(config.get(key) or 0) > 0 for key in DROPOUTS),
                 post_norm=layout.before_attention is None,
             )
         )
@@ -129,6 +134,8 @@ def attention_of(config: Config, layout: Layout, shape: tuple[int, int, int], wi
         qk_norm=qk_norm,
         positions=layout.position_kind,
         fused_qkv=bool(layout.qkv),
+        partial_rope=layout.partial_rope,
+        dropout=any(float(config.get(key) or 0) > 0 for key in ("attn_pdrop", "attention_dropout")),
     )
 
 

@@ -50,6 +50,7 @@ class Layout:
     intermediate_factor: int = 0
     conv1d: bool = False
     pattern: str = ""
+    partial_rope: bool = False
 
     @property
     def gated(self) -> bool:
@@ -95,7 +96,7 @@ LAYOUTS: dict[str, Layout] = {
     "gemma3_text": replace(
         _FOUR_NORMS, norm="rms-fp32", qkv_bias="attention_bias", o_bias="attention_bias", qk_norm="head", pattern="6"
     ),
-    "phi": Layout(
+    "phi": Layout(partial_rope=True, 
         o="dense",
         qkv_bias=True,
         o_bias=True,
@@ -113,7 +114,7 @@ LAYOUTS: dict[str, Layout] = {
         qk_norms=("q_layernorm", "k_layernorm"),
         qk_norm_if="qk_layernorm",
     ),
-    "phi3": Layout(qkv="qkv_proj", gate_up="gate_up_proj"),
+    "phi3": Layout(partial_rope=True, qkv="qkv_proj", gate_up="gate_up_proj"),
     "gpt2": replace(
         _GPT2,
         qkv="c_attn",
@@ -165,7 +166,7 @@ LAYOUTS: dict[str, Layout] = {
         head_bias=True,
     ),
     "gpt_neox": replace(
-        _NEOX_MLP,
+        _NEOX_MLP, partial_rope=True,
         root="gpt_neox",
         embed="embed_in",
         final_norm="final_layer_norm",
@@ -247,11 +248,11 @@ LAYOUTS: dict[str, Layout] = {
         position_kind="learned",
     ),
     "olmo": Layout(norm="layer", norm_weight=False, qkv_bias="attention_bias", o_bias="attention_bias"),
-    "olmo2": replace(_POST_NORMS, qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias"),
-    "olmo3": replace(_POST_NORMS, qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"),
+    "olmo2": replace(_POST_NORMS, norm="rms-fp32", qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias"),
+    "olmo3": replace(_POST_NORMS, norm="rms-fp32", qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"),
     "exaone4": replace(_POST_NORMS, qk_norm="head", pattern="4"),
     "cohere": Layout(
-        norm="rms-fp32",
+        norm="centred-fp32",
         before_mlp=None,
         parallel=True,
         qkv_bias="attention_bias",
@@ -260,7 +261,7 @@ LAYOUTS: dict[str, Layout] = {
         qk_norm_if="use_qk_norm",
     ),
     "cohere2": Layout(
-        norm="rms-fp32", before_mlp=None, parallel=True, qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"
+        norm="centred-fp32", before_mlp=None, parallel=True, qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"
     ),
     "granite": Layout(qkv_bias="attention_bias", o_bias="attention_bias", mlp_bias="mlp_bias"),
     "smollm3": Layout(qkv_bias="attention_bias", o_bias="attention_bias", mlp_bias="mlp_bias"),
@@ -274,7 +275,7 @@ LAYOUTS: dict[str, Layout] = {
         norm="layer",
         norm_bias=True,
     ),
-    "stablelm": Layout(qkv_bias="use_qkv_bias", norm="layer", norm_bias=True, parallel="use_parallel_residual"),
+    "stablelm": Layout(partial_rope=True, qkv_bias="use_qkv_bias", norm="layer", norm_bias=True, parallel="use_parallel_residual"),
     "glm": Layout(qkv_bias="attention_bias", gate_up="gate_up_proj"),
     "glm4": Layout(
         qkv_bias="attention_bias",
@@ -283,7 +284,7 @@ LAYOUTS: dict[str, Layout] = {
         after_mlp="post_mlp_layernorm",
     ),
     "persimmon": replace(
-        _NEOX_MLP,
+        _NEOX_MLP, partial_rope=True,
         qkv_bias=True,
         o_bias=True,
         mlp_bias=True,
