@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
+from peft.helpers import disable_input_dtype_casting
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
@@ -73,6 +74,12 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
         self.collate = partial(collate, pad_id=plan.ready.tokenizer.pad_token_id)
         validation = plan.ready.validation
         self.validation = _fixed_batches(validation.kept if validation else (), plan.params.micro_batch)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As the parent trains."""
+        # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
+        with disable_input_dtype_casting(self.model, active=self.plan.params.precision != "fp32"):
+            return super().train(*args, **kwargs)
 
     def get_train_dataloader(self) -> Any:
         """The batches of the plan, padded to the longest row of each."""

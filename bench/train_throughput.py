@@ -1,0 +1,158 @@
+"""Tokens per CPU-second of our trainer against a bare torch + peft loop on the same batches, in one process.
+
+    python -m bench.train_throughput MODEL_FOLDER ROWS.jsonl
+
+Both train LoRA of one rank with the same autocast, loss, optimizer and clipping; rounds alternate, medians count.
+CPU time and not wall-clock time, so that other work on the machine disturbs little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+TARGET = 0.95
+INSTRUCTION = "Extract the intent and the slots of the request as compact JSON."
+
+
+def main() -> None:
+    """Measure and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="folder of the base model")
+    parser.add_argument("rows", type=Path, help="JSONL of training rows")
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument("--prompt-loss-weight", type=float, default=0.0)
+    parser.add_argument("--steps", type=int, default=8, help="optimizer steps of 8 rows in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+
+    from executors.data import read_rows
+    from executors.models import load_tokenizer
+    from executors.prompt.document import make_prompt
+    from executors.train.batches import EpochBatches
+    from executors.train.examples import encode
+    from executors.train.preflight import Ready
+
+    params = _params(options)
+    tokenizer = load_tokenizer(options.model)
+    rows = read_rows(options.rows)[: options.steps * params.micro_batch]
+    ready = Ready(tokenizer, encode(tokenizer, make_prompt(INSTRUCTION), rows, params.max_length), None)
+    lengths = [len(example.ids) for example in ready.train.kept]
+    batches = EpochBatches(lengths, micro=params.micro_batch, accumulation=1, seed=params.seed, grouped=True)
+    tokens = ready.train.tokens
+
+    with tempfile.TemporaryDirectory() as folder:
+        loops = {
+            "bare loop": _bare(options.model, params, ready, batches),
+            "trainer": _ours(options.model, params, ready, batches, Path(folder)),
+        }
+        speeds: dict[str, list[float]] = {name: [] for name in loops}
+        for turn in range(options.rounds + 1):
+            for name, loop in loops.items():
+                started = time.process_time()
+                loop()
+                if turn:  # the first warms up
+                    speeds[name].append(tokens / (time.process_time() - started))
+    for name, found in speeds.items():
+        shown = ", ".join(f"{speed:.0f}" for speed in found)
+        print(f"{name:10} {median(found):6.1f} tokens per CPU-second  ({shown})")
+    ratio = median(speeds["trainer"]) / median(speeds["bare loop"])
+    print(f"ratio      {ratio:6.3f}  (target {TARGET}, {tokens} tokens a round, {options.precision})")
+
+
+def _params(options: argparse.Namespace) -> Any:
+    from executors.train import TrainParams
+
+    return TrainParams(
+        objective="sft",
+        method="lora",
+        rank=16,
+        alpha=32.0,
+        dropout=0.0,
+        targets="all-linear",
+        learning_rate=1e-3,
+        schedule="constant",
+        warmup_ratio=0.0,
+        epochs=1.0,
+        micro_batch=8,
+        accumulation=1,
+        max_length=512,
+        prompt_loss_weight=options.prompt_loss_weight,
+        gradient_checkpointing=False,
+        optimizer="adamw",
+        weight_decay=0.0,
+        beta1=0.9,
+        beta2=0.999,
+        max_grad_norm=1.0,
+        precision=options.precision,
+        base_dtype=options.precision,
+        attention="sdpa",
+        length_grouped=True,
+        early_stopping_patience=None,
+        evaluations_per_epoch=0,
+        checkpoint_s=3600.0,
+        seed=1,
+    )
+
+
+def _model(folder: Path, params: Any) -> tuple[Any, Any]:
+    from executors.models import load_model
+    from executors.train.methods import lora
+
+    model = load_model(folder, params.base_dtype, device="cpu")
+    return model, lora(model, params).config
+
+
+def _bare(folder: Path, params: Any, ready: Any, batches: Any) -> Any:
+    """What one would write by hand: the head on weighted tokens only, cross entropy by torch."""
+    import torch
+    from peft import get_peft_model
+
+    from executors.train.loss import collate
+    from executors.train.precision import autocast
+
+    base, config = _model(folder, params)
+    model = get_peft_model(base, config).train()
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    rows = [{"input_ids": example.ids, "labels": example.labels} for example in ready.train.kept]
+    pad = ready.tokenizer.pad_token_id
+
+    def loop() -> None:
+        optimizer = torch.optim.AdamW(trained, lr=params.learning_rate, weight_decay=0.0, fused=True)
+        for numbers in batches:
+            batch = collate([rows[number] for number in numbers], params.prompt_loss_weight, pad)
+            with autocast(params.precision, "cpu"):
+                hidden = base.model(input_ids=batch["ids"], use_cache=False).last_hidden_state
+                logits = base.lm_head(hidden.flatten(0, 1)[batch["kept"]])
+            losses = torch.nn.functional.cross_entropy(logits.float(), batch["targets"], reduction="none")
+            ((losses * batch["weights"]).sum() / batch["weights"].sum()).backward()
+            torch.nn.utils.clip_grad_norm_(trained, params.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return loop
+
+
+def _ours(folder: Path, params: Any, ready: Any, batches: Any, work: Path) -> Any:
+    """The trainer of the executor, with its watch and a checkpoint at the end of each round."""
+    from executors.train.trainer import SupervisedTrainer, Training
+    from executors.train.watch import Record, Schedule, Watch
+
+    schedule = Schedule(batches.steps, frozenset(), None, params.checkpoint_s)
+    watch = Watch(Record(), schedule, lambda _: None)
+    model, config = _model(folder, params)
+    trainer = SupervisedTrainer(model, config, Training(params, ready, batches, watch, work, "cpu"))
+    return trainer.train
+
+
+if __name__ == "__main__":
+    main()
