@@ -216,11 +216,15 @@ def _overlap(data: ReadData, other: str, rest: ReadData) -> Overlap | None:
     return Overlap(other, rows, ids) if rows else None
 
 
+_IN_WORDS = {"train": "training"}
+
+
 def _leak(survey: DataSurvey, overlap: Overlap, other: DataSurvey) -> Finding:
     what = "test row" if survey.role in {"test", "evaluation"} else f"{survey.role} row"
     ids = first_of(overlap.ids, overlap.rows)
     stands = "stands" if overlap.rows == 1 else "stand"
-    message = f"{count(overlap.rows, what)} {stands} in the {overlap.other} data `{other.path}` too: {ids}."
+    where = f"the {_IN_WORDS.get(overlap.other, overlap.other)} data `{other.path}`"
+    message = f"{count(overlap.rows, what)} {stands} in {where} too: {ids}."
     if what == "test row":
         fix = "Take them out of the training data: a score on rows that were trained on says nothing."
         return problem("DATA030", message, fix, file=survey.path)

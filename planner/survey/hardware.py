@@ -246,7 +246,7 @@ def _named(name: str) -> tuple[CatalogDevice, int] | str:
     try:
         return parse_hardware_name(name)
     except CatalogError as error:
-        hint = f"Did you mean {' or '.join(f'`{each}`' for each in error.near)}? " if error.near else ""
+        hint = f"Did you mean {' or '.join(f'`{each}`' for each in error.near[:2])}? " if error.near else ""
         return f"The hardware `{name}` {error.problem}.\n{hint}{error.advice}"
 
 

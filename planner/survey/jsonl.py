@@ -98,14 +98,14 @@ class JsonLines:
 
     def _row(self, line: bytes, number: int) -> dict[str, Any] | None:
         try:
-            value = json.loads(line.decode())
+            value = _decoded(line)
+        except json.JSONDecodeError as error:
+            self._broken(line, number, error)
+            return _ARRAY if number == 1 and line.strip() in {b"[", b"[{"} else None
         except UnicodeDecodeError as error:
             message = f"The line is not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1}."
             self.report("DATA013", message, "Save the file as UTF-8.", number)
             return None
-        except json.JSONDecodeError as error:
-            self._broken(line, number, error)
-            return _ARRAY if number == 1 and line.strip() in {b"[", b"[{"} else None
         except (RecursionError, ValueError) as error:
             message = f"The line is not valid JSON: {shown(str(error))}."
             self.report("DATA015", message, "Correct the line.", number)
@@ -133,6 +133,23 @@ class JsonLines:
         else:
             message = f"The line is not valid JSON: {error.msg} at column {error.colno}."
             self.report("DATA015", message, "Correct or delete it.", number)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _decoded(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    value = _DECODER.decode(line.decode())
+    if b"\\ud" in line or b"\\uD" in line:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("an escape is half of a surrogate pair") from None
+    return value
 
 
 # Stands for a file that is an array: reading on would only repeat the problem.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from planner.documents import InputError
+from planner.survey.problems import first_of
 
 if TYPE_CHECKING:
     from planner.documents import ModelReference
@@ -112,9 +113,8 @@ def _in_package(name: str, pointer: str) -> Place:
             return Place(place.kind, path, name)
         if path.parent.is_dir():
             names += [item.name for item in path.parent.iterdir() if item.suffix == ".gguf" or item.is_dir()]
-    from planner.documents import near
-
-    fix = near(parts[-1], [each for each in names if not each.startswith("_")]) or "Look into the package's folder."
+    inside = sorted(each for each in names if not each.startswith(("_", ".")))
+    fix = f"It holds {first_of([f'`{each}`' for each in inside])}." if inside else "Look into the package's folder."
     message = f"The package `{package}` holds no model `{match['file']}`."
     raise InputError.one("MODEL014", message, fix, pointer=pointer)
 

@@ -24,8 +24,8 @@ def problem(  # noqa: PLR0913 - a finding has a place in three parts
     severity: Severity = "error",
 ) -> Finding:
     """One finding; `file` is the path as the user wrote it, `line` counts from 1."""
-    where = Where(file=file, pointer=pointer, line=line)
-    return Finding(code=code, severity=severity, message=message, fix=fix, where=where)
+    where = Where(file=None if file is None else _clean(file), pointer=pointer and _clean(pointer), line=line)
+    return Finding(code=code, severity=severity, message=_clean(message), fix=_clean(fix), where=where)
 
 
 def raise_errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -44,6 +44,11 @@ def shown(text: str) -> str:
     """A value from a file, short enough for a message."""
     plain = " ".join(text.split())
     return plain if len(plain) <= SHOWN_CHARACTERS else plain[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def _clean(text: str) -> str:
+    """Text that a document can hold: half characters, as in some file names, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def first_of(items: Sequence[object], total: int | None = None) -> str:

@@ -20,6 +20,8 @@ def schema_problem(schema: Any) -> tuple[str, str] | None:
     if error is None:
         return None
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
+    if pointer.endswith("/type"):
+        return pointer, f"{error.instance!r} is no type; the types are {', '.join(sorted(_TYPES))}."
     return pointer, f"{error.message}."
 
 

@@ -76,11 +76,8 @@ def _metrics(spec: Spec, file: str | None) -> Iterator[Finding]:
         for name, value in scores.items():
             beyond = value < 0 or (value > 1 and name not in UNBOUNDED_METRICS)
             if beyond:
-                fix = (
-                    f"Write a fraction: {value / PERCENT:g} for {value:g}%."
-                    if 1 < value <= PERCENT
-                    else "Write a fraction."
-                )
+                example = f": {value / PERCENT:g} for {value:g}%" if 1 < value <= PERCENT else ""
+                fix = f"Write a fraction{example}."
                 message = f"`{name}` is {value:g}, outside 0 to 1."
                 yield problem(
                     "SPEC033", message, fix, file=file, pointer=f"{place}{pointer_to(name)}", severity="warning"

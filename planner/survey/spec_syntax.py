@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.documents import Finding, InputError
 from planner.survey.problems import pointer_to, problem, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # A spec nests a dozen levels and holds some hundred values; a schema inside it may hold more.
 MAX_DEPTH = 64
@@ -109,6 +112,7 @@ def _yaml(text: str) -> Any:
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _refuse_deep(yaml.parse(text, Loader=base))
         loader = base(text)
         try:
             node = loader.get_single_node()
@@ -125,6 +129,20 @@ def _yaml(text: str) -> Any:
         raise _SyntaxError(f"{shown(str(error.reason))} at character {error.position}.") from None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, AttributeError) as error:
         raise _SyntaxError(f"{shown(str(error))}.") from None
+
+
+def _refuse_deep(events: Iterable[Any]) -> None:
+    """Look at the nesting first, event by event: libyaml's own reader crashes the process on 100,000 brackets."""
+    depth = 0
+    for event in events:
+        name = type(event).__name__
+        if name.endswith("StartEvent"):
+            depth += 1
+        elif name.endswith("EndEvent"):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1
+            raise _SyntaxError(f"it is nested more than {MAX_DEPTH} levels deep.", line)
 
 
 def _check_yaml(root: Any) -> None:

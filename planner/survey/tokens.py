@@ -62,8 +62,8 @@ def counter_of_file(tokenizer: Path, name: str) -> TokenCounter:
                 loaded[0].no_padding()
         if loaded[0] is None:
             return None
-        encoded = loaded[0].encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(each.ids) for each in encoded]
+        # One by one: a batch starts threads, and the library complains when the process forks after that.
+        return [len(loaded[0].encode(text, add_special_tokens=False).ids) for text in texts]
 
     return TokenCounter(f"tokenizer of {name}", exact=True, _count=count)
 
