@@ -5,11 +5,11 @@ from planner.memory.errors import EstimateError
 from planner.memory.families import KNOWN_TYPES
 from planner.memory.inference import InferenceEstimate, cache_bytes, estimate_inference, weight_bytes
 from planner.memory.interval import Interval
+from planner.memory.moments import Moment
 from planner.memory.parameters import total_parameters, trainable_parameters
 from planner.memory.read import architecture_of_size, read_architecture
 from planner.memory.rule_of_thumb import RuleOfThumb, rule_of_thumb
 from planner.memory.setting import InferenceSetting, TrainingSetting, inference_setting, training_setting
-from planner.memory.moments import Moment
 from planner.memory.training import TrainingEstimate, estimate_training
 
 __all__ = [

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planner.memory.attention_saved import attention_saved
+from planner.memory.experts_saved import experts_saved
 from planner.memory.regime import FP32, HALF, LOW_RANK
-from planner.memory.targets import is_target
+from planner.memory.targets import adapter_rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +82,7 @@ def inputs_saved(
                 shared = True
                 if not kept:
                     saved.append(float(value * width))
-        elif setting.method in LOW_RANK and is_target(linear, setting.targets):
+        elif setting.method in LOW_RANK and adapter_rank(linear, setting.targets, setting.rank):
             copy = HALF if regime.autocast else regime.adapter
             if value == copy == regime.adapter and not setting.dropout:
                 if not shared and not kept:
@@ -95,12 +96,14 @@ def inputs_saved(
     return saved
 
 
-def activation_saved(feed_forward: FeedForward, width: int, regime: Regime) -> tuple[list[float], int]:
+def activation_saved(feed_forward: FeedForward, value: int, regime: Regime) -> tuple[list[float], int]:
     """Return what the activation function and the gate keep, and bytes a value of what they return.
+
+    `value` is bytes a value of their input: bitsandbytes' layers answer in the dtype of what they are given.
 
     ``gelu_new`` is written out in Python, in fp32 under autocast because of its power [transformers: NewGELUActivation].
     """
-    value = regime.product
+    width = feed_forward.width
     one = float(value * width)
     if feed_forward.activation in {"gelu_new", "gelu_fast", "gelu_pytorch_new"}:
         kept = [4.0 * width] * 3 + [one] if regime.autocast else [one] * 4
@@ -128,6 +131,8 @@ def block_saved(block: Block, setting: TrainingSetting, regime: Regime) -> Saved
     times = (block.attention.heads, block.attention.kv_heads) if block.attention.qk_norm == "head" else (1, 1)
     for norm, heads in zip(inner, times, strict=False):
         saved.attention += [heads * part for part in norm_saved(norm, regime.product, regime)]
+    for linear in _by_role(block, "q_b", "kv_b"):
+        saved.attention += inputs_saved((linear,), regime.product, setting, regime)
     kernel, output_kept = attention_saved(block.attention, setting, regime)
     saved.attention += kernel
     saved.attention += inputs_saved(_by_role(block, "o"), regime.product, setting, regime, kept=output_kept)
@@ -137,12 +142,16 @@ def block_saved(block: Block, setting: TrainingSetting, regime: Regime) -> Saved
         into = norm_saved(norm, stream if not block.post_norm else regime.product, regime, shared_input=block.parallel)
         saved.feed_forward += into
     shared_norm = block.parallel and not rest
-    ups = _by_role(block, "gate", "up", "gate_up")
+    ups = _by_role(block, "router", "gate", "up", "gate_up")
     saved.feed_forward += inputs_saved(ups, value, setting, regime, kept=shared_norm)
-    kept, output = activation_saved(block.feed_forward, block.feed_forward.width, regime)
-    relu = block.feed_forward.activation == "relu" and trains
-    saved.feed_forward += kept
-    saved.feed_forward += inputs_saved(_by_role(block, "down"), output, setting, regime, kept=relu)
+    if block.feed_forward.experts:
+        saved.feed_forward += experts_saved(block, setting, regime)
+    if block.feed_forward.width:
+        wide = FP32 if regime.quantized and value == FP32 else regime.product
+        kept, output = activation_saved(block.feed_forward, wide, regime)
+        relu = block.feed_forward.activation == "relu" and trains
+        saved.feed_forward += kept
+        saved.feed_forward += inputs_saved(_by_role(block, "down"), output, setting, regime, kept=relu)
     saved.feed_forward += [float(block.hidden_width)] * (2 if block.dropout else 0)
     return saved
 

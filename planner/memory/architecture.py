@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A matrix product: `copies` > 1 is one three-dimensional parameter that holds the matrices of all experts."""
+    """A matrix product: `copies` > 1 is one three-dimensional parameter that holds the matrices of all experts.
+
+    aliases: the only names by which peft's adapters find it, all of which must be targeted; None for its own name.
+    peft renames targets of mixtures this way, so that matrices of other modules of the same name are left out.
+    """
 
     path: str
     inputs: int
@@ -21,6 +25,7 @@ class Linear:
     role: str = ""
     copies: int = 1
     conv1d: bool = False
+    aliases: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -85,7 +90,10 @@ Module = Norm | Embedding | Tensor
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """How one block attends. Widths are values a token; `window` is 0 for full attention."""
+    """How one block attends. Widths are values a token; `window` is 0 for full attention.
+
+    native_softmax: eager attention takes softmax in the dtype of the scores, not in fp32.
+    """
 
     heads: int
     kv_heads: int
@@ -102,6 +110,7 @@ class Attention:
     fused_qkv: bool = False
     partial_rope: bool = False
     dropout: bool = False
+    native_softmax: bool = False
 
     @property
     def query_width(self) -> int:
@@ -250,6 +259,11 @@ class Architecture:
     def is_mixture(self) -> bool:
         """Whether any layer routes tokens to experts."""
         return any(block.feed_forward.experts for block in self.blocks)
+
+    @cached_property
+    def layer_norm(self) -> bool:
+        """Whether the blocks normalise with torch's LayerNorm."""
+        return any(norm.kind == "layer" for block in self.blocks for norm in block.norms)
 
     def matrices(self) -> Iterator[tuple[Linear, int]]:
         """Yield each matrix product with how often it occurs, the output layer last."""

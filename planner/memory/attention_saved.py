@@ -53,7 +53,10 @@ def attention_saved(attention: Attention, setting: TrainingSetting, regime: Regi
         inputs = [q, k, v]
     if kernel in {"eager", "math"}:
         scores = float(heads * length)
-        squares = [4.0 * scores] if value == FP32 else [4.0 * scores, value * scores]
+        narrow = attention.native_softmax and not regime.autocast
+        squares = [value * scores] if narrow else [4.0 * scores]
+        if attention.sinks or (value != FP32 and not narrow):
+            squares.append(value * scores)
         squares += [value * scores] if attention.softcap else []
         if attention.dropout and kernel == "eager":
             squares += [scores, value * scores]

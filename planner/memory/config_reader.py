@@ -60,6 +60,11 @@ class Config:
                 return int(self._defaults[key])
         return default
 
+    def number_or_zero(self, key: str) -> int:
+        """Return a whole number that may be zero or absent, such as how many first layers are dense."""
+        value = self.get(key, 0)
+        return int(value) if isinstance(value, (int, float)) else 0
+
     def word(self, name: str, default: str) -> str:
         """Return a name, such as that of the activation, under any of the fields that hold it."""
         for key in ALIASES.get(name, (name,)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planner.memory.activations import Saved, activation_saved, block_saved, inputs_saved, norm_saved
 from planner.memory.attention_saved import kernel_of
+from planner.memory.experts_saved import largest_expert_gradient, merged_expert_bytes
 from planner.memory.logits import logit_bytes
 from planner.memory.optimizer import step_bytes
 from planner.memory.regime import FP32, HALF
@@ -43,6 +44,7 @@ class LayerCost(NamedTuple):
     """Bytes of one layer: saved by each half, and what its backward pass needs on top at its two widest points."""
 
     count: int
+    constant: float
     attention: float
     feed_forward: float
     attention_spot: float
@@ -57,7 +59,7 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
     costs = [_layer_cost(block, setting, regime, fixed, tokens) for block in architecture.blocks]
     hidden, vocab = architecture.hidden, architecture.vocab
     stream = allocated(tokens * hidden * regime.stream)
-    saved = sum(cost.count * (cost.attention + cost.feed_forward) for cost in costs)
+    saved = sum(cost.count * (cost.constant + cost.attention + cost.feed_forward) for cost in costs)
     if fixed.frozen_start and not setting.checkpointing:
         first = block_saved(architecture.blocks[0], setting, regime).first_norm
         saved -= sum(allocated(tokens * part) for part in first)
@@ -80,12 +82,14 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
             loss_casts + head_gradient + tokens * hidden * value,
         )
     )  # fmt: skip
-    wide = max(costs, key=lambda cost: cost.feed_forward_spot + cost.attention + cost.feed_forward)
-    layer = wide.attention + wide.feed_forward if setting.checkpointing else 0.0
+    wide = max(costs, key=lambda cost: cost.feed_forward_spot + cost.constant + cost.attention + cost.feed_forward)
+    layer = wide.constant + wide.attention + wide.feed_forward if setting.checkpointing else 0.0
     last = max(held, fixed.head_gradient) + wide.down_gradient
     tail_casts = 0.0 if setting.checkpointing else fixed.layer_casts
-    moments.append(Moment("backward of the last layer", w, last, o, kept + layer, 0.0, wide.feed_forward_spot + tail_casts))
-    own = wide.attention + wide.feed_forward
+    moments.append(
+        Moment("backward of the last layer", w, last, o, kept + layer, 0.0, wide.feed_forward_spot + tail_casts)
+    )
+    own = wide.constant + wide.attention + wide.feed_forward
     before = stream if setting.checkpointing else 0.0
     done = max(held, g - wide.gradients - fixed.embedding_gradient) if fixed.trains_all else g
     spot = max(wide.feed_forward + wide.feed_forward_spot, wide.attention_spot)
@@ -93,7 +97,9 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
         moments.append(Moment("backward of the first layer", w, done, o, wide.attention + before, 0.0, spot))
     else:
         first_gradients = done + wide.down_gradient if not held else done
-        moments.append(Moment("backward of the first layer", w, first_gradients, o, own + before, 0.0, wide.feed_forward_spot))
+        moments.append(
+            Moment("backward of the first layer", w, first_gradients, o, own + before, 0.0, wide.feed_forward_spot)
+        )
     if fixed.trains_all:
         extra = fixed.embedding_gradient * _embedding_copies(architecture, setting, regime)
         moments.append(Moment("end of backward", w, g, o, 0.0, 0.0, extra + stream))
@@ -124,17 +130,22 @@ def _layer_cost(block: Block, setting: TrainingSetting, regime: Regime, fixed: F
     value, hidden = regime.product, block.hidden_width
     forward = block.feed_forward
     factors = 3 if forward.gated else 2
-    _, output = activation_saved(forward, forward.width, regime)
+    _, output = activation_saved(forward, value, regime)
     widest = factors * forward.width * max(value, output)
+    if forward.experts:
+        widest = max(widest, forward.top_k * regime.weight * (3 * forward.expert_width + 2 * hidden))
     dequantized = fixed.largest_dequantized
     gradients = block.parameters * regime.weight if fixed.trains_all else 0.0
     down = max((m.weights for m in block.linears if m.role == "down"), default=0) * regime.weight
     return LayerCost(
         count=block.count,
+        constant=merged_expert_bytes(block, setting, regime),
         attention=sum(allocated(tokens * part) for part in saved.attention),
         feed_forward=sum(allocated(tokens * part) for part in saved.feed_forward),
         attention_spot=tokens * _attention_spot(block, setting, regime),
-        feed_forward_spot=tokens * (widest + hidden * (regime.stream + value)) + dequantized,
+        feed_forward_spot=tokens * (widest + hidden * (regime.stream + value))
+        + dequantized
+        + largest_expert_gradient(block, setting, regime),
         gradients=gradients,
         down_gradient=down if fixed.trains_all else 0.0,
     )
@@ -149,6 +160,6 @@ def _attention_spot(block: Block, setting: TrainingSetting, regime: Regime) -> f
     stream = block.hidden_width * regime.stream
     if kernel in {"eager", "math"}:
         # Softmax's backward holds its gradient and its result in fp32; the half-precision scores are already gone.
-        return stream + heads * length * (8 - (value if value == HALF else 0)) + value * (q + 2 * q)
+        return stream + heads * length * 8 + value * (q + 2 * q)
     groups = 2 * value * q if attention.heads != attention.kv_heads and kernel == "flash" else 0
     return stream + value * q + 4 * q + 8 * heads + groups + value * (q + 2 * k)

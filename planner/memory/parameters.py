@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.memory.regime import ALL_WEIGHTS, LOW_RANK
-from planner.memory.targets import check_targets, is_target
+from planner.memory.targets import adapter_rank, check_targets
 
 if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
@@ -24,8 +24,9 @@ def trainable_tensors(architecture: Architecture, setting: TrainingSetting) -> l
         check_targets(architecture, setting.targets)
         tensors: list[tuple[int, int]] = []
         for linear, count in architecture.matrices():
-            if is_target(linear, setting.targets):
-                tensors += [(setting.rank * linear.inputs, count), (setting.rank * linear.outputs, count)]
+            rank = adapter_rank(linear, setting.targets, setting.rank) * linear.copies
+            if rank:
+                tensors += [(rank * linear.inputs, count), (rank * linear.outputs, count)]
                 if setting.method == "dora":
                     tensors.append((linear.outputs, count))
         return tensors

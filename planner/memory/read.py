@@ -11,7 +11,7 @@ from planner.memory.architecture import Architecture, Quantization
 from planner.memory.config_reader import Config
 from planner.memory.errors import EstimateError, near_names
 from planner.memory.families import BUILDERS, KNOWN_TYPES
-from planner.memory.families.dense import dense
+from planner.memory.families.decoder import dense
 from planner.memory.families.layout import Layout
 
 if TYPE_CHECKING:

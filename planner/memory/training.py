@@ -62,7 +62,7 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
         EstimateError: when a target names no module of the model.
     """
     fixed = fixed_bytes(architecture, setting)
-    moments = moments_of(architecture, setting, regime_of(setting), fixed)
+    moments = moments_of(architecture, setting, regime_of(setting, layer_norm=architecture.layer_norm), fixed)
     moments.sort(key=lambda moment: -moment.bytes)
     peak = moments[0]
     expected = peak.bytes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.memory.families.dense import dense
+from planner.memory.families.decoder import dense
 from planner.memory.families.layout import LAYOUTS
+from planner.memory.families.moe import MIXTURES, latent_dense, mixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,5 +14,9 @@ if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
     from planner.memory.config_reader import Config
 
-BUILDERS: dict[str, Callable[[Config], Architecture]] = dict.fromkeys(LAYOUTS, dense)
+BUILDERS: dict[str, Callable[[Config], Architecture]] = {
+    **dict.fromkeys(LAYOUTS, dense),
+    **dict.fromkeys(MIXTURES, mixture),
+    "minicpm3": latent_dense,
+}
 KNOWN_TYPES = tuple(sorted(BUILDERS))

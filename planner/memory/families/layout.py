@@ -1,4 +1,4 @@
-"""How a family of decoders names and arranges its modules: one row a model type, read by `dense.py` and `moe.py`."""
+"""How a family of decoders names and arranges its modules: one row a model type, read by `decoder.py` and `moe.py`."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Layout:
     conv1d: bool = False
     pattern: str = ""
     partial_rope: bool = False
+    native_softmax: bool = False
 
     @property
     def gated(self) -> bool:
@@ -70,6 +71,7 @@ _POST_NORMS = Layout(
     after_mlp="post_feedforward_layernorm",
 )
 _GPT2 = Layout(
+    native_softmax=True,
     root="transformer",
     layers="h",
     embed="wte",
@@ -96,7 +98,8 @@ LAYOUTS: dict[str, Layout] = {
     "gemma3_text": replace(
         _FOUR_NORMS, norm="rms-fp32", qkv_bias="attention_bias", o_bias="attention_bias", qk_norm="head", pattern="6"
     ),
-    "phi": Layout(partial_rope=True, 
+    "phi": Layout(
+        partial_rope=True,
         o="dense",
         qkv_bias=True,
         o_bias=True,
@@ -166,7 +169,8 @@ LAYOUTS: dict[str, Layout] = {
         head_bias=True,
     ),
     "gpt_neox": replace(
-        _NEOX_MLP, partial_rope=True,
+        _NEOX_MLP,
+        partial_rope=True,
         root="gpt_neox",
         embed="embed_in",
         final_norm="final_layer_norm",
@@ -249,7 +253,9 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "olmo": Layout(norm="layer", norm_weight=False, qkv_bias="attention_bias", o_bias="attention_bias"),
     "olmo2": replace(_POST_NORMS, norm="rms-fp32", qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias"),
-    "olmo3": replace(_POST_NORMS, norm="rms-fp32", qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"),
+    "olmo3": replace(
+        _POST_NORMS, norm="rms-fp32", qk_norm="width", qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"
+    ),
     "exaone4": replace(_POST_NORMS, qk_norm="head", pattern="4"),
     "cohere": Layout(
         norm="centred-fp32",
@@ -261,7 +267,12 @@ LAYOUTS: dict[str, Layout] = {
         qk_norm_if="use_qk_norm",
     ),
     "cohere2": Layout(
-        norm="centred-fp32", before_mlp=None, parallel=True, qkv_bias="attention_bias", o_bias="attention_bias", pattern="4"
+        norm="centred-fp32",
+        before_mlp=None,
+        parallel=True,
+        qkv_bias="attention_bias",
+        o_bias="attention_bias",
+        pattern="4",
     ),
     "granite": Layout(qkv_bias="attention_bias", o_bias="attention_bias", mlp_bias="mlp_bias"),
     "smollm3": Layout(qkv_bias="attention_bias", o_bias="attention_bias", mlp_bias="mlp_bias"),
@@ -275,7 +286,9 @@ LAYOUTS: dict[str, Layout] = {
         norm="layer",
         norm_bias=True,
     ),
-    "stablelm": Layout(partial_rope=True, qkv_bias="use_qkv_bias", norm="layer", norm_bias=True, parallel="use_parallel_residual"),
+    "stablelm": Layout(
+        partial_rope=True, qkv_bias="use_qkv_bias", norm="layer", norm_bias=True, parallel="use_parallel_residual"
+    ),
     "glm": Layout(qkv_bias="attention_bias", gate_up="gate_up_proj"),
     "glm4": Layout(
         qkv_bias="attention_bias",
@@ -284,7 +297,8 @@ LAYOUTS: dict[str, Layout] = {
         after_mlp="post_mlp_layernorm",
     ),
     "persimmon": replace(
-        _NEOX_MLP, partial_rope=True,
+        _NEOX_MLP,
+        partial_rope=True,
         qkv_bias=True,
         o_bias=True,
         mlp_bias=True,

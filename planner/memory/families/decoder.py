@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 DROPOUTS = ("resid_pdrop", "hidden_dropout", "dropout", "residual_dropout", "hidden_dropout_prob", "resid_dropout")
 
 
+#: Types whose head size is the hidden size divided by the heads, rounded down.
+FLOOR_HEADS = frozenset({"glm4_moe"})
+
+
 def dense(config: Config, layout: Layout | None = None) -> Architecture:
     """Return the architecture of a dense decoder whose layout is known.
 
@@ -76,7 +80,7 @@ def head_shape(config: Config, hidden: int) -> tuple[int, int, int]:
     if config.flag("multi_query") and not config.flag("new_decoder_architecture"):
         kv_heads = 1
     if head_dim is None:
-        if hidden % heads:
+        if hidden % heads and config.model_type not in FLOOR_HEADS:
             raise EstimateError(
                 f"num_attention_heads {heads} does not divide hidden_size {hidden} and there is no head_dim.",
                 field="num_attention_heads",
@@ -97,7 +101,7 @@ def head_shape(config: Config, hidden: int) -> tuple[int, int, int]:
 def by_window(config: Config, layout: Layout) -> dict[int, tuple[int, ...]]:
     """Group layer indices by their sliding window in tokens, 0 for full attention, in order of first use."""
     layers = config.size("layers")
-    window = config.number("sliding_window") or 0
+    window = config.number_or_zero("sliding_window")
     kinds = config.get("layer_types")
     if config.raw.get("use_sliding_window") is False or (
         "use_sliding_window" not in config.raw and config.get("use_sliding_window") is False
@@ -135,6 +139,7 @@ def attention_of(config: Config, layout: Layout, shape: tuple[int, int, int], wi
         positions=layout.position_kind,
         fused_qkv=bool(layout.qkv),
         partial_rope=layout.partial_rope,
+        native_softmax=layout.native_softmax,
         dropout=any(float(config.get(key) or 0) > 0 for key in ("attn_pdrop", "attention_dropout")),
     )
 
