@@ -1,0 +1,95 @@
+"""Decide whether to prompt, retrieve or finetune a language model, plan it, and run the plan.
+
+`plan` decides, `load` reads a plan back, `run` carries it out. Everything heavy is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner.documents import AdaptError, Finding, InputError, LockedError, Plan, RunError, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from executors.report import RunReport
+    from planner.documents import Event
+
+__all__ = [
+    "AdaptError",
+    "Finding",
+    "InputError",
+    "LockedError",
+    "Plan",
+    "RunError",
+    "Spec",
+    "load",
+    "plan",
+    "run",
+    "save",
+]
+
+
+def plan(spec: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None = None) -> Plan:
+    """Decide how to adapt a model, and write down every step.
+
+    Args:
+        spec: a spec file (JSON, YAML, TOML), or the spec as plain values or as a document.
+        folder: where the spec's relative paths start; the spec file's folder by default.
+
+    Raises:
+        InputError: something in the spec, or a file that it names, cannot be used; with every problem at once.
+    """
+    from planner.planning import plan as decide
+
+    return decide(spec, folder=folder)
+
+
+def load(path: Path | str) -> Plan:
+    """Read a plan, and make sure that it is what the planner wrote.
+
+    Raises:
+        InputError: no such file, not a plan, of a newer major, or changed by hand.
+    """
+    from executors.plan_file import read_plan
+
+    return read_plan(Path(path))
+
+
+def save(document: Plan, path: Path | str) -> None:
+    """Write a plan, whole or not at all: sorted keys, two spaces, the same bytes for the same plan.
+
+    Raises:
+        RunError: the disk is full.
+        OSError: the file cannot be written.
+    """
+    from executors.files import write_atomic
+    from planner.documents import pretty_json
+
+    write_atomic(Path(path), pretty_json(document.to_json()))
+
+
+def run(
+    document: Plan | Path | str,
+    root: Path | None = None,
+    *,
+    allow_paths: Sequence[Path] = (),
+    on_event: Callable[[Event], None] | None = None,
+) -> RunReport:
+    """Carry a plan out, step after step, and stop at the first rung that meets the target; again: go on from there.
+
+    Args:
+        document: a plan, or its file.
+        root: the folder that the plan's paths start from; the file's folder by default.
+        allow_paths: folders outside of the root that the plan may read.
+        on_event: called with every event, progress included.
+
+    Raises:
+        InputError: the plan cannot be run; nothing was written.
+        LockedError: another run holds the state folder.
+    """
+    from executors.runner import run_plan
+
+    source = Path(document) if isinstance(document, str) else document
+    return run_plan(source, root, allow_paths=allow_paths, on_event=on_event)

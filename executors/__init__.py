@@ -1,0 +1,1 @@
+"""The executors and the engine that runs them: carries plans out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planner.catalog import find_device, price_per_hour
 from planner.documents import Budget, Estimate, Resources, Step
@@ -82,7 +82,7 @@ def _rate(survey: Survey) -> Rate:
 
 def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     size = parameters_of(draft.survey.models[draft.answer("base_model")]) or 0
-    device = "cpu" if draft.survey.hardware.device.kind == "cpu" else "accelerator"
+    device: Literal["cpu", "accelerator"] = "cpu" if draft.survey.hardware.device.kind == "cpu" else "accelerator"
     if step.executor == "train":
         return Resources(
             device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from planner.documents import Gate, Input, JsonValue, Reason, Resources, Retry, Spec, Step, digest
+from planner.documents import Gate, JsonValue, Reason, Spec, Step, digest
 from planner.facts import Unknown
 
 if TYPE_CHECKING:
@@ -38,63 +38,37 @@ class Draft:
         value = self.board.get(name)
         return None if isinstance(value, Unknown) else value
 
-    def add(
-        self,
-        address: str,
-        title: str,
-        executor: str,
-        *,
-        inputs: dict[str, Input],
-        params: dict[str, JsonValue],
-        outputs: tuple[str, ...],
-        because: tuple[str, ...] = (),
-        rung: str | None = None,
-        gates: tuple[Gate, ...] = (),
-        retry: tuple[Retry, ...] = (),
-        checkpoint_s: float | None = None,
-        resources: Resources | None = None,
-        known_now: dict[str, JsonValue] | None = None,
-        known_after: tuple[str, ...] = (),
-        version: str = "1",
-    ) -> str:
-        """Complete a step and put it into the draft; `because` names the decisions it follows from.
+    def add(self, step: Step, because: tuple[str, ...]) -> str:
+        """Complete a step and put it into the draft.
+
+        Args:
+            step: the step without needs, reasons and recipe.
+            because: the decisions that it follows from.
 
         Returns:
             The step's address.
         """
-        needs = tuple(dict.fromkeys(source.step for source in inputs.values() if source.step))
-        needs += tuple(step for gate in gates if gate.when == "before" for step in gate.steps if step not in needs)
+        read = [source.step for source in step.inputs.values() if source.step]
+        asked = [address for gate in step.gates if gate.when == "before" for address in gate.steps]
         recipe: dict[str, Any] = {
-            "executor": executor,
-            "version": version,
-            "params": params,
+            "executor": step.executor,
+            "version": step.version,
+            "params": step.params,
             "inputs": {
                 name: source.pin or f"{self.steps[str(source.step)].recipe_key}:{source.output}"
-                for name, source in inputs.items()
+                for name, source in step.inputs.items()
             },
         }
-        self.steps[address] = Step(
-            address=address,
-            title=title,
-            executor=executor,
-            version=version,
-            needs=tuple(dict.fromkeys(needs)),
-            inputs=inputs,
-            params=params,
-            outputs=outputs,
-            rung=rung,
-            gates=gates,
-            retry=retry,
-            checkpoint_s=checkpoint_s,
-            resources=resources or Resources(),
-            known_now=known_now or {},
-            known_after=known_after,
-            reasons=tuple(self._reason(question) for question in because),
-            recipe_key=digest(recipe),
+        self.steps[step.address] = step.model_copy(
+            update={
+                "needs": tuple(dict.fromkeys([*read, *asked])),
+                "reasons": tuple(self._reason(question) for question in because),
+                "recipe_key": digest(recipe),
+            }
         )
-        if rung:
-            self.measured.append(address)
-        return address
+        if step.rung:
+            self.measured.append(step.address)
+        return step.address
 
     def _reason(self, question: str) -> Reason:
         decision = self.decisions[question]

@@ -41,7 +41,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
 def _ordered(draft: Draft) -> tuple[Step, ...]:
     import networkx  # 0.15 s: only a plan that is drawn up pays for it
 
-    graph = networkx.DiGraph()
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
     drawn = {address: number for number, address in enumerate(draft.steps)}
     graph.add_nodes_from(drawn)
     graph.add_edges_from((need, step.address) for step in draft.steps.values() for need in step.needs)

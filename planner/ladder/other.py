@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Input, JsonValue
+from planner.documents import Input, JsonValue, Step
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
 
@@ -20,17 +20,20 @@ def retrieving(draft: Draft) -> None:
     kind = draft.answer("retrieval")
     kind = "bm25" if kind == "none" else kind
     index = draft.add(
-        f"retrieve/{kind}",
-        f"Index the documents for {kind} search",
-        "retrieve",
-        inputs={"documents": Input(pin="data/documents")},
-        params={"method": kind, "chunk_tokens": CHUNK_TOKENS, "passages": PASSAGES, "seed": SEED},
-        outputs=("index",),
+        Step(
+            address=f"retrieve/{kind}",
+            title=f"Index the documents for {kind} search",
+            executor="retrieve",
+            version="1",
+            inputs={"documents": Input(pin="data/documents")},
+            params={"method": kind, "chunk_tokens": CHUNK_TOKENS, "passages": PASSAGES, "seed": SEED},
+            outputs=("index",),
+            gates=draft.gates(),
+        ),
         because=("retrieval",),
-        gates=draft.gates(),
     )
     if "prompt/zero-shot" not in draft.steps:
-        add_prompt(draft, "zero-shot", examples=0, show_schema=True)
+        add_prompt(draft, "zero-shot", examples=0, show_schema=True, gates=draft.gates())
     evaluate(
         draft,
         kind,
@@ -52,12 +55,20 @@ def merging(draft: Draft) -> None:
         return
     weights: JsonValue = [round(1 / len(merge.sources), 6) for _ in merge.sources]
     draft.add(
-        "merge/models",
-        f"Merge {len(merge.sources)} models by {draft.answer('merge')}",
-        "merge",
-        inputs={f"source-{number}": Input(pin=f"model/source-{number}") for number in range(len(merge.sources))},
-        params={"method": draft.answer("merge"), "weights": weights, "dtype": draft.answer("base_dtype"), "seed": SEED},
-        outputs=("model",),
+        Step(
+            address="merge/models",
+            title=f"Merge {len(merge.sources)} models by {draft.answer('merge')}",
+            executor="merge",
+            version="1",
+            inputs={f"source-{number}": Input(pin=f"model/source-{number}") for number in range(len(merge.sources))},
+            params={
+                "method": draft.answer("merge"),
+                "weights": weights,
+                "dtype": draft.answer("base_dtype"),
+                "seed": SEED,
+            },
+            outputs=("model",),
+        ),
         because=("approach", "merge"),
     )
     add_prompt(draft, "zero-shot", examples=0, show_schema=True)
@@ -82,12 +93,15 @@ def quantizing(draft: Draft) -> None:
     if draft.fact("train_rows"):
         inputs["calibration"] = data_pin(draft, "train")
     draft.add(
-        f"quantize/{kind}",
-        f"Quantize to {kind}",
-        "quantize",
-        inputs=inputs,
-        params={"method": kind, "seed": SEED},
-        outputs=("model",),
+        Step(
+            address=f"quantize/{kind}",
+            title=f"Quantize to {kind}",
+            executor="quantize",
+            version="1",
+            inputs=inputs,
+            params={"method": kind, "seed": SEED},
+            outputs=("model",),
+        ),
         because=("quantization",),
     )
     evaluate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Input, JsonValue
+from planner.documents import Input, JsonValue, Step
 from planner.ladder.pins import data_pin
 
 if TYPE_CHECKING:
@@ -26,14 +26,17 @@ def base_model(draft: Draft) -> Input:
     if "prepare/base" not in draft.steps:
         titles = {"gguf": "Convert the GGUF file into a folder that trains and serves"}
         draft.add(
-            "prepare/base",
-            titles.get(model.kind, "Fetch the base model"),
-            "prepare",
-            inputs={"source": Input(pin="model/base")},
-            params={"dtype": draft.answer("base_dtype")},
-            outputs=("model",),
+            Step(
+                address="prepare/base",
+                title=titles.get(model.kind, "Fetch the base model"),
+                executor="prepare",
+                version="1",
+                inputs={"source": Input(pin="model/base")},
+                params={"dtype": draft.answer("base_dtype")},
+                outputs=("model",),
+                known_after=("digest of the converted weights",),
+            ),
             because=("base_model", "base_dtype"),
-            known_after=("digest of the converted weights",),
         )
     return Input(step="prepare/base", output="model")
 
@@ -44,19 +47,22 @@ def baselines(draft: Draft) -> None:
     if draft.fact("validation_rows"):
         inputs["validation"] = Input(pin="data/validation")
     draft.add(
-        "evaluate/baselines",
-        "Majority, nearest neighbour and TF-IDF with logistic regression",
-        "baselines",
-        inputs=inputs,
-        params={
-            "kinds": ["majority", "nearest", "tfidf-logistic"],
-            "labels": draft.output_params()["labels"],
-            "seed": SEED,
-        },
-        outputs=("predictions",),
+        Step(
+            address="evaluate/baselines",
+            title="Majority, nearest neighbour and TF-IDF with logistic regression",
+            executor="baselines",
+            version="1",
+            inputs=inputs,
+            params={
+                "kinds": ["majority", "nearest", "tfidf-logistic"],
+                "labels": draft.output_params()["labels"],
+                "seed": SEED,
+            },
+            outputs=("predictions",),
+            rung="baselines",
+            gates=draft.gates(),
+        ),
         because=("rungs",),
-        rung="baselines",
-        gates=draft.gates(),
     )
 
 
@@ -64,7 +70,7 @@ def prompting(draft: Draft, name: str) -> None:
     """A prompt and its measurement; `name` is `zero-shot` or `few-shot`."""
     examples = int(draft.thresholds["examples_in_prompt"]) if name == "few-shot" else 0
     examples = min(examples, draft.fact("train_rows") or 0)
-    add_prompt(draft, name, examples=examples, show_schema=True)
+    add_prompt(draft, name, examples=examples, show_schema=True, gates=draft.gates())
     evaluate(
         draft,
         name,
@@ -76,7 +82,7 @@ def prompting(draft: Draft, name: str) -> None:
     )
 
 
-def add_prompt(draft: Draft, name: str, *, examples: int, show_schema: bool) -> None:
+def add_prompt(draft: Draft, name: str, *, examples: int, show_schema: bool, gates: tuple[Gate, ...] = ()) -> None:
     """A prompt: the task in the spec's words, the form of the answer, examples from the training data only."""
     titles = {
         "zero-shot": "Write clear instructions with the form of the answer",
@@ -84,19 +90,23 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_schema: bool) -> 
         "short": "Write the short prompt that the finetuned model will be given",
     }
     draft.add(
-        f"prompt/{name}",
-        titles[name],
-        "prompt",
-        inputs={"train": Input(pin="data/train")} if examples else {},
-        params={
-            "instruction": draft.spec.task.description,
-            **draft.output_params(),
-            "show_schema": show_schema,
-            "examples": examples,
-            "select": "balanced",
-            "seed": SEED,
-        },
-        outputs=("prompt",),
+        Step(
+            address=f"prompt/{name}",
+            title=titles[name],
+            executor="prompt",
+            version="1",
+            inputs={"train": Input(pin="data/train")} if examples else {},
+            params={
+                "instruction": draft.spec.task.description,
+                **draft.output_params(),
+                "show_schema": show_schema,
+                "examples": examples,
+                "select": "balanced",
+                "seed": SEED,
+            },
+            outputs=("prompt",),
+            gates=gates,
+        ),
         because=("rungs",),
     )
 
@@ -110,32 +120,32 @@ def evaluate(
     inputs: dict[str, Input],
     because: tuple[str, ...],
     gates: tuple[Gate, ...] = (),
-    dtype: JsonValue = None,
 ) -> str:
     """A measurement on the evaluation data."""
     spec = draft.spec
-    metrics = list(dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target)]))
+    metrics: list[JsonValue] = [*dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target)])]
     return draft.add(
-        f"evaluate/{name}",
-        title,
-        "evaluate",
-        inputs={**inputs, "data": data_pin(draft, "evaluation")},
-        params={
-            "metrics": metrics,
-            **draft.output_params(),
-            "max_new_tokens": answer_limit(draft),
-            "batch_size": int(draft.thresholds["evaluation_batch"]),
-            "dtype": dtype or draft.answer("base_dtype"),
-            "limit": None,
-            "seed": SEED,
-        },
-        outputs=("predictions",),
+        Step(
+            address=f"evaluate/{name}",
+            title=title,
+            executor="evaluate",
+            version="1",
+            inputs={**inputs, "data": data_pin(draft, "evaluation")},
+            params={
+                "metrics": metrics,
+                **draft.output_params(),
+                "max_new_tokens": answer_limit(draft),
+                "batch_size": int(draft.thresholds["evaluation_batch"]),
+                "dtype": draft.answer("base_dtype"),
+                "limit": None,
+                "seed": SEED,
+            },
+            outputs=("predictions",),
+            rung=rung,
+            gates=gates,
+            known_after=tuple(str(metric) for metric in metrics),
+        ),
         because=because,
-        rung=rung,
-        gates=gates,
-        # Every batch of predictions is kept, so a killed measurement goes on where it was.
-        checkpoint_s=60.0,
-        known_after=tuple(metrics),
     )
 
 

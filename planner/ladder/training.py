@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Gate, Input, JsonValue, Retry
+from planner.documents import Gate, Input, JsonValue, Retry, Step
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
 
@@ -46,15 +46,18 @@ def diagnose(draft: Draft) -> None:
     """Why the cheaper rungs failed, case by case."""
     source = draft.measured[-1]
     draft.add(
-        "diagnose/prompting",
-        "Find out why the prompts fail, case by case",
-        "diagnose",
-        inputs={"predictions": Input(step=source, output="predictions"), "data": data_pin(draft, "evaluation")},
-        params={**draft.output_params(), "kind": draft.spec.task.kind, "seed": SEED},
-        outputs=("report",),
+        Step(
+            address="diagnose/prompting",
+            title="Find out why the prompts fail, case by case",
+            executor="diagnose",
+            version="1",
+            inputs={"predictions": Input(step=source, output="predictions"), "data": data_pin(draft, "evaluation")},
+            params={**draft.output_params(), "kind": draft.spec.task.kind, "seed": SEED},
+            outputs=("report",),
+            gates=draft.gates(),
+            known_after=("behaviour_share", "information_share"),
+        ),
         because=("approach",),
-        gates=draft.gates(),
-        known_after=("behaviour_share", "information_share"),
     )
 
 
@@ -65,7 +68,7 @@ def training(draft: Draft) -> None:
         limit = draft.thresholds["gate_behaviour_share"]
         because = "training repairs behaviour, not missing facts"
         gates += (_diagnosed(f">= {limit:g}", because),)
-    add_prompt(draft, "short", examples=0, show_schema=False)
+    add_prompt(draft, "short", examples=0, show_schema=False, gates=gates)
     base = base_model(draft)
     inputs = {"model": base, "prompt": Input(step="prompt/short", output="prompt")}
     previous: str | None = None
@@ -125,18 +128,21 @@ def _train(
         "seed": SEED,
     }
     return draft.add(
-        f"train/{stage}",
-        f"Train by {draft.answer('method')} ({stage})",
-        "train",
-        inputs=sources,
-        params=params,
-        outputs=("adapter",),
+        Step(
+            address=f"train/{stage}",
+            title=f"Train by {draft.answer('method')} ({stage})",
+            executor="train",
+            version="1",
+            inputs=sources,
+            params=params,
+            outputs=("adapter",),
+            gates=gates,
+            retry=_out_of_memory(params),
+            checkpoint_s=CHECKPOINT_S,
+            known_now={"method": draft.answer("method")},
+            known_after=("train_loss", "validation_loss", "peak memory"),
+        ),
         because=("objective", "method", *HYPERPARAMETERS),
-        gates=gates,
-        retry=_out_of_memory(params),
-        checkpoint_s=CHECKPOINT_S,
-        known_now={"method": draft.answer("method")},
-        known_after=("train_loss", "validation_loss", "peak memory"),
     )
 
 
@@ -157,12 +163,15 @@ def _out_of_memory(params: dict[str, JsonValue]) -> tuple[Retry, ...]:
 def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str) -> None:
     limit = draft.thresholds["least_agreement"]
     draft.add(
-        f"merge/{tuned}",
-        "Merge the adapter into the base",
-        "merge",
-        inputs={"model": base, "adapter": adapter},
-        params={"dtype": draft.answer("base_dtype")},
-        outputs=("model",),
+        Step(
+            address=f"merge/{tuned}",
+            title="Merge the adapter into the base",
+            executor="merge",
+            version="1",
+            inputs={"model": base, "adapter": adapter},
+            params={"dtype": draft.answer("base_dtype")},
+            outputs=("model",),
+        ),
         because=("serving",),
     )
     evaluate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Cell, Decision, Finding, InputError, JsonValue, Rejected, RuleTrace, Where
 from planner.facts import Board, Unknown
@@ -34,7 +34,7 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
     for name, question in table.questions.items():
         traces = tuple(_trace(row, board) for row in table.rows[name])
         try:
-            decision = _decide(name, question, table, traces, board, pins)
+            decision = _decide(name, question, traces, _Evaluation(table, board, pins))
         except InputError as error:
             problems += error.findings
             continue
@@ -43,6 +43,23 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
     if problems:
         raise InputError(problems)
     return tuple(decisions)
+
+
+class _Evaluation(NamedTuple):
+    """What one evaluation has: the rules, the facts, the user's pins."""
+
+    table: Table
+    board: Board
+    pins: Mapping[str, JsonValue]
+
+    def value(self, answer: JsonValue) -> JsonValue:
+        """An answer with `$threshold` and `@fact` replaced; None when the fact is unknown."""
+        if isinstance(answer, str) and answer.startswith("$"):
+            return self.table.thresholds[answer[1:]]
+        if isinstance(answer, str) and answer.startswith("@"):
+            value = self.board.get(answer[1:])
+            return None if isinstance(value, Unknown) else value
+        return answer
 
 
 def _pin_problem(name: str, message: str, fix: str) -> Finding:
@@ -79,38 +96,31 @@ def _all(cells: tuple[Cell, ...]) -> Verdict:
     return "fails" if "fails" in verdicts else "unknown" if "unknown" in verdicts else "holds"
 
 
-def _decide(
-    name: str,
-    question: Question,
-    table: Table,
-    traces: tuple[RuleTrace, ...],
-    board: Board,
-    pins: Mapping[str, JsonValue],
-) -> Decision:
-    rows = {row.rule.id: row for row in table.rows[name]}
+def _decide(name: str, question: Question, traces: tuple[RuleTrace, ...], run: _Evaluation) -> Decision:
+    rows = {row.rule.id: row for row in run.table.rows[name]}
     vetoes = [trace for trace in traces if trace.tier == "veto" and trace.verdict == "holds"]
     forbidden = {word: trace for trace in reversed(vetoes) for word in _words(trace)}
     tier: Tier
     rule: str | None = None
     why, cite = "", question.cite
-    if name in pins:
-        answer: JsonValue = _pinned(name, pins[name], question, forbidden)
+    if name in run.pins:
+        answer: JsonValue = _pinned(name, run.pins[name], question, forbidden)
         tier, because = "pin", "the spec pins it"
     elif question.policy == "collect":
         held = [trace for trace in traces if trace.verdict == "holds" and trace.tier != "veto"]
-        chosen = [trace for trace in held if _value(trace.answer, table, board) not in forbidden]
-        answer = list(dict.fromkeys(str(_value(trace.answer, table, board)) for trace in chosen))
+        chosen = [trace for trace in held if run.value(trace.answer) not in forbidden]
+        answer = list(dict.fromkeys(str(run.value(trace.answer)) for trace in chosen))
         tier, because = ("core", "; ".join(trace.name for trace in chosen)) if chosen else ("default", question.because)
         cite = tuple(dict.fromkeys(key for trace in chosen for key in trace.cite))
     else:
         for trace in traces:
-            value = _value(trace.answer, table, board)
+            value = run.value(trace.answer)
             if trace.verdict == "holds" and trace.tier != "veto" and value is not None and value not in forbidden:
                 answer, rule, tier, because = value, trace.rule, trace.tier, trace.name
                 why, cite = rows[rule].rule.why, trace.cite
                 break
         else:
-            answer, tier, because = _value(question.default, table, board), "default", question.because
+            answer, tier, because = run.value(question.default), "default", question.because
             if answer in forbidden:
                 because = f"nothing is left: {forbidden[answer].name}"
                 answer = None
@@ -122,24 +132,14 @@ def _decide(
         because=because,
         why=why,
         cite=cite,
-        rejected=_rejected(question, answer, traces, forbidden, table, board),
-        missing=_missing(traces, board),
+        rejected=_rejected(question, answer, traces, forbidden, run),
+        missing=_missing(traces, run.board),
         trace=traces,
     )
 
 
 def _words(trace: RuleTrace) -> list[str]:
     return [str(word) for word in trace.answer] if isinstance(trace.answer, list) else []
-
-
-def _value(answer: JsonValue, table: Table, board: Board) -> JsonValue:
-    """An answer with `$threshold` and `@fact` replaced; None when the fact is unknown."""
-    if isinstance(answer, str) and answer.startswith("$"):
-        return table.thresholds[answer[1:]]
-    if isinstance(answer, str) and answer.startswith("@"):
-        value: Any = board.get(answer[1:])
-        return None if isinstance(value, Unknown) else value  # type: ignore[no-any-return]
-    return answer
 
 
 def _pinned(name: str, answer: JsonValue, question: Question, forbidden: dict[str, RuleTrace]) -> JsonValue:
@@ -181,8 +181,7 @@ def _rejected(
     answer: JsonValue,
     traces: tuple[RuleTrace, ...],
     forbidden: dict[str, RuleTrace],
-    table: Table,
-    board: Board,
+    run: _Evaluation,
 ) -> tuple[Rejected, ...]:
     """The other answers, each with why not and what it would have needed."""
     if question.answers == "any" or question.policy == "collect":
@@ -197,7 +196,7 @@ def _rejected(
                 Rejected.model_construct(answer=word, because=veto.name, rules=(veto.rule,), needs=needs(veto))
             )
             continue
-        offers = [trace for trace in traces if trace.tier != "veto" and _value(trace.answer, table, board) == word]
+        offers = [trace for trace in traces if trace.tier != "veto" and run.value(trace.answer) == word]
         if not offers:
             continue
         late = [trace for trace in offers if trace.verdict == "holds"]

@@ -13,6 +13,7 @@ from planner.facts import FACTS, INPUTS, dependencies
 from planner.rules.cells import CellError, Test, parse_cell
 
 if TYPE_CHECKING:
+    from planner.documents.decision import Tier
     from planner.rules.book import Book, Question, Rule
 
 
@@ -21,7 +22,7 @@ class Row:
     """A rule with its cells read: alternatives of tests that must all hold."""
 
     rule: Rule
-    tier: str
+    tier: Tier
     rows: tuple[tuple[tuple[str, Test], ...], ...]
 
 
@@ -94,7 +95,7 @@ def _problem(rule: Rule, message: str, fix: str = "") -> Finding:
 
 
 def _read(
-    rule: Rule, tier: str, thresholds: dict[str, float], questions: dict[str, Question]
+    rule: Rule, tier: Tier, thresholds: dict[str, float], questions: dict[str, Question]
 ) -> tuple[Row, list[Finding]]:
     """The rule with its cells read, and what is wrong with it."""
     problems = []

@@ -1,0 +1,5 @@
+"""The command line of adapt."""
+
+from adapt.cli.main import main
+
+__all__ = ["main"]

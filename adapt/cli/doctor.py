@@ -1,0 +1,85 @@
+"""`adapt doctor`: what is installed, and how to mend what is not."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import NamedTuple
+
+import click
+
+from planner.documents import pretty_json
+
+FINDINGS = 3
+# What `adapt run` uses, in the order in which it is installed.
+LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "gguf", "safetensors", "scikit-learn")
+INSTALL = "pip install 'adapt-planner[run]' -c constraints.txt"
+EPILOG = """
+\b
+Examples:
+  adapt doctor
+  adapt doctor --json
+"""
+
+
+class Row(NamedTuple):
+    """One thing that was looked at."""
+
+    kind: str
+    name: str
+    state: str
+    """ok, missing or broken."""
+    detail: str
+    fix: str = ""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def command(*, as_json: bool) -> None:
+    """Check Python, libraries, executors and places; exit 3 when something is missing or broken."""
+    rows = [*_python(), *_libraries(), *_executors()]
+    if as_json:
+        click.echo(pretty_json({"rows": [row._asdict() for row in rows]}), nl=False)
+    else:
+        _show(rows)
+    if any(row.state != "ok" for row in rows):
+        raise click.exceptions.Exit(FINDINGS)
+
+
+def _python() -> list[Row]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return [Row("python", "python", "ok", version)]
+
+
+def _libraries() -> list[Row]:
+    rows = []
+    for name in LIBRARIES:
+        try:
+            rows.append(Row("library", name, "ok", metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            rows.append(Row("library", name, "missing", "plans can be made, but not run", INSTALL))
+    return rows
+
+
+def _executors() -> list[Row]:
+    from executors.registry import executor_registry, place_registry
+
+    return [
+        Row(registry.kind, entry.name, entry.state, entry.message or entry.source)
+        for registry in (executor_registry(), place_registry())
+        for entry in registry.entries()
+    ]
+
+
+def _show(rows: list[Row]) -> None:
+    from rich.table import Table
+
+    from adapt.cli.console import out
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("What", "Name", "State", "Detail", "To do"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        style = "green" if row.state == "ok" else "bold red"
+        table.add_row(row.kind, row.name, f"[{style}]{row.state}[/{style}]", row.detail, row.fix)
+    out().print(table)

@@ -1,0 +1,104 @@
+"""The entry of the command line: commands found by name, every failure told in a sentence."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from planner.documents import AdaptError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+# Command to module and one line of help, so that `adapt --help` imports no command.
+COMMANDS = {
+    "plan": ("adapt.cli.plan", "Decide how to adapt a model, and write the plan."),
+    "explain": ("adapt.cli.explain", "Say why a plan decides as it does."),
+    "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
+    "status": ("adapt.cli.status", "Say how a run stands."),
+    "models": ("adapt.cli.models", "List the models that are known by name."),
+    "hardware": ("adapt.cli.hardware", "Show this machine, or the devices that are known by name."),
+    "schema": ("adapt.cli.schema", "Print the JSON Schema of a document."),
+    "doctor": ("adapt.cli.doctor", "Check what is installed, and say how to mend it."),
+    "quickstart": ("adapt.cli.quickstart", "Plan and run a real adaptation of a small model."),
+}
+
+
+class Commands(click.Group):
+    """Imports a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands in the order in which they are used."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command of a name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name][0]} has no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Help without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="adapt-planner", prog_name="adapt")
+def cli() -> None:
+    """Decide whether to prompt, retrieve or finetune a language model, plan it, and run the plan.
+
+    Exit codes: 0 done; 1 failed; 2 bad input; 3 findings, or a gate said no; 75 locked; 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except AdaptError as error:
+        _tell(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; the same command goes on from here.", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`adapt ... | head`); nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BROKEN_PIPE
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'A file'}: {error.strerror or error}.", err=True)
+        code = 1
+    except Exception as error:
+        if os.environ.get("ADAPT_DEBUG"):
+            raise
+        message = f"error: adapt has a fault of its own ({type(error).__name__}: {error}). "
+        click.echo(message + "Set ADAPT_DEBUG=1 to see where, and report it.", err=True)
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: AdaptError) -> None:
+    """Every finding on standard error: as JSON when the command was asked for JSON."""
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"findings": [item.to_json() for item in error.findings]}, indent=2), err=True)
+        return
+    from adapt.cli.console import err
+    from adapt.render.findings import findings
+
+    err().print(findings(error.findings))
