@@ -162,14 +162,16 @@ def _example(row: dict[str, Any], number: int, data: ReadData, lines: JsonLines)
 def _unknown(row: dict[str, Any]) -> tuple[str, str]:
     """What a row lacks, and the fields that it may have meant."""
     have = set(row)
-    best = min(SHAPES, key=lambda shape: (-len(have & set(SHAPES[shape])), len(SHAPES[shape])))
-    missing = [name for name in SHAPES[best] if name not in have]
+    half = [name for fields in SHAPES.values() if have & set(fields) for name in fields if name not in have]
     others = sorted(str(name) for name in have - set(FIELDS) - {"id"})
     hints = [near(name, [each for each in FIELDS if each not in have]) for name in others]
     hint = " ".join(dict.fromkeys(each for each in hints if each))
     shapes = f"Known shapes: {', '.join(sorted(SHAPES))}."
-    if have & set(SHAPES[best]) and best != "prompt/completion/label":
-        return f"The row has no `{missing[0]}`, which the shape {best} needs.", hint or shapes
+    if half:
+        return (
+            f"The row has {', '.join(f'`{name}`' for name in sorted(have & set(FIELDS)))} and no `{half[0]}`.",
+            hint or shapes,
+        )
     named = f"the fields {', '.join(sorted(map(str, have))[:6])}" if have else "no fields"
     message = f"The row has {named}, which is no shape that is known."
     return message, hint or shapes

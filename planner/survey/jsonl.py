@@ -142,7 +142,7 @@ def _refuse(word: str) -> None:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def _decoded(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _decoded(line: bytes) -> Any:
     value = _DECODER.decode(line.decode())
     if b"\\ud" in line or b"\\uD" in line:
         try:
