@@ -122,15 +122,15 @@ def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate 
 
 
 def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
-    data = evaluation_data(draft.survey)
-    if data is None or not data.rows or not size:
+    data, rows = evaluation_data(draft.survey), draft.fact("evaluation_rows")
+    if data is None or not rows or not size:
         return None
     prompt = data.prompt_tokens.mean if data.prompt_tokens else PROMPT_TOKENS
     examples = draft.thresholds["examples_in_prompt"] if step.rung == "few-shot" else 0
     prompt += draft.thresholds["instruction_tokens"] + examples * (draft.fact("row_tokens") or PROMPT_TOKENS)
     # One token at a time uses the hardware far worse than a whole prompt does.
     answer = 4 * int(str(step.params["max_new_tokens"]))
-    return _flops_time(data.rows * (prompt + answer) * size * FORWARD, rate)
+    return _flops_time(rows * (prompt + answer) * size * FORWARD, rate)
 
 
 def _bytes(interval: tuple[float, float, float], *assumptions: str) -> Estimate:

@@ -94,4 +94,13 @@ def _show(document: Plan, target: Path | None) -> None:
     from adapt.render.plan import plan
 
     out().print(plan(document))
-    err().print(f"\nWritten to {target}. Next: adapt explain {target}, then adapt run {target}")
+    if target is not None:
+        allowed = "".join(f" --allow-path {folder}" for folder in _outside(document, target.parent))
+        err().print(f"\nWritten to {target}. Next: adapt explain {target}, then adapt run {target}{allowed}")
+
+
+def _outside(document: Plan, folder: Path) -> list[Path]:
+    """The folders outside of the plan's own that it reads; a run must be allowed to."""
+    files = [folder / pin.path for pin in document.pins.values() if ":" not in pin.path]
+    parents = {file.parent for file in files if not file.resolve().is_relative_to(folder.resolve())}
+    return sorted(parents)

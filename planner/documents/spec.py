@@ -56,6 +56,8 @@ class Evaluation(Document):
     """Metric to the value that is good enough, as a fraction."""
     data: str | None = None
     """File to measure on; the test data by default."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Measure on the first rows only."""
 
 
 class Attempt(Document):

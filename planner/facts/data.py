@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
+    from planner.documents import Spec
     from planner.survey import DataSurvey, Survey
 
 
@@ -88,12 +89,12 @@ def duplicate_share(survey: Survey) -> float | Unknown:
 
 
 @fact(unit="rows")
-def evaluation_rows(survey: Survey) -> int | Unknown:
-    """Rows of the data that rungs are measured on."""
+def evaluation_rows(spec: Spec, survey: Survey) -> int | Unknown:
+    """Rows that rungs are measured on."""
     data = evaluation_data(survey)
     if data is None or data.rows is None:
         return Unknown("the spec gives nothing to measure on")
-    return data.rows
+    return min(data.rows, spec.evaluation.limit or data.rows)
 
 
 @fact()

@@ -137,7 +137,7 @@ def evaluate(
                 "max_new_tokens": answer_limit(draft),
                 "batch_size": int(draft.thresholds["evaluation_batch"]),
                 "dtype": draft.answer("base_dtype"),
-                "limit": None,
+                "limit": spec.evaluation.limit,
                 "seed": SEED,
             },
             outputs=("predictions",),
