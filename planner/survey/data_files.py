@@ -24,7 +24,15 @@ MAX_LABELS = 200
 # A completion is a label when each is seen this often on average, unless the spec says that it is one.
 ROWS_PER_LABEL = 3
 ROW_SUFFIXES = frozenset({".jsonl", ".ndjson"})
-OVERLAPS = (("test", "train"), ("evaluation", "train"), ("validation", "train"), ("validation", "test"))
+# Which sets must share no prompt: what is measured on with what is trained on, then what is selected on.
+OVERLAPS = (
+    ("test", "train"),
+    ("test", "preferences"),
+    ("evaluation", "train"),
+    ("evaluation", "preferences"),
+    ("validation", "train"),
+    ("validation", "test"),
+)
 
 
 def survey_data(spec: Spec, folder: Path, tokenizer: TokenCounter | None = None) -> dict[str, DataSurvey]:
@@ -216,7 +224,7 @@ def _overlap(data: ReadData, other: str, rest: ReadData) -> Overlap | None:
     return Overlap(other, rows, ids) if rows else None
 
 
-_IN_WORDS = {"train": "training"}
+_IN_WORDS = {"train": "training", "preferences": "preference"}
 
 
 def _leak(survey: DataSurvey, overlap: Overlap, other: DataSurvey) -> Finding:

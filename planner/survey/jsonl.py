@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planner.documents import Finding
 
 MAX_LINE_BYTES = 64 * 2**20
-MAX_FINDINGS = 5
+MAX_FINDINGS = 3
 _OTHER_FORMATS = {
     ".csv": "CSV",
     ".tsv": "TSV",

@@ -13,7 +13,7 @@ SHOWN_CHARACTERS = 60
 SHOWN_ITEMS = 3
 
 
-def problem(  # noqa: PLR0913 - a finding has a place in three parts
+def problem(
     code: str,
     message: str,
     fix: str = "",
