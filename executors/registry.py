@@ -71,14 +71,15 @@ class Registry:
         return self.targets[name]
 
     def load(self, name: str) -> Any:
-        """What a name stands for, imported.
+        """What a name stands for, imported; an executor is also made.
 
         Raises:
             InputError: it is not here, or it does not load.
         """
         target = self.target(name)
         try:
-            return load_target(target)
+            loaded = load_target(target)
+            return make_executor(loaded) if self.kind == "executor" else loaded
         except Exception as error:
             message = f"The {self.kind} `{name}` ({target}) does not load: {_first_line(error)}."
             finding = Finding(code="RUN161", severity="error", message=message, fix=self._cure(name, error))
@@ -130,7 +131,7 @@ def load_executor(registry: Registry, name: str) -> Executor:
     Raises:
         InputError: it is not here, or it does not load.
     """
-    return make_executor(registry.load(name))
+    return cast("Executor", registry.load(name))
 
 
 def make_executor(loaded: Any) -> Executor:

@@ -206,8 +206,8 @@ class _Run:
 
     def _stop_leftovers(self) -> None:
         """Stop a worker of another plan's run that was killed: nobody waits for it, and it needs the memory."""
-        for folder in self._steps.state.other_runs(self._steps.run):
-            last = last_started(folder.journal)
+        for folder in self._steps.state.all_runs():
+            last = last_started(folder.journal) if folder.id != self._steps.run.id else None
             if last is None or last.step is None or last.attempt is None:
                 continue
             if self._steps.stop_other(last.step, last.attempt, folder):

@@ -72,7 +72,7 @@ def _validate(steps: Sequence[Step]) -> None:
 
 
 def _problems(step: Step, index: int, by_address: dict[str, Step]) -> Iterator[Finding]:
-    for address in sorted(_before(step) - by_address.keys()):
+    for address in sorted(address for address in _before(step) if address not in by_address):
         message = f"{step.address} needs {address}, which is not in the plan."
         yield _finding("RUN151", message, near(address, by_address) or "Plan again.", f"/steps/{index}")
     for name, source in sorted(step.inputs.items()):

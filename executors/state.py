@@ -50,10 +50,9 @@ class State:
         """The folder of a plan's run: the same plan has the same run."""
         return RunFolder(self.runs / _hex(plan_digest)[:_RUN_ID_DIGITS])
 
-    def other_runs(self, run: RunFolder) -> list[RunFolder]:
-        """The folders of all runs but one, sorted."""
-        found = (RunFolder(item) for item in sorted(self.runs.glob("*")) if item.is_dir())
-        return [other for other in found if other.id != run.id]
+    def all_runs(self) -> list[RunFolder]:
+        """The folders of all runs, sorted."""
+        return [RunFolder(item) for item in sorted(self.runs.glob("*")) if item.is_dir()]
 
 
 @dataclass(frozen=True)
