@@ -10,7 +10,6 @@ from planner.documents import DataSource, Finding, Spec, fingerprint
 from planner.survey.data_reader import ReadData, normal, overlap_ids, read_data
 from planner.survey.data_remarks import PREFERENCE_SHAPES, remarks
 from planner.survey.data_survey import DataSurvey, Overlap, lengths_of
-from planner.survey.document_files import read_documents
 from planner.survey.problems import count, first_of, pointer_to, problem, raise_errors
 from planner.survey.spec_checks import DATA_ROLES, missing_file
 from planner.survey.tokens import ESTIMATED
@@ -69,6 +68,8 @@ def look_at_data(
         if kind == "nothing":
             findings.append(missing_file(folder, source.path, pointer, file))
         elif role == "documents" and (kind == "folder" or path.suffix.lower() not in ROW_SUFFIXES):
+            from planner.survey.document_files import read_documents
+
             surveys[role], found = read_documents(path, source, tokenizer)
             findings += found
         elif kind == "folder":

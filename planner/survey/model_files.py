@@ -6,9 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import Finding, InputError, fingerprint
-from planner.survey.gguf_config import config_of
-from planner.survey.gguf_header import GgufError, read_gguf
-from planner.survey.model_folder import read_folder
 from planner.survey.model_places import HUB_ID, Place, find_files
 from planner.survey.model_survey import ModelKind, ModelSurvey
 from planner.survey.problems import pointer_to, problem, raise_errors
@@ -91,6 +88,8 @@ def _read(place: Place, reference: ModelReference, pointer: str) -> tuple[dict[s
     name = reference.path or reference.id
     if place.kind == "gguf":
         return _read_gguf(place, name, pointer)
+    from planner.survey.model_folder import read_folder
+
     known, findings = read_folder(place.path, name, pointer)
     if known and not any(finding.severity == "error" for finding in findings):
         known["fingerprint"], known["bytes"] = fingerprint(place.path)
@@ -98,6 +97,10 @@ def _read(place: Place, reference: ModelReference, pointer: str) -> tuple[dict[s
 
 
 def _read_gguf(place: Place, name: str, pointer: str) -> tuple[dict[str, Any], list[Finding]]:
+    # Readers of files are loaded with the first file: most specs name a model of the catalog.
+    from planner.survey.gguf_config import config_of
+    from planner.survey.gguf_header import GgufError, read_gguf
+
     try:
         header = read_gguf(place.path)
         digest, size = fingerprint(place.path)
