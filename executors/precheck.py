@@ -70,7 +70,12 @@ def precheck(steps: Sequence[Step], executors: dict[str, Executor], site: Site) 
 
 def disk_needed_bytes(step: Step, executor: Executor, site: Site) -> float:
     """What a step is expected to write, in bytes; 0 when nobody knows."""
-    estimate: Estimate | None = step.resources.disk or executor.estimate(step, site).disk
+    estimate: Estimate | None = step.resources.disk
+    if estimate is None:
+        try:
+            estimate = executor.estimate(step, site).disk
+        except Exception:  # noqa: BLE001 - a third party's estimate may fail; a full disk is told later all the same
+            return 0.0
     return estimate.expected if estimate is not None else 0.0
 
 

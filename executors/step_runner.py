@@ -59,6 +59,7 @@ class StepRunner:
         key = action_key(step, {name: found.digest for name, found in inputs.items()})
         known = read_document(StepResult, self.state.action(key))
         if known is not None and self._is_whole(known):
+            remove(self.state.checkpoints(key))  # a kill may have come between the result and this
             return self._finish(step, known), True
         past = attempts(self.run.step(step.address))
         result, applied = self._previous(step, past[-1], key) if past else (None, ())

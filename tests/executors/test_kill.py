@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from executors.runner import run_plan
@@ -57,9 +58,11 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def workers(folder: Path) -> list[int]:
     """Process ids of the workers of a state folder."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], check=True, capture_output=True, text=True).stdout
-    mine = [row for row in listed.splitlines() if "executors.worker" in row and str(folder) in row]
-    return [int(row.split()[0]) for row in mine]
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if "executors.worker" in (words := process.info["cmdline"] or []) and words[-1].startswith(str(folder))
+    ]
 
 
 def kill(pids: list[int]) -> None:
@@ -91,7 +94,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, victim: str) -> 
     # The text that is written does not hold the folder's name, so both must leave the same bytes.
     folder = tmp_path / "killed"
     plan = save(three_steps(folder), folder)
-    chance = random.Random(victim)
+    chance = random.Random(victim)  # noqa: S311 - moments, not secrets
     for _ in range(KILLS):
         process = start(plan)
         with suppress(subprocess.TimeoutExpired):

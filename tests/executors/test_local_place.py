@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from executors.places import LocalPlace
@@ -93,8 +95,11 @@ def test_helpers_end_with_their_process_and_do_not_stand_for_it(tmp_path: Path, 
 
 
 def _group_lives(group: int) -> bool:
-    listed = subprocess.run(["ps", "-eo", "pgid=,stat="], check=True, capture_output=True, text=True).stdout
-    return any(row.split()[0] == str(group) and not row.split()[1].startswith("Z") for row in listed.splitlines())
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def test_the_number_of_another_process_is_not_mistaken_for_ours(tmp_path: Path) -> None:

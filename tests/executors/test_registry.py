@@ -14,7 +14,11 @@ from tests.executors.fakes import Write
 if TYPE_CHECKING:
     from pathlib import Path
 
-LIST = "from executors.registry import *\nfor e in executor_registry().entries(): print(e.name, e.source, e.state, e.message)"
+LIST = """
+from executors.registry import executor_registry
+for entry in executor_registry().entries():
+    print(entry.name, entry.source, entry.state, entry.message)
+"""
 
 
 def test_the_built_in_executors_load_and_have_their_names() -> None:
@@ -27,7 +31,7 @@ def test_the_built_in_executors_load_and_have_their_names() -> None:
 
 def test_a_name_that_is_not_here_is_refused_with_a_near_one() -> None:
     registry = Registry(targets={"write": f"{Write.__module__}:Write"})
-    with pytest.raises(InputError, match="There is no executor `wriet` here. Did you mean `write`"):
+    with pytest.raises(InputError, match=r"There is no executor `wriet` here\. Did you mean `write`"):
         registry.load("wriet")
 
 
