@@ -72,27 +72,39 @@ def inputs_saved(
         kept: the tensor is alive anyway, as the output that another operator saved.
     """
     saved: list[float] = []
-    shared = False
+    shared = kept
     for linear in linears:
-        width = linear.inputs
         if regime.trains_all:
             if regime.autocast and value == FP32:
-                saved.append(2.0 * width)
-            elif not shared:
-                shared = True
-                if not kept:
-                    saved.append(float(value * width))
+                saved.append(2.0 * linear.inputs)
+                continue
         elif setting.method in LOW_RANK and adapter_rank(linear, setting.targets, setting.rank):
-            copy = HALF if regime.autocast else regime.adapter
-            if value == copy == regime.adapter and not setting.dropout:
-                if not shared and not kept:
-                    saved.append(float(value * width))
-                shared = True
-            else:
-                saved.append(float(copy * width))
-            saved.append(float(setting.rank * copy))
-            if setting.dropout:
-                saved.append(float(width))
+            saved += _adapter_saved(linear, setting, regime)
+            if not _reads_as_is(value, setting, regime):
+                saved.append(float((HALF if regime.autocast else regime.adapter) * linear.inputs))
+                continue
+        else:
+            continue
+        if not shared:
+            saved.append(float(value * linear.inputs))
+        shared = True
+    return saved
+
+
+def _reads_as_is(value: int, setting: TrainingSetting, regime: Regime) -> bool:
+    """Whether an adapter reads its input without a copy of its own: the same dtype, and no dropout between."""
+    return not setting.dropout and value == regime.adapter and (value == HALF or not regime.autocast)
+
+
+def _adapter_saved(linear: Linear, setting: TrainingSetting, regime: Regime) -> list[float]:
+    """Bytes a token that a low-rank adapter keeps besides its input."""
+    value = HALF if regime.autocast else regime.adapter
+    saved = [float(setting.rank * value)]
+    if setting.dropout:
+        saved.append(float(linear.inputs))
+    if setting.method == "dora":
+        # The magnitude scales the base's and the adapter's outputs, so both stay [peft: tuners/lora/dora.py].
+        saved += [float(regime.product * linear.outputs), float(value * linear.outputs)]
     return saved
 
 
@@ -101,7 +113,7 @@ def activation_saved(feed_forward: FeedForward, value: int, regime: Regime) -> t
 
     `value` is bytes a value of their input: bitsandbytes' layers answer in the dtype of what they are given.
 
-    ``gelu_new`` is written out in Python, in fp32 under autocast because of its power [transformers: NewGELUActivation].
+    ``gelu_new`` is written out in Python and takes a power, which autocast does in fp32 [transformers: activations.py].
     """
     width = feed_forward.width
     one = float(value * width)

@@ -43,7 +43,7 @@ class Moment(NamedTuple):
 class LayerCost(NamedTuple):
     """Bytes of one layer: saved by each half, and what its backward pass needs on top at its two widest points."""
 
-    count: int
+    layers: int
     constant: float
     attention: float
     feed_forward: float
@@ -57,9 +57,9 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
     """List every moment of a step, in order of time."""
     tokens = setting.batch * setting.sequence
     costs = [_layer_cost(block, setting, regime, fixed, tokens) for block in architecture.blocks]
-    hidden, vocab = architecture.hidden, architecture.vocab
+    hidden = architecture.hidden
     stream = allocated(tokens * hidden * regime.stream)
-    saved = sum(cost.count * (cost.constant + cost.attention + cost.feed_forward) for cost in costs)
+    saved = sum(cost.layers * (cost.constant + cost.attention + cost.feed_forward) for cost in costs)
     if fixed.frozen_start and not setting.checkpointing:
         first = block_saved(architecture.blocks[0], setting, regime).first_norm
         saved -= sum(allocated(tokens * part) for part in first)
@@ -138,7 +138,7 @@ def _layer_cost(block: Block, setting: TrainingSetting, regime: Regime, fixed: F
     gradients = block.parameters * regime.weight if fixed.trains_all else 0.0
     down = max((m.weights for m in block.linears if m.role == "down"), default=0) * regime.weight
     return LayerCost(
-        count=block.count,
+        layers=block.count,
         constant=merged_expert_bytes(block, setting, regime),
         attention=sum(allocated(tokens * part) for part in saved.attention),
         feed_forward=sum(allocated(tokens * part) for part in saved.feed_forward),

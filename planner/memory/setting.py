@@ -35,6 +35,7 @@ class TrainingSetting(BaseModel):
     modules_to_save: tuple[str, ...] = Field((), description="modules trained in full beside the adapter")
     layers_trained: int = Field(1, ge=0, le=16384, description="last layers trained by partial finetuning")
     bottleneck: int = Field(64, ge=1, le=65536, description="width of Houlsby adapters")
+    labels: int = Field(2, ge=1, le=2**20, description="classes of a linear probe")
     virtual_tokens: int = Field(20, ge=1, le=65536, description="length of a soft prompt or prefix, in tokens")
     precision: Precision = Field("amp", description="bf16: all in bf16; amp: bf16 autocast; fp32: no half precision")
     base_dtype: Literal["bf16", "fp32"] | None = Field(

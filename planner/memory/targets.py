@@ -27,7 +27,7 @@ def is_target(linear: Linear, targets: tuple[str, ...] | str) -> bool:
 
 
 def adapter_rank(linear: Linear, targets: tuple[str, ...] | str, rank: int) -> int:
-    """Return the rank of the adapter of this matrix, 0 when it has none; fused gate and up projections get both ranks."""
+    """Return the rank of this matrix's adapter, 0 when it has none; fused gate and up projections get both ranks."""
     if not is_target(linear, targets):
         return 0
     return rank * len(linear.aliases) if linear.aliases else rank

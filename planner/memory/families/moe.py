@@ -54,18 +54,21 @@ MIXTURES: dict[str, Mixture] = {
         width="intermediate_size", base="block_sparse_moe", router="router", renamed="",
     ),
     "gpt_oss": Mixture(
-        layout=Layout(norm="rms-fp32", qkv_bias="attention_bias", o_bias="attention_bias", pattern="2", native_softmax=True),
+        layout=Layout(norm="rms-fp32", qkv_bias="attention_bias", o_bias="attention_bias", pattern="2",
+                      native_softmax=True),
         experts="num_local_experts", width="intermediate_size", router="router", router_bias=True, expert_bias=True,
         renamed="", sinks=True,
     ),
     "deepseek_v2": Mixture(experts="n_routed_experts", shared="shared_experts", latent=True),
     "deepseek_v3": Mixture(experts="n_routed_experts", shared="shared_experts", latent=True),
     "glm4_moe": Mixture(
-        layout=replace(_QWEN, qk_norm_if="use_qk_norm", o_bias=False), experts="n_routed_experts", shared="shared_experts"
+        layout=replace(_QWEN, qk_norm_if="use_qk_norm", o_bias=False), experts="n_routed_experts",
+        shared="shared_experts",
     ),
     "dots1": Mixture(layout=_QWEN, experts="n_routed_experts", shared="shared_experts"),
     "ernie4_5_moe": Mixture(
-        layout=Layout(qkv_bias="use_bias", o_bias="use_bias", mlp_bias="use_bias"), experts="moe_num_experts", top_k="moe_k",
+        layout=Layout(qkv_bias="use_bias", o_bias="use_bias", mlp_bias="use_bias"),
+        experts="moe_num_experts", top_k="moe_k",
         shared="shared_experts", router_extra="moe_statics.e_score_correction_bias",
     ),
 }  # fmt: skip
