@@ -12,6 +12,7 @@ import argparse
 import os
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -121,7 +122,10 @@ def _bare(folder: Path, params: Any, ready: Any, batches: Any) -> Any:
     from executors.train.precision import autocast
 
     base, config = _model(folder, params)
-    model = get_peft_model(base, config).train()
+    with warnings.catch_warnings():
+        # peft asks transformers by a name that is on its way out.
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+        model = get_peft_model(base, config).train()
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     rows = [{"input_ids": example.ids, "labels": example.labels} for example in ready.train.kept]
     pad = ready.tokenizer.pad_token_id

@@ -42,7 +42,6 @@ def writing(folder: Path, step: int) -> Iterator[Path]:
         for item in partial.iterdir():
             _sync(item)
     sync_folder(partial)
-    # A checkpoint of this step that stands there did not verify, or the run would have gone on from it.
     remove(target)
     partial.replace(target)
     sync_folder(folder)
@@ -63,10 +62,13 @@ def steps(folder: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Remove what a killed attempt was writing."""
+def clear(folder: Path, after: int) -> None:
+    """Remove what a killed attempt was writing, and checkpoints after a step, which did not verify."""
     for partial in folder.glob(f"checkpoint-*{PARTIAL}"):
         remove(partial)
+    for step in steps(folder):
+        if step > after:
+            remove(at(folder, step))
 
 
 def rotate(folder: Path, best: int | None) -> None:

@@ -119,10 +119,11 @@ def check_examples(examples: Examples, base: Path, stops: set[int], max_length: 
     if vocabulary and highest >= vocabulary:
         message = f"The tokenizer gives token {highest}, but the model knows {vocabulary}."
         findings.append(_finding("TRAIN003", message, "Use the tokenizer that belongs to the model.", str(base)))
-    return findings + _check_labels(examples.kept, stops, file)
+    return findings + check_labels(examples.kept, stops, file)
 
 
-def _check_labels(examples: Iterable[Example], stops: set[int], file: str) -> list[Finding]:
+def check_labels(examples: Iterable[Example], stops: set[int], file: str) -> list[Finding]:
+    """No row is masked whole, and every row ends with a token that generation stops at."""
     masked, endless = [], []
     for example in examples:
         learned = [label for label in example.labels if label != IGNORED]

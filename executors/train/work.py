@@ -48,9 +48,9 @@ def train(job: Job) -> Outcome:
         seed=params.seed,
         grouped=params.length_grouped,
     )
-    checkpoints.clear_unfinished(job.checkpoints)
     newest = resumable(job.checkpoints)
     record = Record.read(newest) if newest else Record()
+    checkpoints.clear(job.checkpoints, after=len(record.losses))
     watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report)
     trainer, facts = _load(job, Training(params, ready, batches, watch, job.checkpoints, device))
     if not watch.finished:

@@ -1,0 +1,71 @@
+"""A training of the tiny model, small enough for a test; run as a program, it can be killed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from executors.contract import Job, Outcome
+from executors.prompt.document import make_prompt, write_prompt
+from executors.train import Train, TrainParams
+from tests.executors.tiny import tiny_rows, write_rows
+
+PARAMS: dict[str, Any] = {
+    "objective": "sft",
+    "method": "lora",
+    "rank": 8,
+    "alpha": 16.0,
+    "dropout": 0.0,
+    "targets": "all-linear",
+    "learning_rate": 0.02,
+    "schedule": "linear",
+    "warmup_ratio": 0.05,
+    "epochs": 4.0,
+    "micro_batch": 4,
+    "accumulation": 2,
+    "max_length": 128,
+    "prompt_loss_weight": 0.1,
+    "gradient_checkpointing": False,
+    "optimizer": "adamw",
+    "weight_decay": 0.0,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "max_grad_norm": 1.0,
+    "precision": "fp32",
+    "base_dtype": "fp32",
+    "attention": "sdpa",
+    "length_grouped": True,
+    "early_stopping_patience": None,
+    "evaluations_per_epoch": 1,
+    "checkpoint_s": 60.0,
+    "seed": 7,
+}
+
+
+def make_job(work: Path, model: Path, *, validate: bool = True, **changes: Any) -> Job:
+    """A job in a folder of its own: 32 rows to train on, 8 to validate; checkpoints stay from job to job."""
+    params = TrainParams.model_validate(PARAMS | changes)
+    out = work / f"out-{len(list(work.glob('out-*'))) + 1}"
+    out.mkdir(parents=True)
+    (work / "checkpoints").mkdir(exist_ok=True)
+    write_prompt(make_prompt("Answer with JSON."), work / "prompt.json")
+    inputs = {
+        "model": model,
+        "prompt": work / "prompt.json",
+        "train": write_rows(work / "train.jsonl", tiny_rows(32)),
+    }
+    if validate:
+        inputs["validation"] = write_rows(work / "validation.jsonl", tiny_rows(8, start=32))
+    return Job("train/sft", params, inputs, out, work / "checkpoints", lambda _: None)
+
+
+def perform(job: Job) -> Outcome:
+    """Train."""
+    return Train().perform(job)
+
+
+if __name__ == "__main__":
+    outcome = perform(make_job(Path(sys.argv[1]), Path(sys.argv[2]), **json.loads(sys.argv[3])))
+    print(json.dumps(dict(outcome.notes)))  # noqa: T201
