@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.documents import InputError, RunError
@@ -90,7 +91,10 @@ def load_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval()
+        with warnings.catch_warnings():
+            # peft asks transformers by a name that is on its way out.
+            warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+            return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         message = f"The adapter does not fit the model: {_line(error)}."
         raise InputError.one("MODEL005", message, "Name the base that it was trained on.", file=str(folder)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.documents import Event
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from executors.contract import Job
 
 
-def tell(job: Job, message: str, done: float, total: float, unit: str = "parts") -> None:
-    """Report `done` of `total` units, with what is being done now."""
+def tell(job: Job, message: str, done: float, total: float, unit: str = "parts", **facts: Any) -> None:
+    """Report `done` of `total` units, with what is being done now and further fields of `Event`."""
     job.report(
         Event(
             kind="progress",
@@ -22,5 +22,6 @@ def tell(job: Job, message: str, done: float, total: float, unit: str = "parts")
             done=float(done),
             total=float(total),
             unit=unit,
+            **facts,
         )
     )

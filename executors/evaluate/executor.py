@@ -1,0 +1,133 @@
+"""The executor that measures: a model answers every case, and the answers are scored."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from executors.contract import Job, Outcome, Params, Site
+from executors.data import read_rows
+from executors.errors import classify
+from executors.evaluate.answering import answer_all
+from executors.evaluate.metrics import AnswerForm, Case, Metric
+from executors.evaluate.predictions import read_predictions, write_predictions
+from executors.evaluate.scoring import agreement, case_scores, measure
+from executors.json_answers import label_property
+from executors.models import Dtype
+from planner.documents import Finding, InputError, Resources, Step, Where
+from planner.documents.task import OutputFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from executors.data import Row
+    from planner.documents.events import ErrorClass
+
+NEEDED = ("model", "prompt", "data")
+
+
+class EvaluateParams(Params):
+    """What is measured, and how answers are generated."""
+
+    metrics: Annotated[list[Metric], Field(min_length=1)]
+    """Metrics by name; each is measured strictly and leniently."""
+    json_schema: Annotated[dict[str, Any] | None, Field(alias="schema")]
+    """JSON Schema that an answer must satisfy."""
+    labels: list[str] | None
+    """The closed set of labels."""
+    format: OutputFormat
+    """Form of the answers."""
+    max_new_tokens: Annotated[int, Field(ge=1)]
+    """Longest answer in tokens; generation stops there."""
+    batch_size: Annotated[int, Field(ge=1)]
+    """Cases generated together."""
+    dtype: Dtype
+    """Data type of the weights while they answer."""
+    limit: Annotated[int, Field(ge=1)] | None
+    """Cases to measure, drawn by the seed; null for all."""
+    seed: int
+    """Seed of the draw and of bootstrap intervals."""
+
+
+class Evaluate:
+    """Greedy answers to every case, kept as predictions, with strict and lenient scores."""
+
+    name: ClassVar[str] = "evaluate"
+    version: ClassVar[str] = "1"
+    params: ClassVar[type[Params]] = EvaluateParams
+    outputs: ClassVar[Mapping[str, str]] = {"predictions": "predictions"}
+
+    def check(self, step: Step, site: Site) -> list[Finding]:
+        """Refuses missing inputs, and metrics that what is given cannot support."""
+        del site
+        found = [
+            _finding("EVAL002", f"{step.address} has no input `{name}`.", "Name it.", f"/inputs/{name}")
+            for name in NEEDED
+            if name not in step.inputs
+        ]
+        metrics = step.params.get("metrics")
+        asked: list[Any] = metrics if isinstance(metrics, list) else []
+        schema = step.params.get("schema")
+        labelled = step.params.get("labels") or label_property(schema if isinstance(schema, dict) else None)
+        if "label_accuracy" in asked and not labelled:
+            message = "label_accuracy needs labels, or a schema with a top-level property restricted by `enum`."
+            found.append(_finding("EVAL003", message, "Add them, or drop the metric.", "/params/metrics"))
+        if "agreement" in asked and "reference" not in step.inputs:
+            message = "agreement needs an input `reference` to compare with."
+            found.append(_finding("EVAL004", message, "Add it, or drop the metric.", "/params/metrics"))
+        return found
+
+    def estimate(self, step: Step, site: Site) -> Resources:
+        """What was planned: neither the step nor the site tells the size of model and data."""
+        del site
+        return step.resources
+
+    def perform(self, job: Job) -> Outcome:
+        """Write `out/predictions` and measure them.
+
+        Raises:
+            InputError: a case has no answer to compare with, or does not fit the model's context window.
+        """
+        params: EvaluateParams = job.params
+        rows = _rows(Path(job.inputs["data"]), params)
+        answers, notes = answer_all(job, rows)
+        form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
+        cases = [Case(form, answers[row.id][0], row.completion or "") for row in rows]
+        records = [
+            {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
+            | {"tokens": answers[row.id][1], "scores": case_scores(case, params.metrics)}
+            for row, case in zip(rows, cases, strict=True)
+        ]
+        write_predictions(job.out / "predictions", records)
+        metrics = measure(cases, params.metrics, params.seed)
+        if "reference" in job.inputs:
+            reference = {
+                record["id"]: record["prediction"] for record in read_predictions(Path(job.inputs["reference"]))
+            }
+            metrics["agreement"] = agreement({row.id: answers[row.id][0] for row in rows}, reference)
+        tokens = sum(count for _, count in answers.values())
+        notes["cut_off"] = sum(count >= params.max_new_tokens for _, count in answers.values())
+        return Outcome(metrics=metrics, notes=notes, tokens=tokens)
+
+    def classify(self, error: BaseException) -> ErrorClass:
+        """See `executors.errors`."""
+        return classify(error)
+
+
+def _rows(path: Path, params: EvaluateParams) -> list[Row]:
+    rows = read_rows(path)
+    bare = next((row for row in rows if row.completion is None), None)
+    if bare is not None:
+        message = f"The row {bare.id} has no answer to compare with."
+        raise InputError.one("DATA021", message, "Give every row a `completion`.", file=str(path))
+    if params.limit is None or params.limit >= len(rows):
+        return rows
+    drawn = sorted(random.Random(params.seed).sample(range(len(rows)), params.limit))  # noqa: S311 - not a secret
+    return [rows[index] for index in drawn]
+
+
+def _finding(code: str, message: str, fix: str, pointer: str) -> Finding:
+    return Finding(code=code, severity="error", message=message, fix=fix, where=Where(pointer=pointer))

@@ -1,0 +1,58 @@
+"""95% confidence intervals of measured scores."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from planner.documents import Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The two-sided 95% quantile of the normal distribution.
+Z = 1.959963984540054
+RESAMPLES = 2000
+
+
+def proportion(hits: int, n: int) -> Measurement:
+    """A share with its Wilson score interval, which stays within 0..1 and holds for few cases and shares near the ends.
+
+    Without cases the share is 0 and has no interval.
+    """
+    if n == 0:
+        return Measurement(value=0.0, n=0)
+    share, z2 = hits / n, Z * Z
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # At the ends the formula gives the end itself, rounding aside.
+    low = 0.0 if hits == 0 else centre - half
+    high = 1.0 if hits == n else centre + half
+    return Measurement(value=share, low=low, high=high, n=n, interval="wilson")
+
+
+def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
+    """Micro F1 over cases of (right, predicted, expected) with its percentile bootstrap interval over cases.
+
+    Nothing expected and nothing predicted is a perfect score.
+    """
+    import numpy as np
+
+    table = np.array(counts, dtype=np.int64).reshape(-1, 3)
+    n = len(table)
+    if n == 0:
+        return Measurement(value=0.0, n=0)
+    draw, even = np.random.default_rng(seed), np.full(n, 1 / n)
+    sums = np.stack([draw.multinomial(n, even) @ table for _ in range(RESAMPLES)])
+    low, high = np.quantile(_f1(sums), [0.025, 0.975])
+    value = float(_f1(table.sum(axis=0)[None])[0])
+    # A resample cannot show what is rarer than the sample: the interval must at least hold the value itself.
+    return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
+
+
+def _f1(sums: Any) -> Any:
+    import numpy as np
+
+    right, predicted, expected = sums.T
+    both = predicted + expected
+    return np.where(both == 0, 1.0, 2 * right / np.maximum(both, 1))
