@@ -1,6 +1,6 @@
-"""What the engine adds to a local step: `python bench/engine_overhead.py [STEPS]`.
+"""What the engine adds to a local step: `python bench/engine_overhead.py [RUNS]`.
 
-Runs plans of one step that does nothing, and compares with starting Python alone, and with starting Python and
+Runs plans of five steps that do nothing, and compares one step with starting Python alone, and with starting Python and
 importing what every executor is written against (pydantic and the documents).
 """
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+STEPS = 5
 REGISTRY = Registry(targets={"nothing": "bench.nothing:Nothing"})
 
 
 def main() -> None:
     """Measure in turn, so that a busy machine is busy for all alike, and print the lowest of each."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     os.environ["PYTHONPATH"] = str(ROOT)
     names = ("start of Python", "with the executors' contract", "a step of the engine")
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
@@ -39,11 +40,13 @@ def main() -> None:
         works: tuple[Callable[[int], None], ...] = (
             lambda _: _python("pass"),
             lambda _: _python("import executors.contract, planner.documents"),
-            lambda number: _one_step(Path(folder), number),
+            lambda number: _run(Path(folder), number),
         )
         for number in range(count):
             for name, work in zip(names, works, strict=True):
-                figures[name].append(_timed(work, number))
+                taken = _timed(work, number)
+                parts = STEPS if name == names[2] else 1
+                figures[name].append((taken[0] / parts, taken[1] / parts))
     lowest = {name: tuple(min(column) for column in zip(*taken, strict=True)) for name, taken in figures.items()}
     print(f"{'ms, lowest of ' + str(count):<40} {'wall':>8} {'CPU':>8}")
     for name in names:
@@ -53,9 +56,10 @@ def main() -> None:
         print(f"{'added to ' + name:<40}" + "".join(f" {seconds * 1e3:8.1f}" for seconds in added))
 
 
-def _one_step(folder: Path, number: int) -> None:
-    """Run a plan of one step that no cache knows, from reading the plan to its report."""
-    steps = (write_step("a/one", executor="nothing", outputs=(), params={"text": str(number)}),)
+def _run(folder: Path, number: int) -> None:
+    """Run a plan of steps that no cache knows, from reading the plan to its report."""
+    texts = [f"{number}/{step}" for step in range(STEPS)]
+    steps = [write_step(f"s/{text}", executor="nothing", outputs=(), params={"text": text}) for text in texts]
     report = run_plan(save(make_plan(*steps), folder), registry=REGISTRY)
     if report.status != "done":
         sys.exit(report.because)
