@@ -9,7 +9,7 @@ from planner.memory.optimizer import paged_bytes, state_bytes
 from planner.memory.parameters import trainable_parameters, trainable_tensors
 from planner.memory.regime import ALL_WEIGHTS, FP32, HALF, LOW_RANK, Regime, regime_of
 from planner.memory.sharding import Shares, spread
-from planner.memory.weights import FOUR_BITS, allocated, base_bytes, quantizable
+from planner.memory.weights import FOUR_BITS, base_bytes, packed, quantizable
 
 if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
@@ -73,7 +73,7 @@ def _fixed(architecture: Architecture, _key: tuple[object, ...], carrier: _Carri
     trains_all = setting.method in ALL_WEIGHTS
     in_place = trains_all or setting.method in {"partial", "bitfit"}
     value = regime.weight if in_place else regime.adapter
-    gradients = sum(part.times * allocated(part.values * value) for part in tensors)
+    gradients = packed((part.values * value, part.times) for part in tensors)
     own = 0.0 if in_place else gradients
     weights = base_bytes(architecture, setting, regime) + own + _second_model(architecture, setting, own)
     held = Shares(weights, gradients, state_bytes(setting, tensors, value), paged_bytes(setting, tensors, value))

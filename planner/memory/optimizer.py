@@ -6,7 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from planner.memory.regime import FP32
-from planner.memory.weights import allocated
+from planner.memory.weights import allocated, packed
 
 if TYPE_CHECKING:
     from planner.memory.parameters import Tensors
@@ -41,7 +41,7 @@ def _states(optimizer: Optimizer | str, tensors: list[Tensors], value: int) -> f
     if optimizer.endswith("8bit"):
         return sum(part.times * _eight_bit(part.values, 2 if optimizer.startswith("adamw") else 1) for part in tensors)
     states = STATES[optimizer]
-    return sum(states * part.times * allocated(part.values * value) for part in tensors)
+    return packed((part.values * value, part.times) for part in tensors for _ in range(states))
 
 
 def paged_bytes(setting: TrainingSetting, tensors: list[Tensors], value: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.memory.certainty import certainty_of
 from planner.memory.fixed import fixed_bytes
 from planner.memory.interval import Interval
 from planner.memory.moments import Moment, moments_of
@@ -16,11 +17,10 @@ if TYPE_CHECKING:
 
 #: Memory that the CUDA context and its libraries take, in bytes: 0.3 to 0.6 GB by device and driver.
 CONTEXT_BYTES = Interval(300e6, 450e6, 600e6)
-#: Share by which reserved exceeds allocated memory: simulated over 101 steps, see docs/memory.md.
-FRAGMENTATION = Interval(0.0, 0.09, 0.27)
-#: Shares below and above the expected peak, for a known architecture and for a guess.
-KNOWN_SPREAD = (0.03, 0.05)
-GUESS_SPREAD = (0.3, 0.7)
+#: Share by which reserved exceeds allocated memory, from replays of the allocator (docs/memory.md): more where layers
+#: are checkpointed and the loss is the peak, because recomputation does not fit the holes that logits leave.
+FRAGMENTATION = Interval(0.0, 0.05, 0.27)
+FRAGMENTATION_RECOMPUTED = 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,14 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
     moments.sort(key=lambda moment: -moment.bytes)
     peak = moments[0]
     expected = peak.bytes
-    below, above = KNOWN_SPREAD if architecture.known else GUESS_SPREAD
-    low, high = expected * (1 - below), expected * (1 + above)
+    certainty = certainty_of(architecture, setting)
+    low, high = expected * (1 - certainty.below), expected * (1 + certainty.above)
+    recomputed = setting.checkpointing and peak.logits > 0
+    share = FRAGMENTATION_RECOMPUTED if recomputed else FRAGMENTATION.expected
     reserved = Interval(
-        int(low * (1 + FRAGMENTATION.low)),
-        int(expected * (1 + FRAGMENTATION.expected)),
-        int(high * (1 + FRAGMENTATION.high)),
+        int(max(low, expected * (1 - certainty.wide))),
+        int(expected * (1 + share)),
+        int(expected * (1 + FRAGMENTATION.high + certainty.wide)),
     )
     device = Interval(*(int(a + b) for a, b in zip(reserved, CONTEXT_BYTES, strict=True)))
     items = {
@@ -91,6 +93,6 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
         items=items,
         moments=tuple(moments),
         trainable=fixed.trainable,
-        provenance="closed form" if architecture.known else "guess",
-        assumptions=architecture.missing + architecture.notes,
+        provenance=certainty.provenance,
+        assumptions=certainty.assumptions,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from planner.memory.architecture import Architecture, Linear, Module
+    from collections.abc import Iterable
+
+    from planner.memory.architecture import Architecture, Linear
     from planner.memory.regime import Regime
     from planner.memory.setting import TrainingSetting
 
@@ -29,6 +32,36 @@ def allocated(size: float) -> float:
     fit = 20 * MIB // size
     rest = 20 * MIB - fit * size
     return size + (rest / fit if rest <= MIB else 0)
+
+
+def packed(groups: Iterable[tuple[float, int]]) -> float:
+    """Return the bytes that the allocator takes for tensors that stay: pairs of bytes and how many such tensors.
+
+    Tensors between 1 and 10 MiB are laid into 20 MiB segments one after another, each into the smallest rest that
+    holds it; a rest of at most 1 MiB is lost to the tensor beside it [torch: CUDACachingAllocator].
+    """
+    total = 0.0
+    middle: list[tuple[int, int]] = []
+    for size, times in groups:
+        rounded = ceil(size / 512) * 512
+        if MIB < rounded < 10 * MIB:
+            middle.append((rounded, times))
+        else:
+            total += times * allocated(rounded)
+    rests: list[int] = []
+    for turn in range(max((times for _, times in middle), default=0)):
+        for size, times in middle:
+            if turn >= times:
+                continue
+            place = bisect_left(rests, size)
+            room = rests.pop(place) if place < len(rests) else 20 * MIB
+            rest = room - size
+            if rest > MIB:
+                insort(rests, rest)
+                total += size
+            else:
+                total += room
+    return total
 
 
 def four_bit(values: int, *, double: bool) -> float:
@@ -57,22 +90,20 @@ def base_bytes(architecture: Architecture, setting: TrainingSetting, regime: Reg
     if architecture.declared_parameters is not None and not regime.quantized:
         return architecture.declared_parameters * regime.weight
     total = 0.0
+    plain: list[tuple[float, int]] = []
     for linear, count in architecture.matrices():
-        tied = linear.role == "head" and architecture.tied
         if regime.quantized and quantizable(linear):
-            matrix = (
+            total += count * (
                 four_bit(linear.weights, double=setting.double_quantization)
                 if regime.quantized == FOUR_BITS
                 else eight_bit(linear)
             )
-        else:
+        elif not (linear.role == "head" and architecture.tied):
             each = regime.norm if regime.quantized else regime.weight
-            matrix = 0.0 if tied else allocated(linear.weights * each)
-        bias = allocated(linear.outputs * linear.copies * regime.norm) if linear.bias else 0.0
-        total += count * (matrix + bias)
-    small = sum(block.count * _kept(block.small_modules, regime.norm) for block in architecture.blocks)
-    return total + small + _kept(architecture.small_modules, regime.norm)
-
-
-def _kept(modules: tuple[Module, ...], value: int) -> float:
-    return sum(allocated(module.parameters * value) for module in modules)
+            plain.append((linear.weights * each, count))
+        if linear.bias:
+            plain.append((linear.outputs * linear.copies * regime.norm, count))
+    for block in architecture.blocks:
+        plain += [(module.parameters * regime.norm, block.count) for module in block.small_modules]
+    plain += [(module.parameters * regime.norm, 1) for module in architecture.small_modules]
+    return total + packed(plain)
