@@ -1,0 +1,61 @@
+"""Why an answer fails, as far as its text and the task can tell; presumptions say that they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from executors.evaluate.metrics import contains
+from executors.json_answers import label_of, leaves
+from planner.documents import Evidence
+
+if TYPE_CHECKING:
+    from executors.evaluate.metrics import Case
+    from planner.documents.failures import Cause, Symptom
+    from planner.documents.task import TaskKind
+
+Found = tuple["Cause", tuple[Evidence, ...]]
+
+# Their answer is made of what the request says, or of a closed set.
+PICKS: frozenset[TaskKind] = frozenset({"classification", "extraction", "semantic-parsing"})
+# Their answer says the request again in another way.
+REWORDS: frozenset[TaskKind] = frozenset({"rewriting", "translation", "summarization"})
+
+
+def cause(case: Case, symptom: Symptom, request: str, kind: TaskKind) -> Found:
+    """The cause of a failing case and the evidence for it."""
+    if symptom != "wrong content":
+        return "behaviour", (Evidence(test="form", result="The form fails: information cannot repair it."),)
+    if kind in PICKS:
+        return _picked(case, request)
+    if kind in REWORDS:
+        result = f"A task of the kind {kind} says its input again: presumed to need no knowledge of its own."
+        return "behaviour", (Evidence(test="task", result=result),)
+    if kind == "question-answering" and not contains(request, case.expected):
+        result = "The expected answer is not in the input: presumed, not measured with the passage in the prompt."
+        return "information", (Evidence(test="answer in the input", result=result),)
+    return "unknown", (Evidence(test="task", result=f"For the kind {kind} the text alone does not tell."),)
+
+
+def _picked(case: Case, request: str) -> Found:
+    """Behaviour when everything that the answer missed was at hand: in the request, or in the closed set."""
+    if case.form.format == "label":
+        return "behaviour", (Evidence(test="closed set", result="The expected label is one of the closed set."),)
+    name = case.form.label_name
+    if case.form.format != "json":
+        missed = [case.expected.strip()]
+    else:
+        wanted, said = Counter(leaves(case.wanted, leave_out=name)), Counter(leaves(case.strict, leave_out=name))
+        missed = [value for _, value in (wanted - said).elements()]
+    outside = [value for value in missed if not contains(request, value)]
+    evidence = []
+    if label_of(case.strict, name) != label_of(case.wanted, name):
+        result = f"The expected {name} is one of the closed set of the schema."
+        evidence.append(Evidence(test="closed set", result=result))
+    if missed:
+        result = f"{len(missed) - len(outside)} of {len(missed)} values that the answer missed stand in the request."
+        evidence.append(Evidence(test="values in the request", result=result))
+    if not evidence:
+        result = "Nothing expected is missing: the answer says more than was asked."
+        evidence.append(Evidence(test="values in the request", result=result))
+    return ("unknown" if outside else "behaviour"), tuple(evidence)

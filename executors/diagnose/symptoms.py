@@ -1,0 +1,70 @@
+"""What is wrong with an answer, by reading it: its form, or its content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from executors.evaluate.metrics import contains, find_label, json_exact, normal
+from executors.json_answers import Missing
+from planner.documents import Evidence, canonical_json
+
+if TYPE_CHECKING:
+    from executors.evaluate.metrics import Case
+    from planner.documents.failures import Symptom
+
+Found = tuple["Symptom", tuple[Evidence, ...]]
+
+
+def symptom(case: Case) -> Found | None:
+    """The symptom of a case and the evidence for it; None when the answer is right.
+
+    `malformed`: no program can read it. `wrong form`: it can be read, or its right content can be found, but it is not
+    in the form that was asked for. `wrong content`: the form is right and the content is not.
+    """
+    if case.form.format == "json":
+        return _json(case)
+    if case.form.format == "label":
+        return _label(case)
+    return _text(case)
+
+
+def _json(case: Case) -> Found | None:
+    if json_exact(case, strict=True):
+        return None
+    if not isinstance(case.strict, Missing):
+        parsed = Evidence(test="parse", result="The answer is JSON.")
+        broken = next(iter(case.form.validator.iter_errors(case.strict)), None)
+        if broken is not None:
+            return "wrong form", (parsed, Evidence(test="schema", result=f"At {broken.json_path}: {broken.message}."))
+        return "wrong content", (parsed, Evidence(test="schema", result="The schema allows it."))
+    if isinstance(case.lenient, Missing):
+        return "malformed", (Evidence(test="parse", result="The answer holds no JSON object."),)
+    parsed = Evidence(test="parse", result="The answer holds a JSON object with other text around it.")
+    if json_exact(case, strict=False):
+        return "wrong form", (parsed, Evidence(test="lenient match", result="The object is the expected one."))
+    found = f"The object is not the expected one: {canonical_json(case.lenient)}"
+    return "malformed", (parsed, Evidence(test="lenient match", result=found))
+
+
+def _label(case: Case) -> Found | None:
+    said, labels = case.prediction.strip(), case.form.labels
+    if said == case.expected.strip():
+        return None
+    if said in labels:
+        return "wrong content", (Evidence(test="parse", result="The answer is a label of the set."),)
+    outside = Evidence(test="parse", result="The answer is no label of the set.")
+    found = find_label(said, labels)
+    if found == case.expected.strip():
+        return "wrong form", (outside, Evidence(test="lenient match", result="The right label stands in it."))
+    result = f"It holds the label {found!r} instead." if found else "No label stands in it."
+    return "malformed", (outside, Evidence(test="lenient match", result=result))
+
+
+def _text(case: Case) -> Found | None:
+    if normal(case.prediction) == normal(case.expected):
+        return None
+    if not case.prediction.strip():
+        return "malformed", (Evidence(test="parse", result="The answer is empty."),)
+    if contains(case.prediction, case.expected):
+        return "wrong form", (Evidence(test="lenient match", result="The expected words stand in it, among others."),)
+    return "wrong content", (Evidence(test="lenient match", result="The expected words do not stand in it."),)

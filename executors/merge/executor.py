@@ -1,0 +1,90 @@
+"""The executor that folds an adapter into its base, so that the model serves at the base's cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from executors.contract import Job, Outcome, Params, Site
+from executors.errors import classify
+from executors.models import Dtype, load_adapter, load_model, load_tokenizer, quantized, save_model, torch_dtype
+from executors.progress import tell
+from planner.documents import Finding, InputError, Resources, RunError, Step, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planner.documents.events import ErrorClass
+
+
+class MergeParams(Params):
+    """The form of the merged model."""
+
+    dtype: Dtype
+    """Data type of the weights that are written; the sum itself is taken in fp32."""
+
+
+class Merge:
+    """Adds the adapter to the weights of the base and writes a model folder of its own."""
+
+    name: ClassVar[str] = "merge"
+    version: ClassVar[str] = "1"
+    params: ClassVar[type[Params]] = MergeParams
+    outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
+
+    def check(self, step: Step, site: Site) -> list[Finding]:
+        """Refuses missing inputs."""
+        del site
+        return [
+            Finding(
+                code="MERGE001",
+                severity="error",
+                message=f"{step.address} has no input `{name}`.",
+                fix="Name it.",
+                where=Where(pointer=f"/inputs/{name}"),
+            )
+            for name in ("model", "adapter")
+            if name not in step.inputs
+        ]
+
+    def estimate(self, step: Step, site: Site) -> Resources:
+        """What was planned: neither the step nor the site tells the model's size."""
+        del site
+        return step.resources
+
+    def perform(self, job: Job) -> Outcome:
+        """Write `out/model`.
+
+        Raises:
+            InputError: the base is quantized, or the adapter does not fit it.
+            RunError: the merged weights are not finite.
+        """
+        params: MergeParams = job.params
+        base, adapter = Path(job.inputs["model"]), Path(job.inputs["adapter"])
+        if quantized(base):
+            message = "The base is quantized: adding an adapter to rounded weights is not what was trained."
+            raise InputError.one("MERGE002", message, "Merge into the base before quantization.", file=str(base))
+        tell(job, "reading base and adapter", 0, 3)
+        # bf16 holds 8 bits: small updates would vanish in the sum.
+        model = load_adapter(load_model(base, "fp32", device="cpu"), adapter)
+        merged = model.merge_and_unload().to(torch_dtype(params.dtype))
+        tell(job, "writing the weights", 1, 3)
+        save_model(merged, load_tokenizer(base), job.out / "model")
+        del model, merged
+        tell(job, "reading them again", 2, 3)
+        again = load_model(job.out / "model", params.dtype, device="cpu")
+        broken = not_finite(again)
+        if broken:
+            message = f"{len(broken)} merged tensors are not finite, such as {broken[0]}."
+            raise RunError.one("MERGE003", message, "Train with a lower learning rate, or merge to fp32.")
+        tell(job, "done", 3, 3)
+        return Outcome(notes={"parameters": again.num_parameters(), "dtype": params.dtype})
+
+    def classify(self, error: BaseException) -> ErrorClass:
+        """See `executors.errors`."""
+        return classify(error)
+
+
+def not_finite(model: Any) -> list[str]:
+    """Names of the tensors that hold an infinity or no number at all."""
+    return [name for name, tensor in model.state_dict().items() if not bool(tensor.isfinite().all())]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from executors.contract import Job, Outcome, Site
+from executors.diagnose import Diagnose, DiagnoseParams
+from executors.diagnose.causes import cause
+from executors.diagnose.symptoms import symptom
+from executors.evaluate.metrics import AnswerForm, Case
+from planner.documents import FailureReport, InputError, Step
+from tests.executors.tiny import TINY_SCHEMA, tiny_rows, write_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SITE = Site(device="cpu", device_memory_bytes=8 * 10**9, cores=2, disk_free_bytes=10**9)
+JSON = AnswerForm("json", TINY_SCHEMA)
+LABEL = AnswerForm("label", labels=("on", "off"))
+TEXT = AnswerForm("text")
+EXPECTED = '{"intent":"on","slots":{"place":"hall"}}'
+
+
+@pytest.mark.parametrize(
+    ("form", "prediction", "expected", "name"),
+    [
+        (JSON, EXPECTED, EXPECTED, None),
+        (JSON, "I turned it on.", EXPECTED, "malformed"),
+        (JSON, '{"intent":"on","slots":{"place"', EXPECTED, "malformed"),
+        (JSON, 'Here: {"intent":"off","slots":{}}', EXPECTED, "malformed"),
+        (JSON, f"Here: {EXPECTED}", EXPECTED, "wrong form"),
+        (JSON, '{"intent":"on"}', EXPECTED, "wrong form"),
+        (JSON, '{"intent":"off","slots":{"place":"hall"}}', EXPECTED, "wrong content"),
+        (LABEL, "on", "on", None),
+        (LABEL, "It is on.", "on", "wrong form"),
+        (LABEL, "It is off.", "on", "malformed"),
+        (LABEL, "dim", "on", "malformed"),
+        (LABEL, "off", "on", "wrong content"),
+        (TEXT, "paris", "Paris.", None),
+        (TEXT, "It is Paris.", "Paris", "wrong form"),
+        (TEXT, "", "Paris", "malformed"),
+        (TEXT, "Rome", "Paris", "wrong content"),
+    ],
+)
+def test_an_answer_is_read_for_its_symptom(form: AnswerForm, prediction: str, expected: str, name: str | None) -> None:
+    found = symptom(Case(form, prediction, expected))
+    assert (found[0] if found else None) == name
+    assert found is None or all(evidence.result for evidence in found[1])
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "prediction", "expected", "request_text", "name", "said"),
+    [
+        (JSON, "extraction", '{"intent":"off","slots":{}}', EXPECTED, "the hall, on", "behaviour", "1 of 1 values"),
+        (JSON, "extraction", '{"intent":"on","slots":{}}', EXPECTED, "that room", "unknown", "0 of 1 values"),
+        (JSON, "extraction", '{"intent":"on","slots":{"place":"hall","a":"b"}}', EXPECTED, "hall", "behaviour", "more"),
+        (LABEL, "classification", "off", "on", "push it", "behaviour", "closed set"),
+        (TEXT, "question-answering", "Rome", "Paris", "What is it?", "information", "not measured with the passage"),
+        (TEXT, "question-answering", "Rome", "Paris", "Paris or Rome?", "unknown", "does not tell"),
+        (TEXT, "translation", "Hund", "Katze", "cat", "behaviour", "presumed"),
+        (TEXT, "chat", "no", "yes", "well?", "unknown", "does not tell"),
+    ],
+)
+def test_wrong_content_has_a_cause_where_the_text_can_tell(
+    form: AnswerForm, kind: Any, prediction: str, expected: str, request_text: str, name: str, said: str
+) -> None:
+    found, evidence = cause(Case(form, prediction, expected), "wrong content", request_text, kind)
+    assert found == name
+    assert any(said in item.result for item in evidence)
+
+
+def test_a_failing_form_is_behaviour_whatever_the_task() -> None:
+    assert cause(Case(TEXT, "", "Paris"), "malformed", "What?", "question-answering")[0] == "behaviour"
+
+
+def diagnose(tmp_path: Path, predictions: list[dict[str, str]]) -> Outcome:
+    inputs: dict[str, Path | str] = {
+        "data": write_rows(tmp_path / "test.jsonl", tiny_rows(4)),
+        "predictions": write_rows(tmp_path / "predictions.jsonl", predictions),
+    }
+    params = DiagnoseParams.model_validate(
+        {"format": "json", "schema": TINY_SCHEMA, "labels": None, "kind": "semantic-parsing", "seed": 0}
+    )
+    return Diagnose().perform(Job("diagnose/prompting", params, inputs, tmp_path, tmp_path, lambda event: None))
+
+
+def test_the_report_names_every_failing_case_and_its_counts(tmp_path: Path) -> None:
+    right = tiny_rows(4)[0]["completion"]
+    outcome = diagnose(
+        tmp_path,
+        [
+            {"id": "tiny-0", "prediction": right},
+            {"id": "tiny-1", "prediction": "Sure!"},
+            {"id": "tiny-2", "prediction": "{}"},
+            {"id": "tiny-3", "prediction": right},
+        ],
+    )
+    report = FailureReport.model_validate(json.loads((tmp_path / "report").read_text(encoding="utf-8")), strict=False)
+    assert (report.cases_seen, report.failed) == (4, 3)
+    assert report.by_symptom == {"malformed": 1, "wrong content": 1, "wrong form": 1}
+    assert report.by_cause == {"behaviour": 3}
+    assert [case.id for case in report.cases] == ["tiny-1", "tiny-2", "tiny-3"]
+    assert outcome.metrics["behaviour_share"].value == 1.0
+    assert outcome.metrics["malformed_share"].low is not None
+    assert outcome.metrics["failed"].value == 3.0
+
+
+def test_no_failure_has_no_shares_to_trust(tmp_path: Path) -> None:
+    outcome = diagnose(tmp_path, [{"id": "tiny-0", "prediction": tiny_rows(1)[0]["completion"]}])
+    assert outcome.metrics["failed"].value == 0.0
+    assert outcome.metrics["behaviour_share"].n == 0
+
+
+def test_a_prediction_of_other_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="prediction elsewhere answers no row"):
+        diagnose(tmp_path, [{"id": "elsewhere", "prediction": ""}])
+
+
+def test_labels_without_a_set_are_a_finding() -> None:
+    step = Step(address="diagnose/prompting", title="", executor="diagnose", version="1", params={"format": "label"})
+    assert len(Diagnose().check(step, SITE)) == 3
