@@ -17,7 +17,6 @@ _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "PYDANTIC_DISABLE_PLUGINS": "1",  # looking for them takes a tenth of a worker's start
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
 }
