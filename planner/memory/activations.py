@@ -165,7 +165,19 @@ def block_saved(block: Block, setting: TrainingSetting, regime: Regime) -> Saved
         saved.feed_forward += kept
         saved.feed_forward += inputs_saved(_by_role(block, "down"), output, setting, regime, kept=relu)
     saved.feed_forward += [float(block.hidden_width)] * (2 if block.dropout else 0)
+    saved.feed_forward += _other_adapters(block, setting, regime)
     return saved
+
+
+def _other_adapters(block: Block, setting: TrainingSetting, regime: Regime) -> list[float]:
+    """Bytes a token that IA3's scales and Houlsby's bottlenecks keep: what they multiply, and their hidden values."""
+    value = regime.product
+    if setting.method == "ia3":
+        widths = [m.inputs if m.role == "down" else m.outputs for m in _by_role(block, "k", "v", "q", "qkv", "down")]
+        return [float((value + FP32) * width) for width in widths]
+    if setting.method == "adapter":
+        return [float(value * block.hidden_width), 2.0 * value * setting.bottleneck] * 2
+    return []
 
 
 def _by_role(block: Block, *roles: str) -> list[Linear]:

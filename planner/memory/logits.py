@@ -37,9 +37,13 @@ def logit_bytes(architecture: Architecture, setting: TrainingSetting, regime: Re
         chunk = rows * vocab * (value + FP32)
         gradient = tokens * architecture.hidden * value
         return Logits(chunk + gradient, gradient, gradient)
+    if setting.method == "linear-probe":
+        return Logits(0.0, 0.0, 0.0)
     cells = float(tokens * vocab)
     capped = value if architecture.soft_capped_logits else 0
     kept = value if setting.outputs_kept else 0
+    # A teacher or a reference adds its own logits and their fp32 log-probabilities.
+    kept += {"sft": 0, "preference": value, "distillation": value + 2 * FP32}[setting.objective]
     upcast = FP32 if value == HALF else 0
     forward = cells * (value + upcast + FP32 + capped)
     backward = cells * (3 * FP32 + capped + kept)

@@ -55,15 +55,20 @@ class LayerCost(NamedTuple):
 
 def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Regime, fixed: Fixed) -> list[Moment]:
     """List every moment of a step, in order of time."""
-    tokens = setting.batch * setting.sequence
-    costs = [_layer_cost(block, setting, regime, fixed, tokens) for block in architecture.blocks]
+    tokens = step_tokens(setting)
+    layers = _layers_with_graph(architecture, setting)
+    inner = regime._replace(trains_all=True) if setting.method == "partial" else regime
+    costs = [
+        _layer_cost(block, setting, inner, fixed, tokens)._replace(layers=count)
+        for block, count in zip(architecture.blocks, layers, strict=True)
+    ]
     hidden = architecture.hidden
     stream = allocated(tokens * hidden * regime.stream)
     saved = sum(cost.layers * (cost.constant + cost.attention + cost.feed_forward) for cost in costs)
     if fixed.frozen_start and not setting.checkpointing:
         first = block_saved(architecture.blocks[0], setting, regime).first_norm
         saved -= sum(allocated(tokens * part) for part in first)
-    kept = architecture.layers * stream if setting.checkpointing else saved
+    kept = sum(layers) * stream if setting.checkpointing else saved
     final = sum(allocated(tokens * part) for part in _final_saved(architecture, setting, regime))
     logits = logit_bytes(architecture, setting, regime, tokens)
     held = fixed.gradients if setting.accumulation > 1 else 0.0
@@ -105,6 +110,23 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
         moments.append(Moment("end of backward", w, g, o, 0.0, 0.0, extra + stream))
     moments.append(Moment("optimizer step", w, g, o, 0.0, 0.0, step_bytes(setting.optimizer, g)))
     return moments
+
+
+def step_tokens(setting: TrainingSetting) -> int:
+    """Tokens of one micro-batch: virtual ones are added, and preference data comes in pairs."""
+    virtual = setting.virtual_tokens if setting.method in {"prompt-tuning", "p-tuning"} else 0
+    pairs = 2 if setting.objective == "preference" else 1
+    return setting.batch * pairs * (setting.sequence + virtual)
+
+
+def _layers_with_graph(architecture: Architecture, setting: TrainingSetting) -> list[int]:
+    """How many layers of each block keep something for the backward pass."""
+    if setting.method == "linear-probe":
+        return [0] * len(architecture.blocks)
+    if setting.method != "partial":
+        return [block.count for block in architecture.blocks]
+    first = architecture.layers - setting.layers_trained
+    return [sum(index >= first for index in block.indices) for block in architecture.blocks]
 
 
 def _embedding_copies(architecture: Architecture, setting: TrainingSetting, regime: Regime) -> int:

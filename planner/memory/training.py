@@ -10,6 +10,7 @@ from planner.memory.fixed import fixed_bytes
 from planner.memory.interval import Interval
 from planner.memory.moments import Moment, moments_of
 from planner.memory.regime import regime_of
+from planner.memory.reserved import reserved_bytes
 
 if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 #: Memory that the CUDA context and its libraries take, in bytes: 0.3 to 0.6 GB by device and driver.
 CONTEXT_BYTES = Interval(300e6, 450e6, 600e6)
-#: Share by which reserved exceeds allocated memory, from replays of the allocator (docs/memory.md): more where layers
-#: are checkpointed and the loss is the peak, because recomputation does not fit the holes that logits leave.
-FRAGMENTATION = Interval(0.0, 0.05, 0.27)
-FRAGMENTATION_RECOMPUTED = 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +65,11 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
     expected = peak.bytes
     certainty = certainty_of(architecture, setting)
     low, high = expected * (1 - certainty.below), expected * (1 + certainty.above)
-    recomputed = setting.checkpointing and peak.logits > 0
-    share = FRAGMENTATION_RECOMPUTED if recomputed else FRAGMENTATION.expected
+    held = reserved_bytes(setting, fixed, peak)
     reserved = Interval(
-        int(max(low, expected * (1 - certainty.wide))),
-        int(expected * (1 + share)),
-        int(expected * (1 + FRAGMENTATION.high + certainty.wide)),
+        int(max(low, held.low * (1 - certainty.wide))),
+        int(held.expected),
+        int(max(high, held.high * (1 + certainty.wide))),
     )
     device = Interval(*(int(a + b) for a, b in zip(reserved, CONTEXT_BYTES, strict=True)))
     items = {

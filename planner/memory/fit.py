@@ -1,0 +1,168 @@
+"""What fits: the largest micro-batch or length, and the cheapest change that makes a setting fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.memory.errors import EstimateError
+from planner.memory.parameters import trainable_parameters
+from planner.memory.regime import LOW_RANK, QUANTIZED
+from planner.memory.training import TrainingEstimate, estimate_training
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planner.memory.architecture import Architecture
+    from planner.memory.setting import TrainingSetting
+
+#: No search goes beyond this many sequences or tokens.
+LARGEST_BATCH, LARGEST_SEQUENCE = 4096, 2**22
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step towards fitting: what to change, the setting after it, its estimate, and whether that fits."""
+
+    name: str
+    setting: TrainingSetting
+    estimate: TrainingEstimate
+    fits: bool
+
+
+def largest_batch(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> int:
+    """Return the largest micro-batch, in sequences, whose high end fits; 0 when not even one sequence does.
+
+    Peaks are piecewise linear in tokens, so a secant from two points lands on the answer or beside it.
+
+    Args:
+        architecture: from `read_architecture`.
+        setting: its batch is ignored.
+        device_bytes: memory of one device.
+
+    Raises:
+        EstimateError: when the device has no memory.
+    """
+    return _largest(architecture, setting, device_bytes, "batch", LARGEST_BATCH)
+
+
+def largest_sequence(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> int:
+    """Return the longest sequence, in tokens, whose high end fits at the setting's batch; 0 when none does.
+
+    It ends at the model's own positions when those are known.
+
+    Raises:
+        EstimateError: when the device has no memory.
+    """
+    limit = min(LARGEST_SEQUENCE, architecture.max_positions or LARGEST_SEQUENCE)
+    return _largest(architecture, setting, device_bytes, "sequence", limit)
+
+
+def _largest(architecture: Architecture, setting: TrainingSetting, device_bytes: float, field: str, limit: int) -> int:
+    check_device(device_bytes)
+
+    def high(value: int) -> float:
+        return estimate_training(architecture, setting.model_copy(update={field: value})).device_bytes.high
+
+    fits, too_much = 0, limit + 1
+    low_bytes = high(1)
+    if low_bytes > device_bytes:
+        return 0
+    fits, guess = 1, 2
+    slope = max(high(guess) - low_bytes, 1.0)
+    while too_much - fits > 1:
+        guess = min(max(fits + int((device_bytes - low_bytes) / slope), fits + 1), too_much - 1, limit)
+        size = high(guess)
+        if size <= device_bytes:
+            slope = max((size - low_bytes) / max(guess - fits, 1), 1.0) if guess > fits else slope
+            fits, low_bytes = guess, size
+        else:
+            too_much = guess
+            slope = max((size - low_bytes) / (guess - fits), 1.0)
+    return fits
+
+
+def check_device(device_bytes: float) -> None:
+    """Refuse a device without memory.
+
+    Raises:
+        EstimateError: when the bytes are not a positive number.
+    """
+    if not device_bytes > 0:
+        raise EstimateError(
+            "the device has no memory.", field="device", value=device_bytes, allowed="a positive number of bytes"
+        )
+
+
+def ways_to_fit(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> list[Change]:
+    """Apply one change after another until the setting fits, cheapest first, and return the path.
+
+    The order is checkpointing, smaller micro-batch with accumulation, fewer trainable parameters, quantized base,
+    8-bit or paged optimizer, shorter sequences, offload, more devices [book:memory-bottlenecks]. The effective batch
+    stays. The last change fits if any does; an empty list means that the setting fits as it is.
+
+    Raises:
+        EstimateError: when the device has no memory.
+    """
+    check_device(device_bytes)
+    needed = estimate_training(architecture, setting).device_bytes.high
+    if needed <= device_bytes:
+        return []
+    path: list[Change] = []
+    current = setting
+    for name, update in _changes(architecture, setting):
+        before, current = current, current.model_copy(update=update)
+        if name == "smaller micro-batch":
+            current = _smaller_batch(architecture, current, device_bytes)
+        if name == "shorter sequences":
+            length = largest_sequence(architecture, current, device_bytes)
+            if not length:
+                continue
+            current = current.model_copy(update={"sequence": min(current.sequence, length)})
+        estimate = estimate_training(architecture, current)
+        if estimate.device_bytes.high >= needed:
+            current = before
+            continue
+        needed = estimate.device_bytes.high
+        path.append(Change(name, current, estimate, estimate.fits(device_bytes)))
+        if path[-1].fits:
+            break
+    return path
+
+
+def cheapest_fit(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> Change | None:
+    """Return the first change of `ways_to_fit` after which the setting fits, None when nothing does or none is needed.
+
+    Raises:
+        EstimateError: when the device has no memory.
+    """
+    path = ways_to_fit(architecture, setting, device_bytes)
+    return path[-1] if path and path[-1].fits else None
+
+
+def _changes(architecture: Architecture, setting: TrainingSetting) -> Iterator[tuple[str, dict[str, object]]]:
+    if not setting.checkpointing:
+        yield "gradient checkpointing", {"checkpointing": True}
+    if setting.batch > 1:
+        yield "smaller micro-batch", {}
+    if setting.method not in LOW_RANK and trainable_parameters(architecture, setting) * 10 > architecture.parameters:
+        yield "LoRA instead of training every weight", {"method": "lora", "base_dtype": None}
+    if setting.method not in QUANTIZED:
+        yield "8-bit base", {"method": "lora-8bit", "base_dtype": None}
+    if setting.method != "qlora":
+        yield "4-bit base (QLoRA)", {"method": "qlora", "base_dtype": None}
+    if not setting.optimizer.startswith("paged"):
+        yield "paged 8-bit optimizer", {"optimizer": "paged-adamw-8bit"}
+    if setting.sequence > 1:
+        yield "shorter sequences", {}
+    yield "offload to host memory", {"offload": "parameters", "sequence": setting.sequence}
+    for devices in (2, 4, 8, 16, 32, 64):
+        yield f"FSDP over {devices} devices", {"sharding": "fsdp", "devices": devices, "offload": "none"}
+
+
+def _smaller_batch(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> TrainingSetting:
+    """Return the setting with the largest micro-batch that divides the effective batch and fits, else one sequence."""
+    effective = setting.batch * setting.accumulation
+    most = max(1, min(setting.batch, largest_batch(architecture, setting, device_bytes)))
+    batch = max(size for size in range(1, most + 1) if effective % size == 0)
+    return setting.model_copy(update={"batch": batch, "accumulation": effective // batch})
