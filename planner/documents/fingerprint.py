@@ -24,7 +24,7 @@ def fingerprint(path: Path) -> tuple[str, int]:
     Raises:
         OSError: a file cannot be read.
     """
-    if path.is_file():
+    if not path.is_dir():
         return _file(path)
     files = sorted(item for item in path.rglob("*") if item.is_file())
     parts = {item.relative_to(path).as_posix(): _file(item) for item in files}

@@ -1,0 +1,35 @@
+"""The published JSON Schemas, made from the documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planner.documents.events import Event, StepResult
+from planner.documents.failures import FailureReport
+from planner.documents.finding import Finding
+from planner.documents.hardware import Hardware
+from planner.documents.plan import Plan
+from planner.documents.spec import Spec
+
+if TYPE_CHECKING:
+    from planner.documents.base import Document
+
+PUBLISHED: dict[str, type[Document]] = {
+    "event": Event,
+    "failures": FailureReport,
+    "finding": Finding,
+    "hardware": Hardware,
+    "plan": Plan,
+    "result": StepResult,
+    "spec": Spec,
+}
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a document.
+
+    Raises:
+        KeyError: no document of this name is published.
+    """
+    schema = PUBLISHED[name].model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **schema}
