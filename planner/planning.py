@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.budget import budget, time_estimates
-from planner.documents import Decision, FactRecord, Plan, Spec, Status, plan_digest
+from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, lower, pins
 from planner.rules import compile_books, core_book, evaluate, user_book, warnings
@@ -61,6 +61,11 @@ def decide(spec: Spec, survey: Survey, folder: Path) -> Decided:
     Raises:
         InputError: a rule book is wrong, or a pin cannot stand.
     """
+    base = spec.overrides.get("base_model")
+    if isinstance(base, str) and base not in survey.models:
+        message = f"The spec pins base_model to `{base}`, which is none of its models."
+        fix = near(str(base), survey.models) or f"Its models: {', '.join(survey.models)}."
+        raise InputError.one("PIN001", message, fix, pointer="/overrides/base_model")
     books = (*(user_book(folder / path) for path in spec.rule_books), core_book())
     table = compile_books(books)
     board = Board({"spec": spec, "survey": survey, "thresholds": table.thresholds})

@@ -22,6 +22,12 @@ def train_rows(survey: Survey) -> int:
     return (data.rows or 0) if data else 0
 
 
+@fact(unit="rows", cite=("book:finetuning-tactics",))
+def training_rows(train_rows: int, preference_rows: int, document_rows: int) -> int:
+    """Rows that training would look at in one pass: labelled ones, else comparisons, else documents."""
+    return train_rows or preference_rows or document_rows
+
+
 @fact(unit="rows")
 def preference_rows(survey: Survey) -> int:
     """Rows that compare a chosen with a rejected answer; 0 when there are none."""

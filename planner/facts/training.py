@@ -37,10 +37,10 @@ def finetune_planned(rungs: list[str]) -> bool:
     return "finetune" in rungs
 
 
-@fact(unit="steps", cite=TACTICS)
-def training_rows_seen(train_rows: int, epochs: float) -> float:
+@fact(unit="rows", cite=TACTICS)
+def training_rows_seen(training_rows: int, epochs: float) -> float:
     """Rows that training looks at, over all epochs."""
-    return train_rows * epochs
+    return training_rows * epochs
 
 
 @fact(unit="rows", cite=(*TACTICS, *REGRET))

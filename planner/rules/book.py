@@ -18,7 +18,7 @@ RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
 class Threshold(Document):
     """A named, cited number that rules share."""
 
-    value: float | int
+    value: Annotated[float, Field(allow_inf_nan=False)] | int
     unit: str
     why: Annotated[str, Field(min_length=1)]
     cite: tuple[str, ...] = ()
@@ -30,7 +30,8 @@ class Question(Document):
     """A decision: what is asked, the words that answer, and how rules that disagree are settled."""
 
     asks: str
-    answers: tuple[str, ...] | Literal["any"] = "any"
+    answers: tuple[str, ...] | Literal["any", "word", "flag", "number", "count"] = "any"
+    """The words, or the form of any other answer; a number is zero or more, a count is whole and one or more."""
     policy: Literal["first", "unique", "collect"] = "first"
     default: JsonValue = None
     because: str
@@ -101,6 +102,8 @@ class Book(Document):
     rules: tuple[Rule, ...]
     disabled: tuple[Disabled, ...]
     digest: str
+    files: dict[str, str] = {}
+    """Rule id to the file where it stands, for messages."""
 
     def record(self) -> RuleBook:
         """The book as a plan names it."""
@@ -122,32 +125,38 @@ def read_book_file(path: Path) -> BookFile:
     return validate(BookFile, data, code="BOOK", file=str(path))
 
 
-def _assemble(files: list[BookFile], tier: Literal["user", "core"]) -> Book:
-    rules = tuple(rule for file in files for rule in file.rule)
-    doubles = sorted({rule.id for rule in rules if sum(other.id == rule.id for other in rules) > 1})
+def _assemble(read: dict[str, BookFile], tier: Literal["user", "core"]) -> Book:
+    files = list(read.values())
+    place: dict[str, str] = {}
+    doubles = []
+    for path, file in read.items():
+        for rule in file.rule:
+            if rule.id in place:
+                where = Where(file=path, pointer=f"/rule/{rule.id}")
+                message = f"Rule id {rule.id} stands twice."
+                doubles.append(
+                    Finding(code="BOOK005", severity="error", message=message, fix="Ids are never reused.", where=where)
+                )
+            place.setdefault(rule.id, path)
     if doubles:
-        raise InputError(
-            Finding(
-                code="BOOK005", severity="error", message=f"Rule id {id_} stands twice.", fix="Ids are never reused."
-            )
-            for id_ in doubles
-        )
+        raise InputError(doubles)
     return Book(
         name=files[0].book,
         version=files[0].version,
         tier=tier,
         thresholds={name: item for file in files for name, item in file.threshold.items()},
         decisions={name: item for file in files for name, item in file.decision.items()},
-        rules=rules,
+        rules=tuple(rule for file in files for rule in file.rule),
         disabled=tuple(item for file in files for item in file.disable),
         digest=digest([file.to_json() for file in files]),
+        files=place,
     )
 
 
 @cache
 def core_book() -> Book:
     """The rules that ship with adapt."""
-    return _assemble([read_book_file(path) for path in sorted(CORE.glob("*.toml"))], "core")
+    return _assemble({path.name: read_book_file(path) for path in sorted(CORE.glob("*.toml"))}, "core")
 
 
 def user_book(path: Path) -> Book:
@@ -169,4 +178,4 @@ def user_book(path: Path) -> Book:
             )
             for name in silent
         )
-    return _assemble([file], "user")
+    return _assemble({str(path): file}, "user")

@@ -63,8 +63,8 @@ class Test:
     def opposite(self) -> str:
         """The condition under which the test fails, in the same words."""
         text = str(self)
-        if self.op == "=" and isinstance(self.operands[0], bool):
-            return f"= {_word(not self.operands[0])}"
+        if self.op in ("=", "!=") and isinstance(self.operands[0], bool):
+            return f"= {_word(self.operands[0] if self.op == '!=' else not self.operands[0])}"
         if self.op == "..":
             return f"outside {text}"
         return text.replace(self.op, _OPPOSITE[self.op], 1)
@@ -115,21 +115,38 @@ def parse_cell(cell: JsonValue, thresholds: Mapping[str, float]) -> Test:
         return Test("=", (cell,))
     if not isinstance(cell, str):
         raise CellError(f"{cell!r} is not one comparison")
-    if match := _RANGE.match(cell):
-        return Test("..", (_operand(match[1], thresholds), _operand(match[2], thresholds)))
-    if match := _COMPARISON.match(cell):
-        return Test(match[1], (_operand(match[2], thresholds),))
-    if match := _LIST.match(cell):
+    text = cell.strip()
+    if match := _RANGE.match(text):
+        return _range(text, _operand(match[1], thresholds), _operand(match[2], thresholds))
+    if match := _COMPARISON.match(text):
+        return _comparison(text, match[1], _operand(match[2], thresholds))
+    if match := _LIST.match(text):
         words = [word.strip() for word in match[1].split(",")]
         if all(words):
-            return Test("in", tuple(_operand(word, thresholds) for word in words))
-    elif cell in ("true", "false"):
-        return Test("=", (cell == "true",))
-    elif _WORD.match(cell):
-        return Test("=", (cell,))
+            return _list(text, tuple(_operand(word, thresholds) for word in words))
+    elif _WORD.match(text) and ".." not in text:
+        return Test("=", (_operand(text, thresholds),))
     raise CellError(
         f"{cell!r} is not one comparison: write true, a word, `in [a, b]`, `>= 3`, `< $threshold` or `1..5`"
     )
+
+
+def _range(text: str, low: Scalar, high: Scalar) -> Test:
+    if low > high:  # type: ignore[operator]  # both are numbers by the pattern
+        raise CellError(f"{text!r} is a range that holds nothing: its ends are the wrong way round")
+    return Test("..", (low, high))
+
+
+def _comparison(text: str, op: str, operand: Scalar) -> Test:
+    if op in _ORDER and (isinstance(operand, bool) or not isinstance(operand, int | float)):
+        raise CellError(f"{text!r} orders a word; `{op}` compares numbers")
+    return Test(op, (operand,))
+
+
+def _list(text: str, operands: tuple[Scalar, ...]) -> Test:
+    if len({Test("=", (operand,)).kind() for operand in operands}) > 1:
+        raise CellError(f"{text!r} mixes words and numbers")
+    return Test("in", operands)
 
 
 def _operand(text: str, thresholds: Mapping[str, float]) -> Scalar:
@@ -139,7 +156,7 @@ def _operand(text: str, thresholds: Mapping[str, float]) -> Scalar:
         return thresholds[text[1:]]
     if re.fullmatch(_NUMBER, text):
         return float(text) if re.search(r"[.eE]", text) else int(text)
-    return text
+    return text == "true" if text in ("true", "false") else text
 
 
 def _same(value: JsonValue, operand: Scalar) -> bool:
@@ -148,10 +165,10 @@ def _same(value: JsonValue, operand: Scalar) -> bool:
 
 
 def _word(operand: Scalar) -> str:
-    return (
-        str(operand).lower()
-        if isinstance(operand, bool)
-        else f"{operand:g}"
-        if isinstance(operand, float)
-        else str(operand)
-    )
+    """An operand as a cell says it; reading it back gives an equal one."""
+    if isinstance(operand, bool):
+        return str(operand).lower()
+    if isinstance(operand, float):
+        short = f"{operand:g}"
+        return short if float(short) == operand else repr(operand)
+    return operand if isinstance(operand, str) else str(operand)

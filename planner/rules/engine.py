@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Cell, Decision, Finding, InputError, JsonValue, Rejected, RuleTrace, Where
@@ -37,6 +38,7 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
             decision = _decide(name, question, traces, _Evaluation(table, board, pins))
         except InputError as error:
             problems += error.findings
+            board.answer(name, None)
             continue
         board.answer(name, decision.answer)
         decisions.append(decision)
@@ -110,7 +112,8 @@ def _decide(name: str, question: Question, traces: tuple[RuleTrace, ...], run: _
         held = [trace for trace in traces if trace.verdict == "holds" and trace.tier != "veto"]
         chosen = [trace for trace in held if run.value(trace.answer) not in forbidden]
         answer = list(dict.fromkeys(str(run.value(trace.answer)) for trace in chosen))
-        tier, because = ("core", "; ".join(trace.name for trace in chosen)) if chosen else ("default", question.because)
+        tier = chosen[0].tier if chosen else "default"
+        because = "; ".join(trace.name for trace in chosen) or question.because
         cite = tuple(dict.fromkeys(key for trace in chosen for key in trace.cite))
     else:
         for trace in traces:
@@ -143,14 +146,42 @@ def _words(trace: RuleTrace) -> list[str]:
 
 
 def _pinned(name: str, answer: JsonValue, question: Question, forbidden: dict[str, RuleTrace]) -> JsonValue:
-    if question.answers != "any" and answer not in question.answers:
-        message = f"`{answer}` is no answer to {name}."
-        raise InputError([_pin_problem(name, message, f"Allowed: {', '.join(question.answers)}.")])
-    if isinstance(answer, str) and answer in forbidden:
-        veto = forbidden[answer]
-        message = f"The spec pins {name} to `{answer}`, but rule {veto.rule} forbids it because {veto.name}."
-        raise InputError([_pin_problem(name, message, f"Needed: {'; '.join(needs(veto)) or 'another answer'}.")])
+    words = answer if question.policy == "collect" and isinstance(answer, list) else [answer]
+    for word in words:
+        if not _answers(question, word) or (question.policy == "collect" and not isinstance(answer, list)):
+            raise InputError([_pin_problem(name, f"`{_shown(answer)}` is no answer to {name}.", _choice(question))])
+        if isinstance(word, str) and word in forbidden:
+            veto = forbidden[word]
+            message = f"The spec pins {name} to `{word}`, but rule {veto.rule} forbids it because {veto.name}."
+            raise InputError([_pin_problem(name, message, f"Needed: {'; '.join(needs(veto)) or 'another answer'}.")])
     return answer
+
+
+def _answers(question: Question, word: JsonValue) -> bool:
+    """Whether a value is an answer by its form."""
+    is_number = isinstance(word, int | float) and not isinstance(word, bool)
+    forms = {
+        "any": True,
+        "word": isinstance(word, str) and bool(word),
+        "flag": isinstance(word, bool),
+        "number": is_number and isfinite(word) and word >= 0,  # type: ignore[arg-type, operator]
+        "count": is_number and isinstance(word, int) and word >= 1,
+    }
+    return forms[question.answers] if isinstance(question.answers, str) else word in question.answers
+
+
+def _choice(question: Question) -> str:
+    forms = {
+        "any": "It takes any value.",
+        "word": "It takes a word.",
+        "flag": "It takes true or false.",
+        "number": "It takes a number of zero or more.",
+        "count": "It takes a whole number of one or more.",
+    }
+    if isinstance(question.answers, str):
+        return forms[question.answers]
+    words = ", ".join(question.answers)
+    return f"Give a list of: {words}." if question.policy == "collect" else f"Allowed: {words}."
 
 
 def needs(trace: RuleTrace) -> tuple[str, ...]:
@@ -184,7 +215,7 @@ def _rejected(
     run: _Evaluation,
 ) -> tuple[Rejected, ...]:
     """The other answers, each with why not and what it would have needed."""
-    if question.answers == "any" or question.policy == "collect":
+    if isinstance(question.answers, str) or question.policy == "collect":
         return ()
     found = []
     for word in question.answers:

@@ -71,7 +71,7 @@ def _build(books: tuple[Book, ...]) -> Table:
     thresholds = {name: item.value for book in reversed(books) for name, item in book.thresholds.items()}
     questions = {name: item for book in reversed(books) for name, item in book.decisions.items()}
     disabled = {item.id for book in books for item in book.disabled}
-    problems: list[Finding] = []
+    problems: list[Finding] = _across(books)
     rows: dict[str, list[Row]] = {name: [] for name in questions}
     for book in books:
         for rule in book.rules:
@@ -84,9 +84,38 @@ def _build(books: tuple[Book, ...]) -> Table:
     if not problems:
         problems += _overlaps(questions, rows)
     if problems:
-        raise InputError(problems)
+        files = {f"/rule/{id_}": path for book in reversed(books) for id_, path in book.files.items()}
+        raise InputError(_placed(problem, files) for problem in problems)
     ordered = _order(questions, rows)
     return Table({name: questions[name] for name in ordered}, {name: tuple(rows[name]) for name in ordered}, thresholds)
+
+
+def _across(books: tuple[Book, ...]) -> list[Finding]:
+    """What is wrong between books: a rule's id taken twice, a rule switched off that is not there."""
+    problems = []
+    owner: dict[str, Book] = {}
+    for book in reversed(books):
+        for rule in book.rules:
+            if rule.id in owner:
+                where = Where(file=book.files.get(rule.id), pointer=f"/rule/{rule.id}")
+                message = f"Rule id {rule.id} is taken by the book `{owner[rule.id].name}`."
+                fix = "Give it a new id; to replace a rule, disable it with a reason and add your own."
+                problems.append(Finding(code="BOOK005", severity="error", message=message, fix=fix, where=where))
+            owner[rule.id] = book
+    for book in books:
+        for item in book.disabled:
+            if item.id not in owner:
+                message = f"The book `{book.name}` disables rule {item.id}, which is in no book."
+                fix = "Take the entry out, or correct the id."
+                problems.append(Finding(code="BOOK009", severity="error", message=message, fix=fix))
+    return problems
+
+
+def _placed(problem: Finding, files: dict[str, str]) -> Finding:
+    """The finding with the file of its rule."""
+    where = problem.where
+    file = where.file or files.get(where.pointer or "")
+    return problem.model_copy(update={"where": where.model_copy(update={"file": file})})
 
 
 def _problem(rule: Rule, message: str, fix: str = "") -> Finding:
@@ -102,13 +131,15 @@ def _read(
     question = questions.get(rule.decides)
     if question is None:
         problems.append(_problem(rule, f"there is no decision `{rule.decides}`.", near(rule.decides, questions)))
-    elif question.answers != "any":
+    elif not isinstance(question.answers, str):
         words = [rule.answer, *rule.vetoes] if rule.answer is not None else list(rule.vetoes)
         problems += [
             _problem(rule, f"`{word}` is no answer to {rule.decides}.", f"Allowed: {', '.join(question.answers)}.")
             for word in words
             if word not in question.answers and not str(word).startswith(("@", "$"))
         ]
+    if (rule.answer is None) == (not rule.vetoes):
+        problems.append(_problem(rule, "it must have either an `answer` or `vetoes`."))
     problems += _reference(rule, thresholds)
     rows = []
     for cells in rule.rows:
@@ -126,9 +157,22 @@ def _read(
             elif entry is not None and entry.kind != test.kind():
                 message = f"column `{name}` compares a {entry.kind} with `{cell}`."
                 problems.append(_problem(rule, message, f"The fact is a {entry.kind}."))
+            elif entry is None:
+                problems += _words(rule, name, test, questions[name])
             tests.append((name, test))
         rows.append(tuple(tests))
     return Row(rule, "veto" if rule.vetoes else tier, tuple(rows)), problems
+
+
+def _words(rule: Rule, name: str, test: Test, question: Question) -> list[Finding]:
+    """A cell that compares a decision with what it never answers would silently never match."""
+    if isinstance(question.answers, str):
+        return []
+    return [
+        _problem(rule, f"column `{name}`: `{word}` is no answer to {name}.", f"Allowed: {', '.join(question.answers)}.")
+        for word in test.operands
+        if word not in question.answers
+    ]
 
 
 def _reference(rule: Rule, thresholds: dict[str, float]) -> list[Finding]:
