@@ -111,7 +111,7 @@ def _flops_time(flops: float, rate: Rate) -> Estimate:
 
 
 def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
-    rows, tokens = draft.fact("train_rows") or draft.fact("preference_rows"), draft.fact("row_tokens")
+    rows, tokens = draft.fact("training_rows"), draft.fact("row_tokens")
     if not rows or not size:
         return None
     each = (tokens or 0) + draft.thresholds["instruction_tokens"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import GB
-from planner.facts.model import architecture_of
+from planner.facts.model import architecture_of, inference_bytes
 from planner.facts.registry import Unknown, fact
-from planner.memory import EstimateError, estimate_inference, estimate_training, inference_setting, training_setting
+from planner.memory import EstimateError, estimate_training, training_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,29 +126,19 @@ def largest_micro_batch(
 @fact(unit="fraction", cite=MEMORY)
 def inference_memory_share(survey: Survey, base_model: str, device_memory_bytes: int) -> float | Unknown:
     """Share of one device that answering one request in 16 bits needs."""
-    estimate = _inference(survey, base_model, "bf16")
+    estimate = inference_bytes(survey.models[base_model], "bf16")
     return estimate if isinstance(estimate, Unknown) else estimate / device_memory_bytes
 
 
 @fact(unit="fraction", cite=MEMORY)
 def int4_memory_share(survey: Survey, base_model: str, device_memory_bytes: int) -> float | Unknown:
     """Share of one device that answering one request with 4-bit weights needs."""
-    estimate = _inference(survey, base_model, "nf4")
+    estimate = inference_bytes(survey.models[base_model], "nf4")
     return estimate if isinstance(estimate, Unknown) else estimate / device_memory_bytes
 
 
 @fact(unit="times", cite=MEMORY)
 def serving_ratio(survey: Survey, base_model: str, max_serving_memory_gb: float) -> float | Unknown:
     """Memory that serving in 16 bits needs, as a multiple of what the spec allows."""
-    estimate = _inference(survey, base_model, "bf16")
+    estimate = inference_bytes(survey.models[base_model], "bf16")
     return estimate if isinstance(estimate, Unknown) else estimate / (max_serving_memory_gb * GB)
-
-
-def _inference(survey: Survey, base_model: str, dtype: str) -> float | Unknown:
-    shape = architecture_of(survey.models[base_model])
-    if isinstance(shape, Unknown):
-        return shape
-    try:
-        return float(estimate_inference(shape, inference_setting(dtype=dtype)).device_bytes.high)
-    except EstimateError as error:
-        return Unknown(str(error))

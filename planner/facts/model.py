@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.documents import canonical_json
 from planner.facts.registry import Unknown, fact
-from planner.memory import Architecture, EstimateError, architecture_of_size, read_architecture, total_parameters
+from planner.memory import (
+    Architecture,
+    EstimateError,
+    architecture_of_size,
+    estimate_inference,
+    inference_setting,
+    read_architecture,
+    total_parameters,
+)
 
 if TYPE_CHECKING:
     from planner.documents import Spec
     from planner.survey import ModelSurvey, Survey
+
+
+# As SPDX writes it (CC-BY-NC-4.0), and as model cards do (research-only, non-commercial).
+NON_COMMERCIAL = re.compile(r"(?<![a-z])nc(?![a-z])|non-?commercial|research", re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
@@ -34,19 +47,37 @@ def architecture_of(model: ModelSurvey) -> Architecture | Unknown:
 
 @fact(cite=("book:finetuning-tactics",))
 def strongest_model(spec: Spec, survey: Survey) -> str:
-    """The largest candidate that the licence allows and the device holds; the smallest when it holds none."""
-    candidates = [model.id for model in spec.models if model.role == "candidate"] or [model.id for model in spec.models]
+    """The largest candidate that the licence allows and the device holds; the smallest when it holds none.
+
+    A student is a candidate; a teacher or draft model only helps, and is the base when the spec names nothing else.
+    """
+    own = [model.id for model in spec.models if model.role in ("candidate", "student")]
+    candidates = own or [model.id for model in spec.models]
     allowed = [name for name in candidates if not _forbidden(spec, survey.models[name])] or candidates
     sizes = {name: parameters_of(survey.models[name]) or 0 for name in allowed}
-    held = [name for name in allowed if _held(sizes[name], survey)]
+    held = [name for name in allowed if _held(survey.models[name], sizes[name], survey)]
     return max(held, key=sizes.__getitem__) if held else min(allowed, key=sizes.__getitem__)
 
 
-def _held(parameters: int, survey: Survey) -> bool:
-    """Whether the weights alone fit a device: in 4 bits on an accelerator, in 16 bits on a CPU."""
+def _held(model: ModelSurvey, parameters: int, survey: Survey) -> bool:
+    """Whether a device can answer with the model: in 4 bits on an accelerator, in 16 bits on a CPU."""
     device = survey.hardware.device
-    bytes_each = 2.0 if device.kind == "cpu" else 0.5
-    return not device.memory_bytes or parameters * bytes_each <= device.memory_bytes
+    dtype, bytes_each = ("bf16", 2.0) if device.kind == "cpu" else ("nf4", 0.5)
+    needed = inference_bytes(model, dtype)
+    if isinstance(needed, Unknown):
+        needed = parameters * bytes_each
+    return not device.memory_bytes or needed <= device.memory_bytes
+
+
+def inference_bytes(model: ModelSurvey, dtype: str) -> float | Unknown:
+    """Device memory that one request needs with weights of a dtype, at the high end of the estimate."""
+    shape = architecture_of(model)
+    if isinstance(shape, Unknown):
+        return shape
+    try:
+        return float(estimate_inference(shape, inference_setting(dtype=dtype)).device_bytes.high)
+    except EstimateError as error:
+        return Unknown(str(error))
 
 
 def parameters_of(model: ModelSurvey) -> int | None:
@@ -57,14 +88,20 @@ def parameters_of(model: ModelSurvey) -> int | None:
     return None if isinstance(shape, Unknown) else total_parameters(shape)
 
 
-def _forbidden(spec: Spec, model: ModelSurvey) -> bool:
-    return spec.constraints.license_use == "commercial" and model.commercial_use is False
+def _forbidden(spec: Spec, model: ModelSurvey) -> bool | None:
+    """Whether the licence forbids the use, by the catalog or else by the licence's own name; None when unknown."""
+    if spec.constraints.license_use != "commercial":
+        return False
+    if model.commercial_use is not None:
+        return not model.commercial_use
+    return bool(NON_COMMERCIAL.search(model.licence)) if model.licence else None
 
 
 @fact(cite=("book:finetuning-tactics",))
-def licence_forbids(spec: Spec, survey: Survey, base_model: str) -> bool:
+def licence_forbids(spec: Spec, survey: Survey, base_model: str) -> bool | Unknown:
     """Whether the base model's licence forbids the intended use."""
-    return _forbidden(spec, survey.models[base_model])
+    forbidden = _forbidden(spec, survey.models[base_model])
+    return Unknown(f"the licence of {base_model} is not known") if forbidden is None else forbidden
 
 
 @fact(unit="parameters")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def lower(draft: Draft) -> tuple[Step, ...]:
     """Draw every rung that the decisions call for, and return the steps in the order of the run.
 
-    The steps form a directed graph along their needs; the order is topological, with ties in the order of drawing.
+    The steps form a directed graph along their needs. A step can only be drawn on what was drawn before it, so the
+    order of drawing is topological.
     """
     rungs = draft.answer("rungs")
     if "baselines" in rungs:
@@ -28,22 +29,15 @@ def lower(draft: Draft) -> tuple[Step, ...]:
     if "rag" in rungs:
         retrieving(draft)
     if "finetune" in rungs:
-        # When the failures are not known yet, the run finds out before it trains.
-        if draft.measured and draft.fact("behaviour_share") is None:
+        if draft.measured and _undiagnosed(draft):
             diagnose(draft)
         training(draft)
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)
-    return _ordered(draft)
+    return tuple(draft.steps.values())
 
 
-def _ordered(draft: Draft) -> tuple[Step, ...]:
-    import networkx  # 0.15 s: only a plan that is drawn up pays for it
-
-    graph: networkx.DiGraph[str] = networkx.DiGraph()
-    drawn = {address: number for number, address in enumerate(draft.steps)}
-    graph.add_nodes_from(drawn)
-    graph.add_edges_from((need, step.address) for step in draft.steps.values() for need in step.needs)
-    order = networkx.lexicographical_topological_sort(graph, key=drawn.__getitem__)
-    return tuple(draft.steps[address] for address in order)
+def _undiagnosed(draft: Draft) -> bool:
+    """Whether the run must find out before it trains: what fails is not known, or cheaper rungs will change it."""
+    return draft.fact("behaviour_share") is None or draft.answer("approach") in ("prompt", "few-shot", "rag")

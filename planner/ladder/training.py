@@ -48,7 +48,7 @@ def diagnose(draft: Draft) -> None:
     draft.add(
         Step(
             address="diagnose/prompting",
-            title="Find out why the prompts fail, case by case",
+            title="Find out why the answers fail, case by case",
             executor="diagnose",
             version="1",
             inputs={"predictions": Input(step=source, output="predictions"), "data": data_pin(draft, "evaluation")},
@@ -71,6 +71,10 @@ def training(draft: Draft) -> None:
     add_prompt(draft, "short", examples=0, show_schema=False, gates=gates)
     base = base_model(draft)
     inputs = {"model": base, "prompt": Input(step="prompt/short", output="prompt")}
+    index = next((address for address in draft.steps if address.startswith("retrieve/")), None)
+    if index and draft.answer("approach") == "rag+finetune":
+        # The reader learns from the prompts that it will be given: with passages in them.
+        inputs["index"] = Input(step=index, output="index")
     previous: str | None = None
     objective = str(draft.answer("objective"))
     for stage, role in STAGES.get(objective, ((objective, "train"),)):
