@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from planner.memory.regime import QUANTIZED
+
 if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
     from planner.memory.setting import TrainingSetting
@@ -42,6 +44,10 @@ def certainty_of(architecture: Architecture, setting: TrainingSetting) -> Certai
             "sharding divides evenly and gathers two units at a time",
         ),
         (setting.offload != "none", "offload leaves two units of weights on the device"),
+        (
+            setting.method in QUANTIZED and architecture.is_mixture,
+            "experts held in one parameter are not quantized by bitsandbytes: they stay in bf16",
+        ),
         (setting.objective != "sft", f"{setting.objective} was derived from the plain step"),
     )
     return _certainty(architecture, tuple(text for holds, text in derived if holds))

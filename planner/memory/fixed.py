@@ -78,8 +78,11 @@ def _fixed(architecture: Architecture, _key: tuple[object, ...], carrier: _Carri
     weights = base_bytes(architecture, setting, regime) + own + _second_model(architecture, setting, own)
     held = Shares(weights, gradients, state_bytes(setting, tensors, value), paged_bytes(setting, tensors, value))
     shares = spread(setting, held, _largest_unit(architecture, regime), trained=gradients)
+    gathered = setting.devices > 1 and setting.sharding in {"zero-3", "fsdp"}
     split = setting.devices if setting.sharding == "tensor-parallel" and setting.devices > 1 else 1
-    layer_casts, cached, head_cast = _casts(architecture, setting, regime, tensors)
+    # Sharded weights are cast as they are gathered, so their copies are the gathered units.
+    casts = (0.0, 0.0, 0.0) if gathered else _casts(architecture, setting, regime, tensors)
+    layer_casts, cached, head_cast = casts
     head = architecture.head.weights if architecture.head is not None else 0
     table = max((table.parameters for table in architecture.embeddings), default=0)
     matrices = [2.0 * m.weights for m, _ in architecture.matrices() if quantizable(m)]

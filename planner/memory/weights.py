@@ -81,8 +81,11 @@ def eight_bit(linear: Linear) -> float:
 
 
 def quantizable(linear: Linear) -> bool:
-    """Whether bitsandbytes replaces this module: every linear module but the output layer."""
-    return linear.role != "head" and linear.copies == 1
+    """Whether bitsandbytes replaces this module: every plain linear one but the output layer.
+
+    Experts held in one parameter and routers are no `nn.Linear` and stay as they are [transformers: bitsandbytes.py].
+    """
+    return linear.role not in {"head", "router"} and linear.copies == 1
 
 
 def base_bytes(architecture: Architecture, setting: TrainingSetting, regime: Regime) -> float:
