@@ -31,8 +31,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="folder of the base model")
     parser.add_argument("rows", type=Path, help="JSONL of training rows")
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa", help="of both")
     parser.add_argument("--prompt-loss-weight", type=float, default=0.0)
-    parser.add_argument("--steps", type=int, default=8, help="optimizer steps of 8 rows in a round")
+    parser.add_argument("--steps", type=int, default=12, help="optimizer steps of 8 rows in a round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
 
@@ -67,7 +68,8 @@ def main() -> None:
         shown = ", ".join(f"{speed:.0f}" for speed in found)
         print(f"{name:10} {median(found):6.1f} tokens per CPU-second  ({shown})")
     ratio = median(speeds["trainer"]) / median(speeds["bare loop"])
-    print(f"ratio      {ratio:6.3f}  (target {TARGET}, {tokens} tokens a round, {options.precision})")
+    setting = f"{tokens} tokens a round, {options.precision}, {options.attention} attention"
+    print(f"ratio      {ratio:6.3f}  (target {TARGET}, {setting})")
 
 
 def _params(options: argparse.Namespace) -> Any:
@@ -96,7 +98,7 @@ def _params(options: argparse.Namespace) -> Any:
         max_grad_norm=1.0,
         precision=options.precision,
         base_dtype=options.precision,
-        attention="sdpa",
+        attention=options.attention,
         length_grouped=True,
         early_stopping_patience=None,
         evaluations_per_epoch=0,
@@ -109,7 +111,7 @@ def _model(folder: Path, params: Any) -> tuple[Any, Any]:
     from executors.models import load_model
     from executors.train.methods import lora
 
-    model = load_model(folder, params.base_dtype, device="cpu")
+    model = load_model(folder, params.base_dtype, attention=params.attention, device="cpu")
     return model, lora(model, params).config
 
 

@@ -102,7 +102,10 @@ def _load(job: Job, plan: Training) -> tuple[SupervisedTrainer, dict[str, Any]]:
     trainer = SupervisedTrainer(model, method.config, plan)
     found = effective(trainer.model, tokenizer)
     require(requested(params, method.trainable, template), found)
-    return trainer, {name: value for name, value in found.items() if name != "template"} | {"device": plan.device}
+    return trainer, {name: value for name, value in found.items() if name != "template"} | {
+        "device": plan.device,
+        "precision": params.precision,
+    }
 
 
 def _schedule(params: TrainParams, steps_per_epoch: int, validate: bool) -> Schedule:  # noqa: FBT001
