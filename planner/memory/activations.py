@@ -130,8 +130,8 @@ def block_saved(block: Block, setting: TrainingSetting, regime: Regime) -> Saved
     """Return what one layer keeps of each token, tensor by tensor."""
     stream = regime.stream
     saved = Saved()
-    around = [norm for norm in block.norms if "." not in norm.path]
-    inner = [norm for norm in block.norms if "." in norm.path]
+    around = [norm for norm in block.norms if norm.around]
+    inner = [norm for norm in block.norms if not norm.around]
     first = around[0] if around and not block.post_norm else None
     value = norm_output(first, stream, regime)
     trains = regime.trains_all

@@ -56,6 +56,12 @@ class Norm:
     kind: str = "rms"
     bias: bool = False
     weight: bool = True
+    outer: bool = False
+
+    @property
+    def around(self) -> bool:
+        """Whether it stands around attention or feed-forward, not inside one of them."""
+        return self.outer or "." not in self.path
 
     @property
     def parameters(self) -> int:

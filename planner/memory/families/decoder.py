@@ -182,13 +182,14 @@ def block_norms(config: Config, layout: Layout, hidden: int, attention: Attentio
     names = (layout.before_attention, layout.after_attention, layout.before_mlp, layout.after_mlp)
     norms = [Norm(name, hidden, layout.norm, bias, weight) for name in names if name]
     if attention.qk_norm:
+        inner_bias = bias if layout.qk_norm_bias is None else switch(config, layout.qk_norm_bias)
         widths = {
             "head": (attention.head_dim, attention.head_dim),
             "heads": (attention.query_width, attention.key_width),
             "width": (attention.query_width, attention.key_width),
         }[attention.qk_norm]
         norms += [
-            Norm(f"{layout.attention}.{name}", width, layout.norm, bias, weight)
+            Norm(f"{layout.attention}.{name}", width, layout.norm, inner_bias, weight)
             for name, width in zip(layout.qk_norms, widths, strict=True)
         ]
     return tuple(norms)

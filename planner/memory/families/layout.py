@@ -43,6 +43,7 @@ class Layout:
     qk_norm: str = ""
     qk_norms: tuple[str, str] = ("q_norm", "k_norm")
     qk_norm_if: str = ""
+    qk_norm_bias: str | bool | None = None
     parallel: str | bool = False
     positions: str = ""
     positions_extra: int = 0
@@ -287,7 +288,15 @@ LAYOUTS: dict[str, Layout] = {
         norm_bias=True,
     ),
     "stablelm": Layout(
-        partial_rope=True, qkv_bias="use_qkv_bias", norm="layer", norm_bias=True, parallel="use_parallel_residual"
+        qk_norm="heads",
+        qk_norms=("q_layernorm", "k_layernorm"),
+        qk_norm_if="qk_layernorm",
+        qk_norm_bias=False,
+        partial_rope=True,
+        qkv_bias="use_qkv_bias",
+        norm="layer",
+        norm_bias=True,
+        parallel="use_parallel_residual",
     ),
     "glm": Layout(qkv_bias="attention_bias", gate_up="gate_up_proj"),
     "glm4": Layout(

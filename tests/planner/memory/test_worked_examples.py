@@ -76,7 +76,13 @@ def test_query_and_key_alone_are_half_of_that() -> None:
 
 
 def test_rank_8_on_a_4096_matrix_is_65536_and_100_adapters_beside_one_base_are_small() -> None:
-    config = {**LLAMA_13B, "hidden_size": 4096, "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 32}
+    config = {
+        **LLAMA_13B,
+        "hidden_size": 4096,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+    }
     pair = trainable_parameters(read_architecture(config), lora(("q_proj",), 8))
     assert pair == 65_536
     assert 100 * 4096 * 4096 == 1_677_721_600
