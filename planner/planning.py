@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.budget import budget, time_estimates
-from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest
+from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, lower, pins
 from planner.rules import compile_books, core_book, evaluate, user_book, warnings
 from planner.survey import Survey, normalise, read_spec
 from planner.survey import survey as look
+from planner.survey.plain_text import read_text
+from planner.survey.spec_syntax import parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,14 +47,24 @@ def plan(source: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None =
     Raises:
         InputError: something in the spec, or a file that it names, cannot be used; with every problem at once.
     """
-    if isinstance(source, Spec):
-        spec, home = source, Path()
-    else:
-        spec, home = read_spec(source)
-    home = folder or home
+    spec, home = _read(source, folder)
     spec, filled = normalise(spec, home)
     survey = look(spec, home, file=str(source) if isinstance(source, str | Path) else None)
     return draw(spec, filled, survey, decide(spec, survey, home))
+
+
+def _read(source: Path | str | Mapping[str, Any] | Spec, folder: Path | None) -> tuple[Spec, Path]:
+    """The spec, and the folder of its paths: the one that was asked for, or else that of its file."""
+    if isinstance(source, Spec):
+        return source, folder or Path()
+    if folder is None:
+        return read_spec(source)
+    if isinstance(source, Path | str):
+        name = str(source)
+        return validate(
+            Spec, parse_text(read_text(Path(source), name, code="SPEC"), name), code="SPEC", file=name
+        ), folder
+    return validate(Spec, dict(source), code="SPEC"), folder
 
 
 def decide(spec: Spec, survey: Survey, folder: Path) -> Decided:

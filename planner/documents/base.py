@@ -14,7 +14,9 @@ __all__ = ["Document", "JsonValue", "ReadAhead", "canonical_json", "digest", "pr
 class Document(BaseModel):
     """A frozen record that refuses unknown keys and never converts a value of another type in silence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values, by the names that stand in its file."""
@@ -24,7 +26,10 @@ class Document(BaseModel):
 class ReadAhead(Document):
     """A document of a format that may grow: a reader ignores names that a newer minor version added."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True)
+    # What a run measured may be no number, such as a loss that overflowed.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True, allow_inf_nan=True
+    )
 
 
 def canonical_json(value: JsonValue | dict[str, Any]) -> str:

@@ -49,10 +49,9 @@ def architecture_of(model: ModelSurvey) -> Architecture | Unknown:
 def strongest_model(spec: Spec, survey: Survey) -> str:
     """The largest candidate that the licence allows and the device holds; the smallest when it holds none.
 
-    A student is a candidate; a teacher or draft model only helps, and is the base when the spec names nothing else.
+    A student is a candidate; a teacher or draft model only helps.
     """
-    own = [model.id for model in spec.models if model.role in ("candidate", "student")]
-    candidates = own or [model.id for model in spec.models]
+    candidates = [model.id for model in spec.models if model.role in ("candidate", "student")]
     allowed = [name for name in candidates if not _forbidden(spec, survey.models[name])] or candidates
     sizes = {name: parameters_of(survey.models[name]) or 0 for name in allowed}
     held = [name for name in allowed if _held(survey.models[name], sizes[name], survey)]

@@ -18,7 +18,7 @@ RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
 class Threshold(Document):
     """A named, cited number that rules share."""
 
-    value: Annotated[float, Field(allow_inf_nan=False)] | int
+    value: float | int
     unit: str
     why: Annotated[str, Field(min_length=1)]
     cite: tuple[str, ...] = ()

@@ -73,6 +73,11 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "/hardware/devices/0/memory_gb",
         ("missing", "number"),
     ),
+    "a number that JSON cannot say": (
+        {"evaluation": {"target": {"accuracy": float("nan")}}},
+        "/evaluation/target/accuracy",
+        ("NaN", "finite number"),
+    ),
     "null for a word": ({"task": {"description": "a", "kind": None}}, "/task/kind", ("null",)),
 }
 

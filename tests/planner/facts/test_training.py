@@ -1,0 +1,122 @@
+"""The numbers that training starts from, against published figures and in their limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.facts import FACTS, Unknown
+from planner.survey.data_survey import DataSurvey
+from tests.planner.facts.boards import THRESHOLDS, board, lengths, surveyed, with_answers
+
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def value(name: str, **arguments: Any) -> Any:
+    needs = FACTS[name].needs
+    return FACTS[name].compute(**{"thresholds": THRESHOLDS} | arguments if "thresholds" in needs else arguments)
+
+
+def rate(hidden: int, steps: int = 1000, family: str = "llama") -> float:
+    return float(value("lora_learning_rate", hidden_size=hidden, model_family=family, optimizer_steps=steps))
+
+
+def test_the_rate_is_the_published_formula() -> None:
+    # tinker-cookbook: 5e-5 x 10 x (2000 / hidden) ^ 0.781 for Llama
+    assert rate(4096) == pytest.approx(5e-5 * 10 * (2000 / 4096) ** 0.781, rel=0.02)
+    assert rate(4096) == pytest.approx(2.9e-4, rel=0.02)
+    assert rate(2000) == pytest.approx(5e-4)
+    assert rate(4096, family="qwen2") == pytest.approx(5e-4 * (2000 / 4096) ** 0.0775, rel=0.02)
+
+
+def test_a_short_run_has_half_as_much_again() -> None:
+    assert rate(4096, steps=149) == pytest.approx(1.5 * rate(4096, steps=150), rel=0.03)
+
+
+@given(st.integers(64, 20000), st.integers(64, 20000), st.integers(1, 5000), st.sampled_from(["llama", "qwen3", ""]))
+def test_the_rate_falls_with_the_width_and_stays_in_bounds(one: int, two: int, steps: int, family: str) -> None:
+    narrow, wide = sorted((one, two))
+    assert rate(narrow, steps, family) >= rate(wide, steps, family) > 0
+    assert rate(narrow, steps, family) <= THRESHOLDS["highest_rate"]
+
+
+def test_full_finetuning_takes_a_tenth_of_the_rate() -> None:
+    full = value("full_learning_rate", hidden_size=4096, model_family="llama")
+    assert full == pytest.approx(rate(4096) / 10, rel=0.03)
+    assert 1e-5 <= full <= 5e-5
+
+
+@given(st.floats(0, 1e7))
+def test_the_batch_is_the_largest_power_of_two_that_leaves_enough_steps(rows: float) -> None:
+    batch = value("batch_for_steps", training_rows_seen=rows)
+    smallest, largest = THRESHOLDS["smallest_effective_batch"], THRESHOLDS["largest_effective_batch"]
+    assert smallest <= batch <= largest
+    assert batch & (batch - 1) == 0
+    assert batch == smallest or rows / batch >= THRESHOLDS["fewest_steps"]
+    assert batch == largest or rows / (2 * batch) < THRESHOLDS["fewest_steps"]
+
+
+@given(st.floats(0, 1e7), st.floats(0, 1e7))
+def test_more_rows_never_make_a_smaller_batch(one: float, two: float) -> None:
+    fewer, more = sorted((one, two))
+    assert value("batch_for_steps", training_rows_seen=fewer) <= value("batch_for_steps", training_rows_seen=more)
+
+
+@given(st.integers(1, 512), st.integers(1, 512), st.integers(1, 10**6))
+def test_accumulation_makes_up_the_batch_and_steps_cover_the_rows(effective: int, micro: int, rows: int) -> None:
+    accumulation = value("accumulation_steps", effective_batch=effective, micro_batch=micro)
+    assert (accumulation - 1) * micro < effective <= accumulation * micro
+    steps = value("optimizer_steps", training_rows_seen=rows, effective_batch=effective)
+    assert (steps - 1) * effective < rows <= steps * effective
+
+
+def rank(answer_tokens: float) -> int:
+    survey = board().get("survey")
+    return int(value("rank_for_capacity", survey=survey, base_model=LLAMA, answer_tokens=answer_tokens))
+
+
+@given(st.floats(0, 1e10), st.floats(0, 1e10))
+def test_the_rank_grows_with_the_answers_in_powers_of_two_within_bounds(one: float, two: float) -> None:
+    fewer, more = sorted((one, two))
+    assert rank(fewer) <= rank(more)
+    for tokens in (fewer, more):
+        assert THRESHOLDS["smallest_rank"] <= rank(tokens) <= THRESHOLDS["largest_rank"]
+        assert rank(tokens) & (rank(tokens) - 1) == 0
+
+
+def test_the_rank_gives_a_parameter_to_every_token_of_the_answers() -> None:
+    # Llama-3.1-8B, rank 16 on all linear layers: 41,943,040 parameters.
+    assert rank(41_943_040) == 16
+    assert rank(41_943_041) == 32
+    assert rank(4 * 41_943_040) == 64
+    assert rank(1e12) == 64
+
+
+@given(st.integers(1, 300_000), st.integers(64, 200_000))
+def test_the_sequence_holds_the_longest_row_within_the_context(longest: int, context: int) -> None:
+    length = value("sequence_tokens", longest_row_tokens=longest, context_tokens=context)
+    room = longest + THRESHOLDS["instruction_tokens"]
+    assert length <= context
+    assert length == context or (length % 64 == 0 and room <= length < room + 64)
+
+
+def test_the_sequence_of_unknown_rows_is_an_assumption() -> None:
+    unknown = Unknown("not read")
+    length = value("sequence_tokens", longest_row_tokens=unknown, context_tokens=unknown)
+    assert length == THRESHOLDS["assumed_row_tokens"]
+
+
+def test_answers_that_were_not_read_leave_the_rank_unknown() -> None:
+    found = with_answers(board(), base_model=LLAMA)
+    assert isinstance(found.get("answer_tokens"), Unknown)
+    assert isinstance(found.get("rank_for_capacity"), Unknown)
+    train = DataSurvey(role="train", source="file", rows=100, completion_tokens=lengths(10, 20))
+    assert value("answer_tokens", survey=surveyed(train=train)) == 1000
+
+
+def test_finetuning_is_planned_when_a_rung_says_so() -> None:
+    assert value("finetune_planned", rungs=["prompt", "finetune"]) is True
+    assert value("finetune_planned", rungs=["prompt"]) is False

@@ -1,0 +1,77 @@
+"""The parameters of a step are those that its executor takes, every one of them said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executors.contract import Params
+from executors.registry import executor_registry
+from planner.documents import InputError, Plan
+from planner.planning import plan
+from tests.planner.specs import spec
+
+ROOT = Path(__file__).parents[3]
+
+
+def params_of(executor: str) -> type[Params] | None:
+    """The model of an executor's parameters; None when the executor is not here yet."""
+    try:
+        loaded = executor_registry().load(executor)
+    except InputError:
+        return None
+    model: type[Params] = loaded.params
+    return model
+
+
+@pytest.fixture(scope="module")
+def plans() -> list[Plan]:
+    measured = {"metrics": ["label_accuracy"], "target": {"label_accuracy": 0.9}}
+    small = [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]
+    as_json: dict[str, Any] = {"format": "json", "schema": {"type": "object"}}
+    return [
+        plan(ROOT / "plans" / "voice-commands" / "spec.json"),
+        plan(spec(evaluation=measured, models=small)),
+        plan(spec(evaluation=measured, models=small, task__output=as_json, task__kind="extraction")),
+        plan(
+            spec(
+                evaluation=measured,
+                models=small,
+                data__train={"examples": 400, "mean_tokens": 80.5},
+                data__validation=None,
+            )
+        ),
+        plan(spec(evaluation=measured, models=small, overrides={"alpha": 16, "epochs": 2, "weight_decay": 0})),
+    ]
+
+
+@pytest.mark.parametrize("name", ["prompt", "evaluate", "diagnose", "train", "merge", "prepare"])
+def test_an_executor_takes_the_parameters_that_the_plan_gives(name: str, plans: list[Plan]) -> None:
+    model = params_of(name)
+    if model is None:
+        pytest.skip(f"the executor {name} is not here")
+    steps = [step for document in plans for step in document.steps if step.executor == name]
+    assert steps
+    for step in steps:
+        model.model_validate(step.params)
+
+
+@pytest.mark.parametrize("name", ["prompt", "evaluate", "diagnose", "train", "merge", "prepare"])
+def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None:
+    model = params_of(name)
+    if model is None:
+        pytest.skip(f"the executor {name} is not here")
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    for document in plans:
+        for step in document.steps:
+            if step.executor == name:
+                assert names <= step.params.keys(), (step.address, names - step.params.keys())
+
+
+def test_a_plan_names_the_version_of_the_executor_that_is_here(plans: list[Plan]) -> None:
+    for document in plans:
+        for step in document.steps:
+            if params_of(step.executor) is not None:
+                assert step.version == executor_registry().load(step.executor).version

@@ -1,0 +1,88 @@
+"""What the steps will take: intervals in order, that grow with the work and shrink with the machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner.documents import Estimate
+from planner.planning import plan
+from tests.planner.specs import DECLARED, spec
+
+
+def time_of(address: str, **changes: Any) -> Estimate:
+    found = plan(spec(**changes)).step(address).resources.time
+    assert found is not None
+    return found
+
+
+def test_an_interval_is_in_order_and_says_what_it_assumes() -> None:
+    for step in plan(DECLARED).steps:
+        for estimate in (step.resources.time, step.resources.device_memory, step.resources.disk):
+            if estimate is not None:
+                assert 0 <= estimate.low <= estimate.expected <= estimate.high
+        assert step.resources.time is not None
+        assert step.resources.time.assumptions
+
+
+def test_more_rows_and_more_epochs_take_longer() -> None:
+    short = time_of("train/sft", overrides={"epochs": 1})
+    assert short.expected < time_of("train/sft", overrides={"epochs": 3}).expected
+    more = {"examples": 50_000, "mean_tokens": 200}
+    assert short.expected < time_of("train/sft", overrides={"epochs": 1}, data__train=more).expected
+
+
+def test_full_finetuning_takes_longer_than_lora() -> None:
+    small = [{"id": "Qwen/Qwen2.5-0.5B-Instruct"}]
+    times = [
+        time_of("train/sft", models=small, overrides={"method": method, "gradient_checkpointing": False})
+        for method in ("lora", "full")
+    ]
+    assert times[0].expected < times[1].expected
+
+
+def test_a_faster_device_takes_less() -> None:
+    slow = time_of("train/sft", hardware={"devices": [{"name": "L4", "memory_gb": 24}]})
+    fast = time_of("train/sft", hardware={"devices": [{"name": "H100", "memory_gb": 80}]})
+    assert fast.expected < slow.expected
+
+
+def test_training_and_measuring_name_their_memory() -> None:
+    document = plan(DECLARED)
+    for address in ("train/sft", "evaluate/zero-shot", "evaluate/sft"):
+        memory = document.step(address).resources.device_memory
+        assert memory is not None
+        assert 10e9 < memory.expected < 80e9
+    assert document.step("train/sft").resources.device == "accelerator"
+
+
+def test_the_memory_of_training_stays_within_the_device() -> None:
+    for name, gigabytes in (("RTX 3090", 24), ("A6000", 48), ("A100", 80)):
+        train = plan(spec(hardware={"devices": [{"name": name, "memory_gb": gigabytes}]})).step("train/sft")
+        assert train.resources.device_memory is not None
+        assert train.resources.device_memory.high <= gigabytes * 2**30
+
+
+def test_dollars_follow_the_hours_and_the_number_of_devices() -> None:
+    one = plan(DECLARED).budget
+    four = plan(spec(hardware={"devices": [{"name": "A100", "memory_gb": 80, "count": 4}]})).budget
+    assert one is not None
+    assert four is not None
+    assert one.cost is not None
+    assert four.cost is not None
+    assert four.cost.expected == pytest.approx(4 * one.cost.expected)
+
+
+def test_hardware_without_a_price_costs_an_unknown_sum() -> None:
+    hardware = {"devices": [{"name": "CPU", "memory_gb": 0}], "host_memory_gb": 64}
+    document = plan(spec(hardware=hardware, models=[{"id": "gpt2"}]))
+    assert document.budget is not None
+    assert document.budget.cost is None
+
+
+def test_training_data_of_unknown_size_take_an_unknown_time() -> None:
+    step = plan(
+        spec(data__train={"mean_tokens": 100}, overrides={"approach": "finetune"}, data__documents={"examples": 9})
+    )
+    assert all(each.resources.time is not None for each in step.steps if each.executor == "prompt")
