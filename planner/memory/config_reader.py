@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from planner.memory.errors import EstimateError
@@ -17,6 +18,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "kv_heads": ("num_key_value_heads", "num_kv_heads", "n_kv_heads"),
     "intermediate": ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim"),
     "vocab": ("vocab_size",),
+    "experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
+    "top_k": ("num_experts_per_tok", "moe_k", "moe_topk", "num_selected_experts"),
     "positions": ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"),
     "activation": ("hidden_act", "hidden_activation", "activation_function", "activation"),
 }
@@ -89,7 +92,7 @@ class Config:
 
 
 def _whole(key: str, value: object, limit: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or int(value) != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or int(value) != value:
         raise EstimateError(f"{key} is {value!r}, not a whole number.", field=key, value=value, allowed=f"1 to {limit}")
     if not 0 < value <= limit:
         raise EstimateError(

@@ -36,7 +36,7 @@ def dense(config: Config, layout: Layout | None = None) -> Architecture:
     """
     layout = layout or LAYOUTS[config.model_type]
     hidden = config.size("hidden")
-    shape = head_shape(config, hidden)
+    shape = head_shape(config, hidden, grouped=layout.grouped)
     width = config.number("intermediate") or hidden * (layout.intermediate_factor or 4)
     activation = config.word("activation", "gelu")
     gated = layout.gated
@@ -68,14 +68,14 @@ def switch(config: Config, rule: str | bool) -> bool:  # noqa: FBT001 - a cell o
     return not config.flag(rule[1:]) if rule.startswith("!") else config.flag(rule)
 
 
-def head_shape(config: Config, hidden: int) -> tuple[int, int, int]:
+def head_shape(config: Config, hidden: int, *, grouped: bool = True) -> tuple[int, int, int]:
     """Return heads, key-value heads and values a head.
 
     Raises:
         EstimateError: when the hidden size does not divide by the heads, or heads by key-value heads.
     """
     heads = config.size("heads")
-    kv_heads = config.number("kv_heads") or heads
+    kv_heads = (config.number("kv_heads") or heads) if grouped else heads
     head_dim = config.number("head_dim")
     if config.flag("multi_query") and not config.flag("new_decoder_architecture"):
         kv_heads = 1

@@ -52,6 +52,7 @@ class Layout:
     conv1d: bool = False
     pattern: str = ""
     partial_rope: bool = False
+    grouped: bool = True
     native_softmax: bool = False
 
     @property
@@ -72,6 +73,7 @@ _POST_NORMS = Layout(
     after_mlp="post_feedforward_layernorm",
 )
 _GPT2 = Layout(
+    grouped=False,
     native_softmax=True,
     root="transformer",
     layers="h",
@@ -171,6 +173,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "gpt_neox": replace(
         _NEOX_MLP,
+        grouped=False,
         partial_rope=True,
         root="gpt_neox",
         embed="embed_in",
@@ -185,6 +188,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "bloom": replace(
         _NEOX_MLP,
+        grouped=False,
         root="transformer",
         layers="h",
         embed="word_embeddings",
@@ -199,6 +203,7 @@ LAYOUTS: dict[str, Layout] = {
         intermediate_factor=4,
     ),
     "mpt": Layout(
+        grouped=False,
         root="transformer",
         layers="blocks",
         embed="wte",
@@ -215,6 +220,7 @@ LAYOUTS: dict[str, Layout] = {
         intermediate_factor=4,
     ),
     "opt": Layout(
+        grouped=False,
         root="model.decoder",
         final_norm="final_layer_norm",
         o="out_proj",
@@ -234,6 +240,7 @@ LAYOUTS: dict[str, Layout] = {
         position_kind="learned",
     ),
     "biogpt": Layout(
+        grouped=False,
         root="biogpt",
         final_norm="layer_norm",
         o="out_proj",
@@ -307,6 +314,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "persimmon": replace(
         _NEOX_MLP,
+        grouped=False,
         partial_rope=True,
         qkv_bias=True,
         o_bias=True,

@@ -19,9 +19,7 @@ class Mixture:
     """How a mixture differs from the dense layout beside it. `renamed` is peft's table of target names."""
 
     layout: Layout = Layout()  # noqa: RUF009 - frozen
-    experts: str = "num_experts"
     width: str = "moe_intermediate_size"
-    top_k: str = "num_experts_per_tok"
     base: str = "mlp"
     router: str = "gate"
     router_bias: bool = False
@@ -36,42 +34,44 @@ class Mixture:
 
 _QWEN = Layout(qkv_bias="attention_bias", o_bias="attention_bias", qk_norm="head")
 MIXTURES: dict[str, Mixture] = {
-    "mixtral": Mixture(experts="num_local_experts", width="intermediate_size", renamed="mixtral"),
-    "qwen2_moe": Mixture(
-        layout=Layout(qkv_bias="qkv_bias"), shared="shared_expert", shared_gate="shared_expert_gate"
-    ),
+    "mixtral": Mixture(width="intermediate_size", renamed="mixtral"),
+    "qwen2_moe": Mixture(layout=Layout(qkv_bias="qkv_bias"), shared="shared_expert", shared_gate="shared_expert_gate"),
     "qwen3_moe": Mixture(layout=_QWEN),
-    "olmoe": Mixture(
-        layout=replace(_QWEN, qk_norm="width"),
-        width="intermediate_size",
-    ),
+    "olmoe": Mixture(layout=replace(_QWEN, qk_norm="width"), width="intermediate_size"),
     "phimoe": Mixture(
         layout=Layout(qkv_bias="attention_bias", o_bias="attention_bias", norm="layer", norm_bias=True),
-        experts="num_local_experts", width="intermediate_size", router="router", renamed="",
+        width="intermediate_size",
+        router="router",
+        renamed="",
     ),
     "granitemoe": Mixture(
-        layout=Layout(qkv_bias="attention_bias", o_bias="attention_bias"), experts="num_local_experts",
-        width="intermediate_size", base="block_sparse_moe", router="router", renamed="",
+        layout=Layout(qkv_bias="attention_bias", o_bias="attention_bias"),
+        width="intermediate_size",
+        base="block_sparse_moe",
+        router="router",
+        renamed="",
     ),
     "gpt_oss": Mixture(
-        layout=Layout(norm="rms-fp32", qkv_bias="attention_bias", o_bias="attention_bias", pattern="2",
-                      native_softmax=True),
-        experts="num_local_experts", width="intermediate_size", router="router", router_bias=True, expert_bias=True,
-        renamed="", sinks=True,
+        layout=Layout(
+            norm="rms-fp32", qkv_bias="attention_bias", o_bias="attention_bias", pattern="2", native_softmax=True
+        ),
+        width="intermediate_size",
+        router="router",
+        router_bias=True,
+        expert_bias=True,
+        renamed="",
+        sinks=True,
     ),
-    "deepseek_v2": Mixture(experts="n_routed_experts", shared="shared_experts", latent=True),
-    "deepseek_v3": Mixture(experts="n_routed_experts", shared="shared_experts", latent=True),
-    "glm4_moe": Mixture(
-        layout=replace(_QWEN, qk_norm_if="use_qk_norm", o_bias=False), experts="n_routed_experts",
-        shared="shared_experts",
-    ),
-    "dots1": Mixture(layout=_QWEN, experts="n_routed_experts", shared="shared_experts"),
+    "deepseek_v2": Mixture(shared="shared_experts", latent=True),
+    "deepseek_v3": Mixture(shared="shared_experts", latent=True),
+    "glm4_moe": Mixture(layout=replace(_QWEN, qk_norm_if="use_qk_norm", o_bias=False), shared="shared_experts"),
+    "dots1": Mixture(layout=_QWEN, shared="shared_experts"),
     "ernie4_5_moe": Mixture(
         layout=Layout(qkv_bias="use_bias", o_bias="use_bias", mlp_bias="use_bias"),
-        experts="moe_num_experts", top_k="moe_k",
-        shared="shared_experts", router_extra="moe_statics.e_score_correction_bias",
+        shared="shared_experts",
+        router_extra="moe_statics.e_score_correction_bias",
     ),
-}  # fmt: skip
+}
 #: Old names of experts' matrices by peft's table: gate and up, down.
 _OLD_NAMES = {"mixtral": (("w1", "w3"), ("w2",)), "qwen2_moe": (("gate_proj", "up_proj"), ("down_proj",))}
 
@@ -167,9 +167,9 @@ def _renamed(linears: tuple[Linear, ...], row: Mixture) -> tuple[Linear, ...]:
 
 
 def _experts(config: Config, row: Mixture, hidden: int) -> tuple[FeedForward, tuple[Linear, ...], tuple[Tensor, ...]]:
-    count = config.size(row.experts)
+    count = config.size("experts")
     width = config.size("intermediate" if row.width == "intermediate_size" else row.width)
-    chosen = config.number(row.top_k) or 2
+    chosen = config.number("top_k") or 2
     up_names, down_names = _OLD_NAMES.get(row.renamed, ((), ()))
     router_names = ("gate",) if row.renamed else ()
     experts = f"{row.base}.experts"

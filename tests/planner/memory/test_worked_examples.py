@@ -11,8 +11,10 @@ LLAMA_13B = {
     "model_type": "llama", "hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40,
     "num_attention_heads": 40, "num_key_value_heads": 40, "vocab_size": 32000, "tie_word_embeddings": False,
 }  # fmt: skip
-GPT3 = {**LLAMA_13B, "hidden_size": 12288, "intermediate_size": 49152, "num_hidden_layers": 96, "num_attention_heads": 96,
-        "num_key_value_heads": 96}  # fmt: skip
+GPT3 = {
+    **LLAMA_13B, "hidden_size": 12288, "intermediate_size": 49152, "num_hidden_layers": 96,
+    "num_attention_heads": 96, "num_key_value_heads": 96,
+}  # fmt: skip
 QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
