@@ -14,6 +14,7 @@ from executors.files import write_atomic
 from executors.gates import evaluate
 from executors.journal import Journal, last_started
 from executors.locks import locked
+from executors.outputs import link_outputs
 from executors.places import LocalPlace
 from executors.places.environment import worker_environment
 from executors.plan_file import check_digest, read_plan
@@ -109,6 +110,7 @@ def run_plan(  # noqa: PLR0913 - the one call of the engine; all but the plan ar
         )
         run = _Run(document, ready.order, steps)
         outcome = run.go(ready.warnings)
+        link_outputs(document, run.reports, folders)
     return summarize(document, folder.id, list(run.reports.values()), outcome, clock() - started)
 
 
@@ -160,16 +162,20 @@ class _Run:
         return "done", f"All steps of {self._plan.name} are done or not needed."
 
     def _closed_gate(self, step: Step, when: str) -> tuple[Gate, str] | None:
-        """The first gate of a step that says no, with its sentence."""
+        """The first gate of a step that says no, with its sentence; gates of one name are alternatives."""
         metrics = {address: result.metrics for address, result in self._steps.results.items()}
-        for gate in step.gates:
-            if gate.when != when:
-                continue
-            result = evaluate(gate, metrics)
-            data = {"passed": result.passed, "measured": result.measured, "otherwise": gate.otherwise}
-            self._say("gate", result.sentence, step, data=data)
-            if not result.passed:
-                return gate, result.sentence
+        names = dict.fromkeys(gate.name for gate in step.gates if gate.when == when)
+        for name in names:
+            closed: tuple[Gate, str] | None = None
+            for gate in (gate for gate in step.gates if gate.when == when and gate.name == name):
+                result = evaluate(gate, metrics)
+                data = {"passed": result.passed, "measured": result.measured, "otherwise": gate.otherwise}
+                self._say("gate", result.sentence, step, data=data)
+                closed = None if result.passed else (gate, result.sentence)
+                if result.passed:
+                    break
+            if closed is not None:
+                return closed
         return None
 
     def _skip(self, step: Step, reason: str) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from executors.report import RunStatus
-    from planner.documents import Gate, Plan, Step
+    from planner.documents import Artifact, Gate, Plan, Step
 
 _FINISHED = frozenset({"done", "cached"})
 
@@ -46,7 +46,7 @@ def summarize(
         reached=next((rung.rung for rung in rungs if rung.met), None),
         steps=tuple(steps),
         rungs=rungs,
-        outputs=_outputs(plan, reports),
+        outputs={name: f"outputs/{plan.name}/{name}" for name in outputs(plan, reports)},
         cost=_total([report.cost for report in steps if report.cost is not None]),
         wall_s=round(wall_s, 3),
     )
@@ -64,7 +64,8 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
         own = _with_needs(report.address, steps) - counted
         counted |= own
         seconds = [reports[address].seconds for address in own]
-        shown = {gate.metric for gate in gates} | set(plan.spec.evaluation.target)
+        proofs = [gate for gate in steps[report.address].gates if gate.when == "after"]
+        shown = {gate.metric for gate in (*gates, *proofs)} | set(plan.spec.evaluation.target)
         rungs.append(
             RungReport(
                 rung=report.rung,
@@ -73,7 +74,7 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
                 metrics={name: value for name, value in report.metrics.items() if name in shown} or report.metrics,
                 met=met,
                 seconds=sum(value for value in seconds if value is not None) if report.status in _FINISHED else None,
-                decision=_decision(report, met=met, any_gate=bool(gates)),
+                decision=_decision(report, proofs, met=met, any_gate=bool(gates)),
             )
         )
     return tuple(rungs)
@@ -90,13 +91,18 @@ def _met(plan: Plan, gates: Sequence[Gate], report: StepReport) -> bool | None:
     measured = [gate for gate in gates if gate.metric in report.metrics]
     if measured:
         return not any(evaluate(gate, alone).passed for gate in measured)
-    compared = [report.metrics[name].value >= value for name, value in target.items() if name in report.metrics]
+    # Like the gates of the ladder: met beyond chance, by the lower end of the interval.
+    found = {name: report.metrics[name] for name in target if name in report.metrics}
+    compared = [(one.value if one.low is None else one.low) >= target[name] for name, one in found.items()]
     return all(compared) if compared else None
 
 
-def _decision(report: StepReport, *, met: bool | None, any_gate: bool) -> str:
+def _decision(report: StepReport, proofs: Sequence[Gate], *, met: bool | None, any_gate: bool) -> str:
     if report.status not in _FINISHED:
         return report.reason
+    closed = [gate.name for gate in proofs if not evaluate(gate, {report.address: report.metrics}).passed]
+    if proofs:
+        return f"not so: {closed[0]}" if closed else proofs[0].name
     if met is None:
         return "not compared with a target"
     if met:
@@ -116,13 +122,14 @@ def _with_needs(address: str, steps: Mapping[str, Step]) -> set[str]:
     return found
 
 
-def _outputs(plan: Plan, reports: Mapping[str, StepReport]) -> dict[str, str]:
-    made: dict[str, str] = {}
+def outputs(plan: Plan, reports: Mapping[str, StepReport]) -> dict[str, Artifact]:
+    """What the plan leaves, as far as it was made, by name."""
+    made: dict[str, Artifact] = {}
     for name, source in plan.outputs.items():
         address, _, output = source.partition(":")
         artifact = reports[address].artifacts.get(output) if address in reports else None
         if artifact is not None:
-            made[name] = f"store/sha256/{artifact.digest.removeprefix('sha256:')}"
+            made[name] = artifact
     return made
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from planner.documents.base import JsonValue, ReadAhead, digest
 from planner.documents.decision import Decision, FactRecord
 from planner.documents.finding import Finding
 from planner.documents.hardware import HardwareRecord
-from planner.documents.spec import Spec
+from planner.documents.spec import NAME, Spec
 from planner.documents.step import Estimate, Step
 
-FORMAT = "adapt.plan/1"
+OUTPUT_NAME = r"^[a-z][a-z0-9-]*$"
 # Prose and estimates may be improved without making it another plan.
 UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts"})
 UNDIGESTED_IN_DECISION = frozenset({"because", "why", "cite", "rejected", "missing", "trace"})
@@ -72,7 +74,7 @@ class Plan(ReadAhead):
     """The document between deciding and doing."""
 
     format: Literal["adapt.plan/1"] = "adapt.plan/1"
-    name: str
+    name: Annotated[str, Field(pattern=NAME)]
     digest: str
     planner: str
     """Version of adapt-planner that wrote the plan."""
@@ -87,7 +89,7 @@ class Plan(ReadAhead):
     facts: tuple[FactRecord, ...] = ()
     decisions: tuple[Decision, ...]
     steps: tuple[Step, ...]
-    outputs: dict[str, str] = {}
+    outputs: dict[Annotated[str, Field(pattern=OUTPUT_NAME)], str] = {}
     """What the plan leaves: a name to `address:output`, the best first."""
     warnings: tuple[Finding, ...] = ()
     estimates: dict[str, Estimate] = {}

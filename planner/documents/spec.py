@@ -10,6 +10,7 @@ from planner.documents.base import Document, JsonValue
 from planner.documents.hardware import Hardware
 from planner.documents.task import Task
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Quality = Literal["curated", "mixed", "noisy"]
 Approach = Literal["prompt", "few-shot", "rag", "finetune"]
 
@@ -107,7 +108,7 @@ class Constraints(Document):
 class Spec(Document):
     """A task with its data, models, hardware, evaluation, attempts, failures and constraints."""
 
-    name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=80, pattern=NAME)] | None = None
     """Short id; the folder's name by default."""
     task: Task
     data: Data = Data()

@@ -97,6 +97,20 @@ def test_the_first_rung_that_meets_the_target_ends_the_ladder(tmp_path: Path) ->
     assert "train/sft, which was skipped" in skipped.steps[2].reason
 
 
+def test_gates_of_one_name_are_alternatives_and_other_names_must_pass_too(tmp_path: Path) -> None:
+    zero = write_step("evaluate/zero", params={"metrics": {"f1": 0.9, "valid": 0.5, "share": 0.7}}, rung="zero-shot")
+    asked = [("target", "f1", "< 0.8"), ("target", "valid", "< 0.8"), ("diagnosed", "share", ">= 0.8")]
+    gates = [
+        Gate(name=name, when="before", metric=metric, steps=("evaluate/zero",), test=test)
+        for name, metric, test in asked
+    ]
+    for number, expected in ((1, "skipped"), (2, "done"), (3, "skipped")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        report = run(make_plan(zero, write_step("train/sft", gates=tuple(gates[:number]))), folder)
+        assert statuses(report)["train/sft"] == expected
+
+
 def test_a_gate_after_a_step_stops_the_run(tmp_path: Path) -> None:
     gate = Gate(name="answers alike", when="after", metric="agreement", steps=("merge/sft",), test=">= 0.98")
     step = write_step("merge/sft", params={"metrics": {"agreement": 0.5}}, gates=(gate,))
