@@ -25,10 +25,14 @@ def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    check_architecture(path)
     source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name, "local_files_only": True}
-    tokenizer = AutoTokenizer.from_pretrained(**source)
-    loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch_dtype("fp32"))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch_dtype("fp32"))
+    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+        said = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        fix = "Download it again, or name a safetensors folder of the same model."
+        raise InputError.one("PREP001", f"The GGUF file cannot be converted: {said}.", fix, file=str(path)) from error
     # transformers refuses to save what it read from GGUF: the same weights go into a model that never was quantized.
     settings = {name: value for name, value in loaded.config.to_dict().items() if name not in OF_THE_FILE}
     model = type(loaded)(type(loaded.config)(**settings)).to(torch_dtype(dtype))
@@ -38,23 +42,3 @@ def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
     ends = sorted({turn_end_id(tokenizer), int(tokenizer.eos_token_id)})
     model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends
     return model.eval(), tokenizer
-
-
-def check_architecture(path: Path) -> None:
-    """Refuse what cannot be read, before gigabytes of it are.
-
-    Raises:
-        InputError: not GGUF, or an architecture that transformers does not know.
-    """
-    from gguf import GGUFReader
-    from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
-
-    try:
-        architecture = str(GGUFReader(path).fields["general.architecture"].contents())
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        message = f"The file is not GGUF that can be read: {str(error).strip() or type(error).__name__}."
-        raise InputError.one("PREP001", message, "Download it again.", file=str(path)) from error
-    known = sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"})
-    if architecture not in known:
-        message = f"GGUF of the architecture {architecture!r} cannot be converted; {', '.join(known)} can."
-        raise InputError.one("PREP002", message, "Name a safetensors folder of the same model.", file=str(path))
