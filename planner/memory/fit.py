@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.memory.errors import EstimateError
+from planner.memory.fixed import fixed_bytes
 from planner.memory.parameters import trainable_parameters
 from planner.memory.regime import LOW_RANK, QUANTIZED
 from planner.memory.training import TrainingEstimate, estimate_training
@@ -65,6 +66,9 @@ def _largest(architecture: Architecture, setting: TrainingSetting, device_bytes:
         return estimate_training(architecture, setting.model_copy(update={field: value})).device_bytes.high
 
     fits, too_much = 0, limit + 1
+    fixed = fixed_bytes(architecture, setting)
+    if fixed.weights + fixed.states > device_bytes:
+        return 0
     low_bytes = high(1)
     if low_bytes > device_bytes:
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from planner.memory.setting import TrainingSetting
 
 MIB = 2**20
+LARGE, SEGMENT_STEP = 10 * MIB, 2 * MIB
 FOUR_BITS = 4
 
 
@@ -23,11 +25,11 @@ def allocated(size: float) -> float:
     Sizes are rounded up to 512 bytes. From 10 MiB a segment of whole 2 MiB is taken, whose rest is only given to
     others when it exceeds 1 MiB; between 1 and 10 MiB tensors share 20 MiB segments.
     """
-    size = ceil(size / 512) * 512
+    size = -int(-size // 512) * 512
     if size <= MIB:
         return size
-    if size >= 10 * MIB:
-        rest = -size % (2 * MIB)
+    if size >= LARGE:
+        rest = -size % SEGMENT_STEP
         return size + (rest if rest <= MIB else 0)
     fit = 20 * MIB // size
     rest = 20 * MIB - fit * size
@@ -92,21 +94,22 @@ def base_bytes(architecture: Architecture, setting: TrainingSetting, regime: Reg
     """Return the bytes of the loaded base model, without adapters."""
     if architecture.declared_parameters is not None and not regime.quantized:
         return architecture.declared_parameters * regime.weight
+    return _base(architecture, regime.weight, regime.norm, regime.quantized, setting.double_quantization)
+
+
+@lru_cache(maxsize=2048)
+def _base(architecture: Architecture, weight: int, norm: int, quantized: int, double: bool) -> float:  # noqa: FBT001
     total = 0.0
     plain: list[tuple[float, int]] = []
     for linear, count in architecture.matrices():
-        if regime.quantized and quantizable(linear):
-            total += count * (
-                four_bit(linear.weights, double=setting.double_quantization)
-                if regime.quantized == FOUR_BITS
-                else eight_bit(linear)
-            )
+        if quantized and quantizable(linear):
+            each = four_bit(linear.weights, double=double) if quantized == FOUR_BITS else eight_bit(linear)
+            total += count * each
         elif not (linear.role == "head" and architecture.tied):
-            each = regime.norm if regime.quantized else regime.weight
-            plain.append((linear.weights * each, count))
+            plain.append((linear.weights * (norm if quantized else weight), count))
         if linear.bias:
-            plain.append((linear.outputs * linear.copies * regime.norm, count))
+            plain.append((linear.outputs * linear.copies * norm, count))
     for block in architecture.blocks:
-        plain += [(module.parameters * regime.norm, block.count) for module in block.small_modules]
-    plain += [(module.parameters * regime.norm, 1) for module in architecture.small_modules]
+        plain += [(module.parameters * norm, block.count) for module in block.small_modules]
+    plain += [(module.parameters * norm, 1) for module in architecture.small_modules]
     return total + packed(plain)
