@@ -45,9 +45,9 @@ class PromptParams(Params):
     labels: list[str] | None
     """The closed set of labels."""
     format: OutputFormat
-    """Form of the answer; adds one sentence to the instruction."""
-    show_schema: bool
-    """Whether the shape of the answer stands in the prompt."""
+    """Form of the answer."""
+    show_form: bool
+    """Whether the prompt describes the form of the answer; a finetuned model has learnt it."""
     examples: Annotated[int, Field(ge=0, le=50)]
     """Examples from the training rows."""
     select: Select
@@ -107,9 +107,9 @@ def system_text(params: PromptParams) -> str:
     parts = [params.instruction.strip()]
     if params.labels:
         parts.append("Labels: " + ", ".join(params.labels) + ".")
-    if params.show_schema and params.json_schema:
+    if params.show_form and params.json_schema:
         parts.append("Shape: " + outline(params.json_schema))
-    if FORM[params.format]:
+    if params.show_form and FORM[params.format]:
         parts.append(FORM[params.format])
     return "\n".join(parts)
 

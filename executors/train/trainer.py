@@ -77,6 +77,7 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the parent trains."""
+        self.model.train()
         # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
         with disable_input_dtype_casting(self.model, active=self.plan.params.precision != "fp32"):
             return super().train(*args, **kwargs)
@@ -92,6 +93,12 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
                 generator=torch.Generator().manual_seed(self.plan.params.seed),
             )
         )
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward; the parent would walk through all modules at each step to set them to training."""
+        loss = self.compute_loss(model, self._prepare_inputs(inputs), num_items_in_batch)
+        self.accelerator.backward(loss)
+        return loss.detach()
 
     def compute_loss(self, model: Any, inputs: Any, num_items_in_batch: Any, **_: Any) -> torch.Tensor:
         """The weighted mean over the tokens of the whole effective batch."""
@@ -109,6 +116,7 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
             batch = self._prepare_inputs(self.collate(rows, prompt_weight=0.0))
             total += self._loss(self.model, batch)
             tokens += len(batch["targets"])
+        self.model.train()
         metrics = {"eval_loss": float(total) / tokens}
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

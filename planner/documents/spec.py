@@ -58,7 +58,7 @@ class Evaluation(Document):
     data: str | None = None
     """File to measure on; the test data by default."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Measure on the first rows only."""
+    """Measure on this many rows, drawn with a fixed seed."""
 
 
 class Attempt(Document):

@@ -33,7 +33,7 @@ def retrieving(draft: Draft) -> None:
         because=("retrieval",),
     )
     if "prompt/zero-shot" not in draft.steps:
-        add_prompt(draft, "zero-shot", examples=0, show_schema=True, gates=draft.gates())
+        add_prompt(draft, "zero-shot", examples=0, show_form=True, gates=draft.gates())
     evaluate(
         draft,
         kind,
@@ -71,7 +71,7 @@ def merging(draft: Draft) -> None:
         ),
         because=("approach", "merge"),
     )
-    add_prompt(draft, "zero-shot", examples=0, show_schema=True)
+    add_prompt(draft, "zero-shot", examples=0, show_form=True)
     evaluate(
         draft,
         "merged",

@@ -70,7 +70,7 @@ def prompting(draft: Draft, name: str) -> None:
     """A prompt and its measurement; `name` is `zero-shot` or `few-shot`."""
     examples = int(draft.thresholds["examples_in_prompt"]) if name == "few-shot" else 0
     examples = min(examples, draft.fact("train_rows") or 0)
-    add_prompt(draft, name, examples=examples, show_schema=True, gates=draft.gates())
+    add_prompt(draft, name, examples=examples, show_form=True, gates=draft.gates())
     evaluate(
         draft,
         name,
@@ -82,7 +82,7 @@ def prompting(draft: Draft, name: str) -> None:
     )
 
 
-def add_prompt(draft: Draft, name: str, *, examples: int, show_schema: bool, gates: tuple[Gate, ...] = ()) -> None:
+def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates: tuple[Gate, ...] = ()) -> None:
     """A prompt: the task in the spec's words, the form of the answer, examples from the training data only."""
     titles = {
         "zero-shot": "Write clear instructions with the form of the answer",
@@ -99,7 +99,7 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_schema: bool, gat
             params={
                 "instruction": draft.spec.task.description,
                 **draft.output_params(),
-                "show_schema": show_schema,
+                "show_form": show_form,
                 "examples": examples,
                 "select": "balanced",
                 "seed": SEED,

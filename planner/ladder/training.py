@@ -68,7 +68,7 @@ def training(draft: Draft) -> None:
         limit = draft.thresholds["gate_behaviour_share"]
         because = "training repairs behaviour, not missing facts"
         gates += (_diagnosed(f">= {limit:g}", because),)
-    add_prompt(draft, "short", examples=0, show_schema=False, gates=gates)
+    add_prompt(draft, "short", examples=0, show_form=False, gates=gates)
     base = base_model(draft)
     inputs = {"model": base, "prompt": Input(step="prompt/short", output="prompt")}
     index = next((address for address in draft.steps if address.startswith("retrieve/")), None)

@@ -29,7 +29,7 @@ def params(**changed: Any) -> dict[str, Any]:
         "schema": TINY_SCHEMA,
         "labels": None,
         "format": "json",
-        "show_schema": True,
+        "show_form": True,
         "examples": 0,
         "select": "balanced",
         "seed": 0,
