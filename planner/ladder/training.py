@@ -32,6 +32,7 @@ HYPERPARAMETERS = (
     "weight_decay",
     "precision",
     "base_dtype",
+    "attention",
 )
 WHOLE = ("rank", "micro_batch", "accumulation", "max_length")
 # What each objective trains on, in the order in which it is done.
@@ -124,7 +125,6 @@ def _train(
         "beta1": BETA1,
         "beta2": BETA2,
         "max_grad_norm": MAX_GRAD_NORM,
-        "attention": "sdpa",
         "length_grouped": True,
         "early_stopping_patience": 2 if validated else None,
         "evaluations_per_epoch": 1 if validated else 0,
