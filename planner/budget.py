@@ -46,22 +46,17 @@ def time_estimates(draft: Draft, steps: tuple[Step, ...]) -> tuple[Step, ...]:
 def budget(steps: tuple[Step, ...], survey: Survey) -> Budget:
     """The whole plan when every rung runs; the gates usually end it earlier."""
     times = [step.resources.time for step in steps if step.resources.time]
-    total = Estimate(
-        low=sum(time.low for time in times),
-        expected=sum(time.expected for time in times),
-        high=sum(time.high for time in times),
-        unit="s",
-        assumptions=("every rung runs",),
-    )
+    sums = [sum(time.low for time in times), sum(time.expected for time in times), sum(time.high for time in times)]
+    total = _seconds(sums, "every rung runs")
     device = survey.hardware.device
     price = price_per_hour(device.key) if device.key and device.kind != "cpu" else None
     if price is None:
         return Budget(time=total)
     hours = device.count * survey.hardware.nodes / 3600
     cost = Estimate(
-        low=total.low * hours * price.low_usd_per_hour,
-        expected=total.expected * hours * price.expected_usd_per_hour,
-        high=total.high * hours * price.high_usd_per_hour,
+        low=round(total.low * hours * price.low_usd_per_hour, 4),
+        expected=round(total.expected * hours * price.expected_usd_per_hour, 4),
+        high=round(total.high * hours * price.high_usd_per_hour, 4),
         unit="USD",
         assumptions=(f"rental prices of {price.oldest} or later",),
     )

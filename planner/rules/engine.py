@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple[Decision, ...]:
-    """Answer every question of a table, in one pass.
+    """Answer every question of a table, in one pass; the decisions come in the order of the books.
 
     Tiers: a veto forbids, then the user's pin, then the user's rules, then the core's, then the default.
 
@@ -31,8 +31,9 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
         for name in pins
         if name not in table.questions
     ]
-    decisions = []
-    for name, question in table.questions.items():
+    decisions: dict[str, Decision] = {}
+    for name in table.order:
+        question = table.questions[name]
         traces = tuple(_trace(row, board) for row in table.rows[name])
         try:
             decision = _decide(name, question, traces, _Evaluation(table, board, pins))
@@ -41,10 +42,10 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
             board.answer(name, None)
             continue
         board.answer(name, decision.answer)
-        decisions.append(decision)
+        decisions[name] = decision
     if problems:
         raise InputError(problems)
-    return tuple(decisions)
+    return tuple(decisions[name] for name in table.questions)
 
 
 class _Evaluation(NamedTuple):

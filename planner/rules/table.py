@@ -31,7 +31,9 @@ class Table:
     """Everything that one evaluation needs."""
 
     questions: dict[str, Question]
-    """In the order in which they can be answered."""
+    """In the order of the books, which is the order in which people read them."""
+    order: tuple[str, ...]
+    """The questions in an order in which they can be answered."""
     rows: dict[str, tuple[Row, ...]]
     """Rules of each question: the user's first, then the core's, each in the order of its book."""
     thresholds: dict[str, float]
@@ -86,8 +88,8 @@ def _build(books: tuple[Book, ...]) -> Table:
     if problems:
         files = {f"/rule/{id_}": path for book in reversed(books) for id_, path in book.files.items()}
         raise InputError(_placed(problem, files) for problem in problems)
-    ordered = _order(questions, rows)
-    return Table({name: questions[name] for name in ordered}, {name: tuple(rows[name]) for name in ordered}, thresholds)
+    table = {name: tuple(found) for name, found in rows.items()}
+    return Table(questions, _order(questions, rows), table, thresholds)
 
 
 def _across(books: tuple[Book, ...]) -> list[Finding]:
@@ -202,7 +204,7 @@ def _meet(left: dict[str, Test], right: dict[str, Test]) -> bool:
     return not any(name in right and test.disjoint(right[name]) for name, test in left.items())
 
 
-def _order(questions: dict[str, Question], rows: dict[str, list[Row]]) -> list[str]:
+def _order(questions: dict[str, Question], rows: dict[str, list[Row]]) -> tuple[str, ...]:
     """Decisions such that each comes after those that its facts read; ties in the order of the books."""
     graph: dict[str, list[str]] = {}
     for name, question in questions.items():
@@ -212,7 +214,7 @@ def _order(questions: dict[str, Question], rows: dict[str, list[Row]]) -> list[s
         found = dependencies(read, FACTS) - INPUTS
         graph[name] = [other for other in questions if other in found]
     try:
-        return list(TopologicalSorter(graph).static_order())
+        return tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         circle: list[JsonValue] = list(error.args[1])
         message = f"These decisions wait for each other: {' -> '.join(map(str, circle))}."
