@@ -6,14 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONUNBUFFERED := 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test check format schemas bench clean
+.PHONY: help quickstart test check format goldens bench clean
 
 help:
 	@echo "make quickstart  plan and run a real adaptation of a 135M model (about five minutes on two cores)"
 	@echo "make test        lint, types, and all tests"
 	@echo "make check       lint and types alone"
 	@echo "make format      put the code into shape"
-	@echo "make schemas     write schemas/ anew from the documents"
+	@echo "make goldens     write schemas/ and the worked plans anew"
 	@echo "make bench       measure planning, the engine, generation and training"
 	@echo "make clean       remove the virtual environment and caches"
 
@@ -46,8 +46,9 @@ format: $(READY)
 	@$(BIN)/python -m ruff check --fix .
 	@$(BIN)/python -m ruff format .
 
-schemas: $(READY)
+goldens: $(READY)
 	@$(BIN)/adapt schema --all schemas
+	@$(BIN)/adapt plan plans/voice-commands/spec.json --hardware l4 --out plans/voice-commands/plan-on-l4.json
 
 bench: $(READY)
 	@for each in bench/plan_cold.py bench/engine_overhead.py bench/generation.py bench/train_throughput.py; do \
