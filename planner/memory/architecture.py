@@ -98,7 +98,8 @@ Module = Norm | Embedding | Tensor
 class Attention:
     """How one block attends. Widths are values a token; `window` is 0 for full attention.
 
-    native_softmax: eager attention takes softmax in the dtype of the scores, not in fp32.
+    native_softmax: eager attention takes softmax in the dtype of the scores, not in fp32. fp32_scores: it multiplies
+    queries and keys in fp32.
     """
 
     heads: int
@@ -117,6 +118,7 @@ class Attention:
     partial_rope: bool = False
     dropout: bool = False
     native_softmax: bool = False
+    fp32_scores: bool = False
 
     @property
     def query_width(self) -> int:
@@ -270,6 +272,11 @@ class Architecture:
     def layer_norm(self) -> bool:
         """Whether the blocks normalise with torch's LayerNorm."""
         return any(norm.kind == "layer" for block in self.blocks for norm in block.norms)
+
+    @cached_property
+    def embedding_norm(self) -> bool:
+        """Whether embeddings are normalised before the first block, so that autocast starts the stream in fp32."""
+        return len(self.norms) > 1
 
     def matrices(self) -> Iterator[tuple[Linear, int]]:
         """Yield each matrix product with how often it occurs, the output layer last."""

@@ -52,6 +52,8 @@ def attention_saved(attention: Attention, setting: TrainingSetting, regime: Regi
     else:
         inputs = [q, k, v]
     if kernel in {"eager", "math"}:
+        if attention.fp32_scores and value != FP32:
+            inputs = [2 * inputs[0], 2 * inputs[1], *inputs[2:]] if len(inputs) > 1 else [*inputs, 2 * q, 2 * k]
         scores = float(heads * length)
         narrow = attention.native_softmax and not regime.autocast
         squares = [value * scores] if narrow else [4.0 * scores]

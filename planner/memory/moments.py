@@ -142,6 +142,8 @@ def _final_saved(architecture: Architecture, setting: TrainingSetting, regime: R
     for norm in architecture.norms[:1]:
         saved += norm_saved(norm, regime.stream, regime)
         value = FP32 if norm.kind == "layer" and regime.autocast else regime.stream
+    for norm in architecture.norms[1:]:
+        saved += norm_saved(norm, regime.weight, regime)
     if architecture.head is not None:
         saved += inputs_saved((architecture.head,), value, setting, regime)
     return saved

@@ -34,13 +34,14 @@ class Regime(NamedTuple):
     quantized: int
 
 
-def regime_of(setting: TrainingSetting, *, layer_norm: bool = False) -> Regime:
+def regime_of(setting: TrainingSetting, *, layer_norm: bool = False, embedding_norm: bool = False) -> Regime:
     """Derive the dtypes from a setting, as transformers, peft and autocast choose them.
 
     Args:
         setting: what is trained and how.
         layer_norm: the model normalises with torch's LayerNorm, which autocast runs and answers in fp32; layers of
             bitsandbytes answer in the dtype they are given, so the residual stream becomes fp32 too.
+        embedding_norm: that norm comes before the first block, so the stream is fp32 from the start.
     """
     trains_all = setting.method in ALL_WEIGHTS
     master = setting.base_dtype or ("fp32" if setting.precision == "fp32" else None)
@@ -53,7 +54,7 @@ def regime_of(setting: TrainingSetting, *, layer_norm: bool = False) -> Regime:
     return Regime(
         weight=weight,
         norm=norm,
-        stream=FP32 if setting.method in QUANTIZED and autocast and layer_norm else norm,
+        stream=FP32 if autocast and (embedding_norm or (layer_norm and setting.method in QUANTIZED)) else norm,
         product=2 if autocast else weight,
         adapter=4 if setting.adapter_dtype == "fp32" else 2,
         autocast=autocast,

@@ -58,8 +58,9 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
     Raises:
         EstimateError: when a target names no module of the model.
     """
+    regime = regime_of(setting, layer_norm=architecture.layer_norm, embedding_norm=architecture.embedding_norm)
     fixed = fixed_bytes(architecture, setting)
-    moments = moments_of(architecture, setting, regime_of(setting, layer_norm=architecture.layer_norm), fixed)
+    moments = moments_of(architecture, setting, regime, fixed)
     moments.sort(key=lambda moment: -moment.bytes)
     peak = moments[0]
     expected = peak.bytes

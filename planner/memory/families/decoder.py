@@ -140,6 +140,7 @@ def attention_of(config: Config, layout: Layout, shape: tuple[int, int, int], wi
         fused_qkv=bool(layout.qkv),
         partial_rope=layout.partial_rope,
         native_softmax=layout.native_softmax,
+        fp32_scores=layout.fp32_scores,
         dropout=any(float(config.get(key) or 0) > 0 for key in ("attn_pdrop", "attention_dropout")),
     )
 

@@ -54,6 +54,7 @@ class Layout:
     partial_rope: bool = False
     grouped: bool = True
     native_softmax: bool = False
+    fp32_scores: bool = False
 
     @property
     def gated(self) -> bool:
@@ -148,6 +149,8 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "gpt_neo": replace(
         _GPT2,
+        native_softmax=False,
+        fp32_scores=True,
         attention="attn.attention",
         o="out_proj",
         up="c_fc",
@@ -158,10 +161,21 @@ LAYOUTS: dict[str, Layout] = {
         position_kind="learned",
     ),
     "gptj": replace(
-        _GPT2, before_mlp=None, o="out_proj", up="fc_in", down="fc_out", mlp_bias=True, parallel=True, head_bias=True
+        _GPT2,
+        native_softmax=False,
+        fp32_scores=True,
+        before_mlp=None,
+        o="out_proj",
+        up="fc_in",
+        down="fc_out",
+        mlp_bias=True,
+        parallel=True,
+        head_bias=True,
     ),
     "codegen": replace(
         _GPT2,
+        native_softmax=False,
+        fp32_scores=True,
         before_mlp=None,
         qkv="qkv_proj",
         o="out_proj",
@@ -305,8 +319,9 @@ LAYOUTS: dict[str, Layout] = {
         norm_bias=True,
         parallel="use_parallel_residual",
     ),
-    "glm": Layout(qkv_bias="attention_bias", gate_up="gate_up_proj"),
+    "glm": Layout(partial_rope=True, qkv_bias="attention_bias", gate_up="gate_up_proj"),
     "glm4": Layout(
+        partial_rope=True,
         qkv_bias="attention_bias",
         gate_up="gate_up_proj",
         after_attention="post_self_attn_layernorm",
@@ -327,7 +342,13 @@ LAYOUTS: dict[str, Layout] = {
         qk_norm_if="qk_layernorm",
     ),
     "nemotron": Layout(
-        qkv_bias="attention_bias", o_bias="attention_bias", mlp_bias="mlp_bias", gate="", norm="layer", norm_bias=True
+        partial_rope=True,
+        qkv_bias="attention_bias",
+        o_bias="attention_bias",
+        mlp_bias="mlp_bias",
+        gate="",
+        norm="layer",
+        norm_bias=True,
     ),
     "arcee": Layout(qkv_bias="attention_bias", o_bias="attention_bias", mlp_bias="mlp_bias", gate=""),
     "hunyuan_v1_dense": Layout(

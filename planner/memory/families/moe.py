@@ -35,7 +35,9 @@ class Mixture:
 _QWEN = Layout(qkv_bias="attention_bias", o_bias="attention_bias", qk_norm="head")
 MIXTURES: dict[str, Mixture] = {
     "mixtral": Mixture(width="intermediate_size", renamed="mixtral"),
-    "qwen2_moe": Mixture(layout=Layout(qkv_bias="qkv_bias"), shared="shared_expert", shared_gate="shared_expert_gate"),
+    "qwen2_moe": Mixture(
+        layout=Layout(qkv_bias="qkv_bias"), shared="shared_expert", shared_gate="shared_expert_gate", renamed=""
+    ),
     "qwen3_moe": Mixture(layout=_QWEN),
     "olmoe": Mixture(layout=replace(_QWEN, qk_norm="width"), width="intermediate_size"),
     "phimoe": Mixture(

@@ -31,7 +31,7 @@ def test_shared_simulated_steps_are_met_within_the_bars() -> None:
     check_bars(errors(shared("simulated.json")))
 
 
-def test_simulated_steps_of_nineteen_families_are_met_within_the_bars() -> None:
+def test_simulated_steps_of_thirty_other_models_are_met_within_the_bars() -> None:
     check_bars(errors(recorded("simulated_families.jsonl")))
 
 

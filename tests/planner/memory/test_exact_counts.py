@@ -44,7 +44,21 @@ def test_every_known_type_is_checked_and_there_are_more_than_thirty() -> None:
     assert len(KNOWN_TYPES) >= 30
 
 
-PEFT_KINDS = ("llama", "qwen3", "gemma2", "phi3", "gpt2", "gpt_neox", "mixtral", "qwen3_moe", "deepseek_v2", "gpt_oss")
+PEFT_KINDS = (
+    "llama",
+    "qwen3",
+    "gemma2",
+    "phi3",
+    "gpt2",
+    "gpt_neox",
+    "mixtral",
+    "qwen2_moe",
+    "qwen3_moe",
+    "olmoe",
+    "deepseek_v2",
+    "deepseek_v3",
+    "gpt_oss",
+)
 METHODS: list[tuple[str, Callable[[Any], Any], dict[str, Any]]] = [
     ("lora", lambda p: p.LoraConfig(r=4, target_modules="all-linear"), {"rank": 4}),
     ("lora", lambda p: p.LoraConfig(r=4, target_modules="all-linear", modules_to_save=["lm_head"]),
