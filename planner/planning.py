@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -111,6 +112,21 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
     )
     return document.model_copy(update={"digest": plan_digest(document.to_json())})
+
+
+def relocated(document: Plan, here: Path, there: Path) -> Plan:
+    """The plan for another folder: what it reads is pinned relative to where the plan will lie."""
+    if here.resolve() == there.resolve():
+        return document
+    pins = {name: pin.model_copy(update={"path": _moved(pin.path, here, there)}) for name, pin in document.pins.items()}
+    moved = document.model_copy(update={"pins": pins})
+    return moved.model_copy(update={"digest": plan_digest(moved.to_json())})
+
+
+def _moved(path: str, here: Path, there: Path) -> str:
+    if path.startswith(("package:", "hub:")) or Path(path).is_absolute():
+        return path
+    return Path(os.path.relpath(here / path, there)).as_posix()
 
 
 @cache

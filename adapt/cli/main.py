@@ -65,11 +65,12 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = cli.main(args=words, prog_name="adapt", standalone_mode=False)
         sys.stdout.flush()
     except AdaptError as error:
-        _tell(error)
+        _tell(error, as_json="--json" in words)
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -93,12 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _tell(error: AdaptError) -> None:
+def _tell(error: AdaptError, *, as_json: bool) -> None:
     """Every finding on standard error: as JSON when the command was asked for JSON."""
-    if "--json" in sys.argv:
+    if as_json:
         click.echo(json.dumps({"findings": [item.to_json() for item in error.findings]}, indent=2), err=True)
         return
     from adapt.cli.console import err
     from adapt.render.findings import findings
 
-    err().print(findings(error.findings))
+    # Another program may read the lines: only a terminal has a width to break them at.
+    err().print(findings(error.findings), soft_wrap=not err().is_terminal)

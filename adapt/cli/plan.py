@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +39,15 @@ def command(spec: Path, out: Path | None, changes: tuple[str, ...], hardware: st
     Exit code 3 when nothing can satisfy the spec; the plan then says what would.
     """
     import adapt
+    from planner.planning import relocated
 
-    pairs = [*changes, *([f'hardware="{hardware}"'] if hardware else [])]
-    document = _planned(spec, pairs) if pairs else adapt.plan(spec)
     target = out or (None if as_json else spec.parent / "plan.json")
     if target is not None:
         _check_target(target, spec)
+    is_changed = bool(changes) or hardware is not None
+    document = _planned(spec, changes, hardware) if is_changed else adapt.plan(spec)
+    if target is not None:
+        document = relocated(document, spec.parent, target.parent)
         adapt.save(document, target)
     if as_json:
         click.echo(pretty_json(document.to_json()), nl=False)
@@ -51,15 +57,17 @@ def command(spec: Path, out: Path | None, changes: tuple[str, ...], hardware: st
         raise click.exceptions.Exit(NOT_APPLYABLE)
 
 
-def _planned(spec: Path, pairs: list[str]) -> Plan:
+def _planned(spec: Path, changes: tuple[str, ...], hardware: str | None) -> Plan:
     """The plan of a spec with some of its fields changed."""
     import adapt
     from planner.survey.plain_text import read_text
     from planner.survey.spec_syntax import parse_text
 
     values: Any = parse_text(read_text(spec, str(spec), code="SPEC"), str(spec))
-    for pair in pairs:
-        _change(values, pair)
+    for change in changes:
+        _change(values, change)
+    if hardware is not None and isinstance(values, dict):
+        values["hardware"] = hardware
     return adapt.plan(values, folder=spec.parent)
 
 
@@ -79,14 +87,37 @@ def _change(values: Any, pair: str) -> None:
         raise InputError.one(
             "CLI001", f"--set {pair} leads into a value that is no object.", "Name a field of an object."
         )
-    values[keys[-1]] = yaml.safe_load(text)
+    try:
+        values[keys[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        message = f"The value of --set {pair} cannot be read."
+        raise InputError.one("CLI001", message, "Write it as in YAML; put text with signs in quotes.") from None
 
 
 def _check_target(target: Path, spec: Path) -> None:
+    """Refuse a place where a plan cannot or must not go, before any work is done."""
+    problem = ""
     if target.resolve() == spec.resolve():
-        raise InputError.one("CLI002", f"--out {target} is the spec itself.", "Name another file.")
-    if not target.parent.is_dir():
-        raise InputError.one("CLI002", f"The folder {target.parent} is not there.", "Make it, or name another file.")
+        problem = f"{target} is the spec itself."
+    elif not target.parent.is_dir():
+        problem = f"The folder {target.parent} is not there."
+    elif target.is_dir():
+        problem = f"{target} is a folder."
+    elif not os.access(target.parent, os.W_OK):
+        problem = f"The folder {target.parent} cannot be written."
+    elif target.exists() and not _is_plan(target):
+        problem = f"{target} is there already, and it is not a plan."
+    if problem:
+        raise InputError.one("CLI002", problem, "Name another file with --out.")
+
+
+def _is_plan(path: Path) -> bool:
+    """Whether a file may be replaced by a new plan: an older plan, or nothing at all."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8") or "{}")
+    except (OSError, ValueError):
+        return False
+    return not content or (isinstance(content, dict) and str(content.get("format", "")).startswith("adapt.plan/"))
 
 
 def _show(document: Plan, target: Path | None) -> None:
@@ -95,8 +126,10 @@ def _show(document: Plan, target: Path | None) -> None:
 
     out().print(plan(document))
     if target is not None:
-        allowed = "".join(f" --allow-path {folder}" for folder in _outside(document, target.parent))
-        err().print(f"\nWritten to {target}. Next: adapt explain {target}, then adapt run {target}{allowed}")
+        name = shlex.quote(str(target))
+        allowed = "".join(f" --allow-path {shlex.quote(str(each))}" for each in _outside(document, target.parent))
+        said = f"\nWritten to {target}. Next: adapt explain {name}, then adapt run {name}{allowed}"
+        err().print(said, markup=False, soft_wrap=True)
 
 
 def _outside(document: Plan, folder: Path) -> list[Path]:
