@@ -52,7 +52,8 @@ def test_a_spec_file_may_be_json_yaml_or_toml(tmp_path: Path) -> None:
 
     (tmp_path / "spec.json").write_text(json.dumps(DECLARED), encoding="utf-8")
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(DECLARED), encoding="utf-8")
-    toml = '[task]\ndescription = "Sort"\n[[models]]\nid = "gpt2"\n[hardware]\ndevices = [{name = "A100", memory_gb = 80}]\n'
+    toml = '[task]\ndescription = "Sort"\n[[models]]\nid = "gpt2"\n[hardware]\n'
+    toml += 'devices = [{name = "A100", memory_gb = 80}]\n'
     (tmp_path / "spec.toml").write_text(toml, encoding="utf-8")
     assert plan(tmp_path / "spec.json") == plan(tmp_path / "spec.yaml") == plan(DECLARED)
     assert plan(tmp_path / "spec.toml").spec.task.description == "Sort"
@@ -86,7 +87,7 @@ def test_rule_books_are_named_with_their_digests(tmp_path: Path) -> None:
     book = 'book = "house"\nversion = "2"\n[threshold.systematic_prompts]\nvalue = 50\nunit = "prompts"\nwhy = "x"\n'
     (tmp_path / "house.toml").write_text(book + 'reason = "our prompts are short"\n', encoding="utf-8")
     document = plan(spec(rule_books=["house.toml"], attempts=EXPLORED), folder=tmp_path)
-    assert [(book.name, book.version) for book in document.rule_books][0] == ("house", "2")
+    assert next((book.name, book.version) for book in document.rule_books) == ("house", "2")
     assert all(book.digest.startswith("sha256:") for book in document.rule_books)
     decision = document.decision("approach")
     assert decision is not None
@@ -189,6 +190,6 @@ def test_the_budget_is_the_sum_of_the_steps() -> None:
     assert document.budget is not None
     times = [step.resources.time for step in document.steps if step.resources.time]
     for end in ("low", "expected", "high"):
-        assert getattr(document.budget.time, end) == pytest.approx(sum(getattr(time, end) for time in times))
+        assert getattr(document.budget.time, end) == pytest.approx(sum(getattr(time, end) for time in times), rel=0.01)
     assert document.budget.cost is not None
     assert document.budget.cost.unit == "USD"
