@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.documents import Spec, validate
 from planner.facts import Board
 from planner.rules import compile_books, core_book
 from planner.survey import normalise, survey
 from planner.survey.data_survey import DataSurvey, Lengths
-from planner.survey.survey import Survey
 from tests.planner.specs import spec
+
+if TYPE_CHECKING:
+    from planner.survey.survey import Survey
 
 THRESHOLDS = compile_books((core_book(),)).thresholds
 

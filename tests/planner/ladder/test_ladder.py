@@ -11,7 +11,7 @@ from planner.documents import InputError, Plan
 from planner.planning import plan
 from planner.rules import core_book
 from tests.planner.specs import DECLARED, EXPLORED, spec
-from tests.planner.test_scenarios import SHARED, read, OWN
+from tests.planner.test_scenarios import OWN, SHARED, read
 
 if TYPE_CHECKING:
     from planner.documents import Step
@@ -224,7 +224,7 @@ def test_every_pinned_word_of_the_core_can_be_planned_or_is_refused_with_a_reaso
             try:
                 document = plan(spec(overrides={name: word}))
             except InputError as error:
-                assert [item.where.pointer for item in error.findings] == [f"/overrides/{name}"]  # noqa: PT017
+                assert [item.where.pointer for item in error.findings] == [f"/overrides/{name}"]
                 continue
             decision = document.decision(name)
             assert decision is not None

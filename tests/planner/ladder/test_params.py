@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from executors.contract import Params
 from executors.registry import executor_registry
 from planner.documents import InputError, Plan
 from planner.planning import plan
 from tests.planner.specs import spec
+
+if TYPE_CHECKING:
+    from executors.contract import Params
 
 ROOT = Path(__file__).parents[3]
 
