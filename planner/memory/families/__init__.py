@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planner.memory.families.decoder import dense
 from planner.memory.families.encoder import ENCODERS, encoder
 from planner.memory.families.falcon import falcon
-from planner.memory.families.layout import LAYOUTS
+from planner.memory.families.layouts import LAYOUTS
 from planner.memory.families.moe import MIXTURES, latent_dense, mixture
 from planner.memory.families.opt import opt
 

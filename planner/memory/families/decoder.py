@@ -15,10 +15,11 @@ from planner.memory.architecture import (
     Tensor,
 )
 from planner.memory.errors import EstimateError
-from planner.memory.families.layout import LAYOUTS, Layout
+from planner.memory.families.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from planner.memory.config_reader import Config
+    from planner.memory.families.layout import Layout
 
 
 DROPOUTS = ("resid_pdrop", "hidden_dropout", "dropout", "residual_dropout", "hidden_dropout_prob", "resid_dropout")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.memory.architecture import Linear
 from planner.memory.families.decoder import dense
-from planner.memory.families.layout import LAYOUTS
+from planner.memory.families.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
