@@ -14,7 +14,7 @@ from executors.errors import classify
 from executors.evaluate.answering import answer_all
 from executors.evaluate.metrics import AnswerForm, Case, Metric
 from executors.evaluate.predictions import read_predictions, write_predictions
-from executors.evaluate.scoring import agreement, case_scores, measure
+from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import label_property
 from executors.models import Dtype
 from planner.documents import Finding, InputError, Resources, Step, Where
@@ -107,7 +107,9 @@ class Evaluate:
             reference = {
                 record["id"]: record["prediction"] for record in read_predictions(Path(job.inputs["reference"]))
             }
-            metrics["agreement"] = agreement({row.id: answers[row.id][0] for row in rows}, reference)
+            texts = {row.id: answers[row.id][0] for row in rows}
+            metrics["agreement"] = agreement(texts, reference)
+            metrics["token_agreement"] = token_agreement(_token_pairs(Path(job.inputs["model"]), texts, reference))
         tokens = sum(count for _, count in answers.values())
         notes["cut_off"] = sum(count >= params.max_new_tokens for _, count in answers.values())
         return Outcome(metrics=metrics, notes=notes, tokens=tokens)
@@ -115,6 +117,20 @@ class Evaluate:
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
         return classify(error)
+
+
+def _token_pairs(
+    model: Path, answers: Mapping[str, str], reference: Mapping[str, str]
+) -> list[tuple[list[int], list[int]]]:
+    """Token ids of each answer beside those of the reference's answer to the same case."""
+    from executors.models import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    return [
+        (tokenizer.encode(text, add_special_tokens=False), tokenizer.encode(reference[key], add_special_tokens=False))
+        for key, text in answers.items()
+        if key in reference
+    ]
 
 
 def _rows(path: Path, params: EvaluateParams) -> list[Row]:

@@ -49,3 +49,21 @@ def agreement(predictions: Mapping[str, str], reference: Mapping[str, str]) -> M
     """The share of cases that another step answered with the same text; cases that it lacks count as different."""
     hits = sum(reference.get(row_id) == prediction for row_id, prediction in predictions.items())
     return proportion(hits, len(predictions))
+
+
+def token_agreement(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Measurement:
+    """The share of tokens that two models choose alike after the same words.
+
+    Each pair of answers (token ids without the end token) counts up to its first difference, and the end counts as a
+    token: beyond a difference the words before are no longer the same. Unlike the share of equal answers, it does not
+    fall with their length.
+    """
+    alike = parted = 0
+    for one, two in pairs:
+        shared = next((at for at, (left, right) in enumerate(zip(one, two, strict=False)) if left != right), None)
+        if shared is None and len(one) == len(two):
+            alike += len(one) + 1
+        else:
+            alike += min(len(one), len(two)) if shared is None else shared
+            parted += 1
+    return proportion(alike, alike + parted)

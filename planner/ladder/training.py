@@ -165,7 +165,7 @@ def _out_of_memory(params: dict[str, JsonValue]) -> tuple[Retry, ...]:
 
 
 def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str) -> None:
-    limit = draft.thresholds["least_agreement"]
+    limit = draft.thresholds["least_token_agreement"]
     draft.add(
         Step(
             address=f"merge/{tuned}",
@@ -193,7 +193,7 @@ def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str)
             Gate(
                 name="the merged model answers as the adapter did",
                 when="after",
-                metric="agreement",
+                metric="token_agreement",
                 steps=("evaluate/merged",),
                 test=f">= {limit:g}",
                 otherwise="stop",

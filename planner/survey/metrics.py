@@ -29,6 +29,7 @@ KNOWN_METRICS: tuple[str, ...] = (
     "rouge_l",
     "schema_valid",
     "slot_f1",
+    "token_agreement",
     "token_f1",
     "win_rate",
 )

@@ -116,7 +116,8 @@ def test_agreement_compares_with_another_steps_answers(tmp_path: Path, tiny_mode
     both = Job(
         work.address, work.params, {**work.inputs, "reference": reference}, work.out, work.checkpoints, work.report
     )
-    assert Evaluate().perform(both).metrics["agreement"].value == 1.0
+    metrics = Evaluate().perform(both).metrics
+    assert metrics["agreement"].value == metrics["token_agreement"].value == 1.0
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executors.evaluate.metrics import SCORES, AnswerForm, Case, contains, find_label, slot_counts
-from executors.evaluate.scoring import agreement, case_scores, measure
+from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import MISSING, leaves, parse_lenient, parse_strict
 from tests.executors.tiny import TINY_SCHEMA
 
@@ -123,3 +123,20 @@ def test_validity_brings_the_schema_along_and_all_metrics_have_intervals() -> No
 
 def test_agreement_counts_equal_answers_and_missing_ones_as_different() -> None:
     assert agreement({"a": "x", "b": "y", "c": "z"}, {"a": "x", "b": "Y"}).value == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "alike", "parted"),
+    [
+        ([([1, 2, 3], [1, 2, 3])], 4, 0),  # the end counts as a token
+        ([([1, 2, 3], [1, 9, 3])], 1, 1),  # nothing is compared beyond a difference
+        ([([1, 2], [1, 2, 3])], 2, 1),
+        ([([1], [1]), ([5], [6])], 2, 1),
+    ],
+)
+def test_token_agreement_compares_up_to_the_first_difference(
+    pairs: list[tuple[list[int], list[int]]], alike: int, parted: int
+) -> None:
+    measured = token_agreement(pairs)
+    assert measured.value == pytest.approx(alike / (alike + parted))
+    assert measured.n == alike + parted
