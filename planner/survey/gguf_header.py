@@ -234,8 +234,11 @@ class _Reader:
 
     def text_array(self, length: int) -> TextArray:
         length_of, content, start, at = _READ_SCALAR[10].unpack_from, self.content, self.at, self.at
-        for _ in range(length):
-            at += 8 + length_of(content, at)[0]
+        try:
+            for _ in range(length):
+                at += 8 + length_of(content, at)[0]
+        except OverflowError:  # a damaged length leads beyond any file
+            raise IndexError from None
         if at > len(content):
             raise IndexError
         self.at = at

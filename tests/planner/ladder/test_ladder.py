@@ -212,7 +212,7 @@ def test_a_pin_reaches_the_step_and_its_reason() -> None:
 def test_a_merge_is_checked_against_the_adapter_and_may_stop_the_run() -> None:
     document = plan(DECLARED)
     [gate] = document.step("evaluate/merged").gates
-    assert (gate.when, gate.otherwise, gate.metric) == ("after", "stop", "agreement")
+    assert (gate.when, gate.otherwise, gate.metric) == ("after", "stop", "token_agreement")
     assert document.step("evaluate/merged").inputs["reference"].step == "evaluate/sft"
 
 
