@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from adapt.render.units import plain
@@ -27,9 +26,9 @@ TIERS = {
 
 def decisions(document: Plan, questions: tuple[str, ...]) -> RenderableType:
     """Every decision asked for, one paragraph each."""
-    units = {fact.name: fact.unit for fact in document.facts}
+    units = {fact.name: fact.unit for fact in document.facts if fact.unit != "fraction"}
     chosen = [item for item in document.decisions if not questions or item.question in questions]
-    return Group(*(Padding(_decision(item, units), (0, 0, 1, 0)) for item in chosen))
+    return Group(*(_decision(item, units).append("\n") for item in chosen))
 
 
 def _decision(decision: Decision, units: dict[str, str]) -> Text:

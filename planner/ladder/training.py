@@ -11,7 +11,6 @@ from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
-CHECKPOINT_S = 120.0
 MAX_GRAD_NORM = 1.0
 BETA1, BETA2 = 0.9, 0.999
 HYPERPARAMETERS = (
@@ -128,7 +127,7 @@ def _train(
         "length_grouped": True,
         "early_stopping_patience": 2 if validated else None,
         "evaluations_per_epoch": 1 if validated else 0,
-        "checkpoint_s": CHECKPOINT_S,
+        "checkpoint_s": float(draft.answer("checkpoint_s")),
         "seed": SEED,
     }
     return draft.add(
@@ -142,11 +141,11 @@ def _train(
             outputs=("adapter",),
             gates=gates,
             retry=_out_of_memory(params),
-            checkpoint_s=CHECKPOINT_S,
+            checkpoint_s=float(draft.answer("checkpoint_s")),
             known_now={"method": draft.answer("method")},
             known_after=("train_loss", "validation_loss", "peak memory"),
         ),
-        because=("objective", "method", *HYPERPARAMETERS),
+        because=("objective", "method", *HYPERPARAMETERS, "checkpoint_s"),
     )
 
 
