@@ -12,10 +12,12 @@ from planner.memory.regime import LOW_RANK, QUANTIZED
 from planner.memory.training import TrainingEstimate, estimate_training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from planner.memory.architecture import Architecture
     from planner.memory.setting import TrainingSetting
+
+    Estimator = Callable[[Architecture, TrainingSetting], TrainingEstimate]
 
 #: No search goes beyond this many sequences or tokens.
 LARGEST_BATCH, LARGEST_SEQUENCE = 4096, 2**22
@@ -31,7 +33,13 @@ class Change:
     fits: bool
 
 
-def largest_batch(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> int:
+def largest_batch(
+    architecture: Architecture,
+    setting: TrainingSetting,
+    device_bytes: float,
+    *,
+    estimate: Estimator = estimate_training,
+) -> int:
     """Return the largest micro-batch, in sequences, whose high end fits; 0 when not even one sequence does.
 
     Peaks are piecewise linear in tokens, so a secant from two points lands on the answer or beside it.
@@ -40,14 +48,21 @@ def largest_batch(architecture: Architecture, setting: TrainingSetting, device_b
         architecture: from `read_architecture`.
         setting: its batch is ignored.
         device_bytes: memory of one device.
+        estimate: what gives the peak; one that is calibrated by measurements, say.
 
     Raises:
         EstimateError: when the device has no memory.
     """
-    return _largest(architecture, setting, device_bytes, "batch", LARGEST_BATCH)
+    return _largest(architecture, setting, device_bytes, ("batch", LARGEST_BATCH), estimate)
 
 
-def largest_sequence(architecture: Architecture, setting: TrainingSetting, device_bytes: float) -> int:
+def largest_sequence(
+    architecture: Architecture,
+    setting: TrainingSetting,
+    device_bytes: float,
+    *,
+    estimate: Estimator = estimate_training,
+) -> int:
     """Return the longest sequence, in tokens, whose high end fits at the setting's batch; 0 when none does.
 
     It ends at the model's own positions when those are known.
@@ -56,14 +71,21 @@ def largest_sequence(architecture: Architecture, setting: TrainingSetting, devic
         EstimateError: when the device has no memory.
     """
     limit = min(LARGEST_SEQUENCE, architecture.max_positions or LARGEST_SEQUENCE)
-    return _largest(architecture, setting, device_bytes, "sequence", limit)
+    return _largest(architecture, setting, device_bytes, ("sequence", limit), estimate)
 
 
-def _largest(architecture: Architecture, setting: TrainingSetting, device_bytes: float, field: str, limit: int) -> int:
+def _largest(
+    architecture: Architecture,
+    setting: TrainingSetting,
+    device_bytes: float,
+    most: tuple[str, int],
+    estimate: Estimator,
+) -> int:
     check_device(device_bytes)
+    field, limit = most
 
     def high(value: int) -> float:
-        return estimate_training(architecture, setting.model_copy(update={field: value})).device_bytes.high
+        return estimate(architecture, setting.model_copy(update={field: value})).device_bytes.high
 
     fits, too_much = 0, limit + 1
     fixed = fixed_bytes(architecture, setting)
