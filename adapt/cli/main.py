@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": ("adapt.cli.explain", "Say why a plan decides as it does."),
     "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
     "status": ("adapt.cli.status", "Say how a run stands."),
+    "memory": ("adapt.cli.memory", "Say how much memory a training step needs, and whether it fits."),
     "models": ("adapt.cli.models", "List the models that are known by name."),
     "hardware": ("adapt.cli.hardware", "Show this machine, or the devices that are known by name."),
     "schema": ("adapt.cli.schema", "Print the JSON Schema of a document."),
