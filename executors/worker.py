@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from executors.attempt import AttemptFolder, JobFile, write_document
 from executors.contract import Job, Outcome
 from executors.files import disk_full, is_disk_full, remove
+from executors.ledger import record
 from executors.places.local import sign_in
 from executors.registry import load_target, make_executor
 from executors.reporter import Reporter
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
     job = JobFile.model_validate_json(attempt.job_file.read_bytes())
     result = work(attempt, job)
     write_document(attempt.result_file, result)
+    record(job, result)
     return 0 if result.status == "done" else 1
 
 

@@ -69,6 +69,7 @@ def train(job: Job) -> Outcome:
         notes={
             **facts,
             **_counts(ready),
+            "longest_row_tokens": max(batches.lengths),
             "steps": len(record.losses),
             "epochs": round(len(record.losses) / batches.steps, 3),
             "tokens": record.tokens,
