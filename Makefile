@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 quickstart: $(READY)
-	@$(BIN)/adapt quickstart
+	@$(BIN)/adapt quickstart bench/.models
 
 test: check
 	@echo "Running the tests ..."
@@ -51,8 +51,8 @@ goldens: $(READY)
 	@$(BIN)/adapt plan plans/voice-commands/spec.json --hardware l4 --out plans/voice-commands/plan-on-l4.json
 
 bench: $(READY)
-	@for each in bench/plan_cold.py bench/engine_overhead.py bench/generation.py bench/train_throughput.py; do \
-		echo "== $$each"; $(BIN)/python $$each || exit 1; done
+	@for each in plan_cold engine_overhead generation train_throughput memory_estimate; do \
+		echo "== bench/$$each"; $(BIN)/python -m bench.$$each || exit 1; done
 
 clean:
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis quickstart
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis quickstart bench/.models

@@ -1,6 +1,6 @@
 """Tokens per second of `evaluate`'s generation against plain `model.generate`, same batch size, same outputs.
 
-    python bench/generation.py MODEL_FOLDER DATA.jsonl --train TRAIN.jsonl --examples 8
+    python -m bench.generation [MODEL_FOLDER DATA.jsonl] --train TRAIN.jsonl --examples 8
 
 Plain: batches in file order, left padding, every batch until its last row is done. Ours: batches of like length, the
 shared prompt prefix computed once, finished rows dropped. Both greedy, one process, one after the other.
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.small_model import ROWS, small_model
 from executors.data import read_rows
 from executors.evaluate.generation import Generation, generate
 from executors.models import load_model, load_tokenizer
@@ -53,8 +54,8 @@ def plain(model: Any, tokenizer: Any, prompts: Sequence[list[int]], how: Generat
 def main() -> None:
     """Print both speeds, their ratio, and how many answers are the same."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("data", type=Path, nargs="?", default=ROWS.with_name("test.jsonl"))
     parser.add_argument("--train", type=Path, help="rows to take examples from")
     parser.add_argument("--examples", type=int, default=0)
     parser.add_argument("--instruction", default="Turn the request into compact JSON with its intent and slots.")
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--dtype", choices=("fp32", "bf16", "fp16"), default="fp32")
     given = parser.parse_args()
+    given.model = given.model or small_model()
 
     tokenizer, model = load_tokenizer(given.model), load_model(given.model, given.dtype)
     train = read_rows(given.train) if given.train else []

@@ -1,6 +1,6 @@
 """Tokens per CPU-second of our trainer against a bare torch + peft loop on the same batches, in one process.
 
-    python -m bench.train_throughput MODEL_FOLDER ROWS.jsonl
+    python -m bench.train_throughput [MODEL_FOLDER ROWS.jsonl]
 
 Both train LoRA of one rank with the same autocast, loss, optimizer and clipping; rounds alternate, medians count.
 CPU time and not wall-clock time, so that other work on the machine disturbs little.
@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.small_model import ROWS, small_model
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -28,14 +30,15 @@ INSTRUCTION = "Extract the intent and the slots of the request as compact JSON."
 def main() -> None:
     """Measure and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="folder of the base model")
-    parser.add_argument("rows", type=Path, help="JSONL of training rows")
+    parser.add_argument("model", type=Path, nargs="?", help="folder of the base model")
+    parser.add_argument("rows", type=Path, nargs="?", default=ROWS, help="JSONL of training rows")
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa", help="of both")
     parser.add_argument("--prompt-loss-weight", type=float, default=0.0)
     parser.add_argument("--steps", type=int, default=12, help="optimizer steps of 8 rows in a round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    options.model = options.model or small_model()
 
     from executors.data import read_rows
     from executors.models import load_tokenizer
