@@ -24,6 +24,7 @@ COMMANDS = {
     "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
     "status": ("adapt.cli.status", "Say how a run stands."),
     "memory": ("adapt.cli.memory", "Say how much memory a training step needs, and whether it fits."),
+    "fit": ("adapt.cli.fit", "List what can be trained on a device, or which devices train a model."),
     "models": ("adapt.cli.models", "List the models that are known by name."),
     "hardware": ("adapt.cli.hardware", "Show this machine, or the devices that are known by name."),
     "schema": ("adapt.cli.schema", "Print the JSON Schema of a document."),

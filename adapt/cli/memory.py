@@ -58,12 +58,23 @@ def command(  # noqa: PLR0913 - one argument an option
 
     Exit code 3 when the high end of everything together does not fit.
     """
+    if ledger:
+        _ledger(as_json=as_json)
+        return
     from adapt.estimates import memory_report, target_of
+    from adapt.estimates.ledger import calibration_of
 
     found = _model(model, params)
     target = target_of(device, price=price) if device is not None else None
     setting, notes = _setting(values, target)
-    report = memory_report(found, setting, target, notes=notes, examples=examples, epochs=epochs)
+    calibration = None if no_calibration or target is None else calibration_of()
+    report = memory_report(
+        found, setting, target, notes=notes, calibration=calibration, examples=examples, epochs=epochs
+    )
+    if picture is not None:
+        from adapt.render.picture import memory_picture
+
+        memory_picture(report, picture)
     if as_json:
         click.echo(pretty_json(report), nl=False)
     else:
@@ -73,6 +84,19 @@ def command(  # noqa: PLR0913 - one argument an option
         out().print(memory(report))
     if report["fits"] is False:
         raise click.exceptions.Exit(DOES_NOT_FIT)
+
+
+def _ledger(*, as_json: bool) -> None:
+    from adapt.estimates.ledger import ledger_report
+
+    report = ledger_report()
+    if as_json:
+        click.echo(pretty_json(report), nl=False)
+        return
+    from adapt.cli.console import out
+    from adapt.render.ledger import ledger as show
+
+    out().print(show(report))
 
 
 def _model(name: str | None, params: float | None) -> Sized:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from adapt.estimates.problems import told
@@ -37,13 +38,16 @@ class Target(NamedTuple):
     priced_on: str | None
     like: tuple[str, ...] = ()
     bf16: bool | None = None
+    alone: bool = False
+    """Whether it is a machine's only one, so that several cannot share a model."""
 
     @property
     def kind(self) -> str:
-        """What the ledger calls this device: its name without vendor and case."""
-        return device_kind(self.name)
+        """What the ledger calls this device; a size alone is no kind of device."""
+        return device_kind(self.name) if not self.like else self.key
 
 
+@cache
 def device_kind(name: str) -> str:
     """One spelling for a device's name as drivers, vendors and people write it, for comparing ledger rows."""
     from planner.catalog import CatalogError, find_device
@@ -97,6 +101,7 @@ def as_target(device: Device, count: int = 1, *, price: float | None = None) -> 
         priced_on=min((q.oldest.isoformat() for q in quotes), default=None) if price is None else None,
         like=tuple(each.key for each in like) if device.vendor == "any" else (),
         bf16=device.bf16,
+        alone=device.memory_kind == "unified",
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.memory import Interval, training_effort
 
 if TYPE_CHECKING:
     from adapt.estimates.devices import Target
-    from planner.memory import Architecture, TrainingSetting
+    from planner.memory import Architecture, Effort, TrainingSetting
 
 TERA, MILLION = 1e12, 1e6
 HOUR_S = 3600
@@ -31,7 +32,7 @@ def rate_of(architecture: Architecture, setting: TrainingSetting, target: Target
     """
     if target.flops is None:
         return None
-    unit = training_effort(architecture, setting, tokens=1, device_flops=TERA)
+    unit = _unit(architecture, setting)
     speed = Interval(*(rate * flops / TERA for rate, flops in zip(unit.tokens_per_s, target.flops, strict=True)))
     devices = setting.devices if setting.sharding != "single" else 1
     cost = None
@@ -39,6 +40,12 @@ def rate_of(architecture: Architecture, setting: TrainingSetting, target: Target
         parts = zip(target.usd_per_tflops_hour, reversed(unit.tokens_per_s), strict=True)
         cost = Interval(*(usd * devices / HOUR_S * MILLION / tokens for usd, tokens in parts))
     return Rate(speed, cost, unit.assumptions)
+
+
+@lru_cache(maxsize=8192)
+def _unit(architecture: Architecture, setting: TrainingSetting) -> Effort:
+    """One token at 1 TFLOP/s: the same for every device."""
+    return training_effort(architecture, setting, tokens=1, device_flops=TERA)
 
 
 def step_tokens(setting: TrainingSetting) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
 
 from adapt.estimates.effort import interval, rate_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from adapt.estimates.devices import Target
     from adapt.estimates.models import Sized
-    from planner.memory import Architecture, TrainingSetting
+    from planner.memory import Architecture, TrainingEstimate, TrainingSetting
     from planner.memory.calibration import Calibration
 
 FORMAT = "adapt.fit/1"
@@ -75,7 +75,7 @@ def device_rows(
     rows = []
     for target in targets:
         row = _row(model, method, target, setting, calibration)
-        for devices in COUNTS[1:]:
+        for devices in () if target.alone else COUNTS[1:]:
             if row["fits"] or row["why_not"] is not None:
                 break
             sharded = setting.model_copy(update={"sharding": "fsdp", "devices": devices})
@@ -106,11 +106,13 @@ def _row(
         "device": target.key,
         "devices": chosen.devices,
         "memory_bytes": target.memory_bytes,
+        "bf16": target.bf16,
         "sequence": length,
         "fits": False,
         "largest_batch": 0,
         "longest_sequence": 0,
         "device_bytes": None,
+        "items": None,
         "tokens_per_s": None,
         "usd_per_million_tokens": None,
         "provenance": None,
@@ -121,14 +123,14 @@ def _row(
         row["largest_batch"], row["longest_sequence"], row["fits"] = batch, longest, batch > 0
         if not batch:
             return row
-        estimate = estimate_training(architecture, chosen)
+        estimate, row["trainable"] = _single(architecture, chosen)
         if calibration is not None:
             estimate = calibration.tightened(estimate, chosen, target.kind)
-        row["trainable"] = trainable_parameters(architecture, chosen)
     except EstimateError as error:
         row["why_not"] = error.message
         return row
     row["device_bytes"], row["provenance"] = interval(estimate.device_bytes), estimate.provenance
+    row["items"] = dict(estimate.items)
     rate = rate_of(architecture, chosen, target)
     if rate is not None:
         row["tokens_per_s"] = interval(rate.tokens_per_s, 1)
@@ -154,7 +156,13 @@ def _largest(
     return batch, largest_sequence(architecture, setting, device_bytes, estimate=tightened) if batch else 0
 
 
-@cache
+@lru_cache(maxsize=8192)
+def _single(architecture: Architecture, setting: TrainingSetting) -> tuple[TrainingEstimate, int]:
+    """What one sequence needs, and how many values train: the same for every device."""
+    return estimate_training(architecture, setting), trainable_parameters(architecture, setting)
+
+
+@lru_cache(maxsize=2**17)
 def _largest_plain(architecture: Architecture, setting: TrainingSetting, device_bytes: int) -> tuple[int, int]:
     # Many devices hold the same number of bytes: a grid over all of them asks the same question again.
     batch = largest_batch(architecture, setting, device_bytes)

@@ -144,6 +144,7 @@ def _change(change: Change) -> dict[str, Any]:
         "name": change.name,
         "fits": change.fits,
         "device_bytes": interval(change.estimate.device_bytes),
+        "items": dict(change.estimate.items),
         "setting": change.setting.model_dump(mode="json"),
     }
 
@@ -168,9 +169,7 @@ def _rule(model: Sized, setting: TrainingSetting, estimate: TrainingEstimate, tr
         "training_bytes": rule.training_bytes,
         "inference_bytes": rule.inference_bytes,
         "difference_bytes": round(expected - rule.training_bytes),
-        "why": _why(
-            setting, estimate, rule.training_bytes, rule.weights_bytes + rule.gradients_bytes, rule.states_bytes
-        ),
+        "why": _why(setting, estimate, rule),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.memory.errors import EstimateError
@@ -84,28 +85,44 @@ def _largest(
     check_device(device_bytes)
     field, limit = most
 
-    def high(value: int) -> float:
-        return estimate(architecture, setting.model_copy(update={field: value})).device_bytes.high
-
-    fits, too_much = 0, limit + 1
     fixed = fixed_bytes(architecture, setting)
     if fixed.weights + fixed.states > device_bytes:
         return 0
-    low_bytes = high(1)
-    if low_bytes > device_bytes:
+    known = _samples(architecture, setting.model_copy(update={field: 1}), field, estimate)
+
+    def high(value: int) -> float:
+        if value not in known:
+            known[value] = estimate(architecture, setting.model_copy(update={field: value})).device_bytes.high
+        return known[value]
+
+    if high(1) > device_bytes:
         return 0
-    fits, guess = 1, 2
-    slope = max(high(guess) - low_bytes, 1.0)
+    high(2 if limit > 1 else 1)
+    fits = max(value for value, size in known.items() if size <= device_bytes and value <= limit)
+    too_much = min((value for value, size in known.items() if size > device_bytes), default=limit + 1)
     while too_much - fits > 1:
-        guess = min(max(fits + int((device_bytes - low_bytes) / slope), fits + 1), too_much - 1, limit)
-        size = high(guess)
-        if size <= device_bytes:
-            slope = max((size - low_bytes) / max(guess - fits, 1), 1.0) if guess > fits else slope
-            fits, low_bytes = guess, size
+        # From a point above the answer the line leads back to it, else the last slope leads on.
+        other = too_much if too_much in known else max((value for value in known if value < fits), default=fits)
+        slope = max((high(other) - high(fits)) / (other - fits or 1), 1.0)
+        guess = min(max(fits + int((device_bytes - high(fits)) / slope), fits + 1), too_much - 1)
+        if high(guess) <= device_bytes:
+            fits = guess
+            if guess + 1 < too_much and high(guess + 1) > device_bytes:
+                too_much = guess + 1
         else:
             too_much = guess
-            slope = max((size - low_bytes) / (guess - fits), 1.0)
     return fits
+
+
+@lru_cache(maxsize=8192)
+def _samples(
+    architecture: Architecture,  # noqa: ARG001 - part of the key
+    setting: TrainingSetting,  # noqa: ARG001
+    field: str,  # noqa: ARG001
+    estimate: Estimator,  # noqa: ARG001
+) -> dict[int, float]:
+    """Peaks that were computed before, by batch or length: other devices ask about the same ones."""
+    return {}
 
 
 def check_device(device_bytes: float) -> None:
