@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 quickstart: $(READY)
-	@$(BIN)/adapt quickstart bench/.models
+	@$(BIN)/adapt quickstart
 
 test: check
 	@echo "Running the tests ..."
