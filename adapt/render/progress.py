@@ -36,6 +36,8 @@ class Display:
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._last_line_s = 0.0
+        self._gates: set[str] = set()
+        """Gates that were told; several steps stand behind the same one."""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -60,6 +62,10 @@ class Display:
             self._started(event)
         elif event.kind == "run-started":
             self._console.print(event.message, style="bold")
+        elif event.kind == "gate":
+            if event.message not in self._gates:
+                self._gates.add(event.message)
+                self._console.print(f"{SYMBOLS['gate']} {event.message}")
         elif event.kind in SYMBOLS:
             self._finished(event)
 
@@ -80,8 +86,7 @@ class Display:
             self._console.print(f"{event.step}: {share(event)}{detail(event)}")
 
     def _finished(self, event: Event) -> None:
-        if event.kind != "gate":
-            self._clear()
+        self._clear()
         address = f"{event.step}: " if event.step else ""
         self._console.print(f"{SYMBOLS[event.kind]:<8} {address}{_message(event)}")
 
@@ -101,11 +106,17 @@ def _message(event: Event) -> str:
     parts = [seconds(float(took))] if isinstance(took, int | float) else []
     if isinstance(metrics, dict):
         values = {name: item.get("value") for name, item in metrics.items() if isinstance(item, dict)}
-        parts += [f"{name} {value:.3g}" for name, value in values.items() if isinstance(value, int | float)]
+        # A lenient score that says the same as the strict one is noise.
+        told = [name for name in values if values[name] != values.get(name.removesuffix("_lenient")) or _strict(name)]
+        parts += [f"{name} {value:.3g}" for name in told if isinstance(value := values[name], int | float)]
     return ", ".join(parts)
 
 
-def share(event: Event) -> str:
+def _strict(name: str) -> bool:
+    return not name.endswith("_lenient")
+
+
+def share((event: Event) -> str:
     """How far: `40/80 rows, `."""
     if event.done is None or not event.total:
         return ""
