@@ -116,7 +116,7 @@ def _strict(name: str) -> bool:
     return not name.endswith("_lenient")
 
 
-def share((event: Event) -> str:
+def share(event: Event) -> str:
     """How far: `40/80 rows, `."""
     if event.done is None or not event.total:
         return ""
