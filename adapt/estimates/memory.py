@@ -11,8 +11,10 @@ from planner.memory import (
     InferenceSetting,
     Interval,
     checkpoint_bytes,
+    estimate_adapter_merge,
     estimate_inference,
     estimate_loading,
+    estimate_quantization,
     estimate_training,
     rule_of_thumb,
     trainable_parameters,
@@ -205,10 +207,12 @@ def _listed(parts: list[tuple[int, str]]) -> str:
 
 
 def _other_phases(model: Sized, setting: TrainingSetting) -> dict[str, Any]:
-    """Loading on the device and the host, and one checkpoint on disk."""
+    """Loading, one checkpoint on disk, merging the adapter, and quantizing the result."""
     dtype = STORED.get(setting.method, "bf16")
     loading = estimate_loading(model.architecture, dtype=dtype)
     checkpoint: Interval = checkpoint_bytes(model.architecture, setting)
+    merging = estimate_adapter_merge(model.architecture)
+    quantizing = estimate_quantization(model.architecture, method="gptq", sequence=setting.sequence)
     return {
         "loading": {
             "device_bytes": interval(loading.device_bytes),
@@ -216,4 +220,10 @@ def _other_phases(model: Sized, setting: TrainingSetting) -> dict[str, Any]:
             "disk_bytes": interval(loading.disk_bytes),
         },
         "checkpoint": {"disk_bytes": interval(checkpoint)},
+        "merging": {"host_bytes": interval(merging.host_bytes), "disk_bytes": interval(merging.disk_bytes)},
+        "quantizing": {
+            "device_bytes": interval(quantizing.device_bytes),
+            "host_bytes": interval(quantizing.host_bytes),
+            "disk_bytes": interval(quantizing.disk_bytes),
+        },
     }

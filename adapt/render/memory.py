@@ -140,6 +140,9 @@ def _other(report: dict[str, Any]) -> Text:
     text.append("\nLoading ", style="bold").append(f"{span(phases['loading']['device_bytes'])}, host ")
     text.append(f"{span(phases['loading']['host_bytes'])}; a checkpoint on disk ")
     text.append(span(phases["checkpoint"]["disk_bytes"]))
+    text.append("\nAfterwards ", style="bold").append("merging an adapter, host ", style="none")
+    text.append(f"{span(phases['merging']['host_bytes'])}; quantizing to 4 bits with GPTQ, device ")
+    text.append(f"{span(phases['quantizing']['device_bytes'])}, host {span(phases['quantizing']['host_bytes'])}")
     return text
 
 
