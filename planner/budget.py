@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planner.catalog import find_device, price_per_hour
-from planner.documents import Budget, Estimate, Resources, Step
+from planner.documents import Budget, Estimate, Finding, Resources, Step, Where
 from planner.facts import Unknown
 from planner.facts.data import evaluation_data
 from planner.facts.memory import training_estimate
@@ -13,6 +13,7 @@ from planner.facts.model import architecture_of, parameters_of
 from planner.memory import EstimateError, estimate_inference, inference_setting
 
 if TYPE_CHECKING:
+    from planner.documents import Spec
     from planner.ladder import Draft
     from planner.survey import Survey
 
@@ -61,6 +62,27 @@ def budget(steps: tuple[Step, ...], survey: Survey) -> Budget:
         assumptions=(f"rental prices of {price.oldest} or later",),
     )
     return Budget(time=total, cost=cost)
+
+
+def over_budget(spec: Spec, planned: Budget) -> tuple[Finding, ...]:
+    """What the plan is expected to take beyond the spec's constraints."""
+    limits = spec.constraints
+    hours, cost = planned.time.expected / 3600, planned.cost
+    found = []
+    if limits.max_hours is not None and hours > limits.max_hours:
+        message = f"Every rung together is expected to take {hours:.1f} hours; the spec allows {limits.max_hours:g}."
+        found.append(_over(message, "/constraints/max_hours"))
+    if limits.budget_usd is not None and cost is not None and cost.expected > limits.budget_usd:
+        message = (
+            f"Every rung together is expected to cost ${cost.expected:,.2f}; the spec allows ${limits.budget_usd:,g}."
+        )
+        found.append(_over(message, "/constraints/budget_usd"))
+    return tuple(found)
+
+
+def _over(message: str, pointer: str) -> Finding:
+    fix = "Take a smaller model, less data or other hardware, or allow more."
+    return Finding(code="BUDGET001", severity="warning", message=message, fix=fix, where=Where(pointer=pointer))
 
 
 def _rate(survey: Survey) -> Rate:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.budget import budget, time_estimates
+from planner.budget import budget, over_budget, time_estimates
 from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, lower, pins
@@ -91,6 +91,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
     draft = Draft(spec, survey, decided.board, decided.table.thresholds, answers)
     steps = time_estimates(draft, lower(draft))
     pinned, waits_for = pins(draft)
+    planned = budget(steps, survey)
     unknown = {name: value for name, value in decided.board.known().items() if isinstance(value, Unknown)}
     document = Plan(
         name=spec.name or "task",
@@ -106,8 +107,8 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         decisions=decided.decisions,
         steps=steps,
         outputs=_outputs(draft),
-        warnings=(*survey.findings, *warnings(decided.table, decided.decisions)),
-        budget=budget(steps, survey),
+        warnings=(*survey.findings, *warnings(decided.table, decided.decisions), *over_budget(spec, planned)),
+        budget=planned,
         risks=_risks(draft),
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
     )

@@ -128,7 +128,8 @@ def _show(document: Plan, target: Path | None) -> None:
     if target is not None:
         name = shlex.quote(str(target))
         allowed = "".join(f" --allow-path {shlex.quote(str(each))}" for each in _outside(document, target.parent))
-        said = f"\nWritten to {target}. Next: adapt explain {name}, then adapt run {name}{allowed}"
+        then = f", then adapt run {name}{allowed}" if document.status.applyable else ""
+        said = f"\nWritten to {target}. Next: adapt explain {name}{then}"
         err().print(said, markup=False, soft_wrap=True)
 
 

@@ -88,3 +88,15 @@ def test_training_data_of_unknown_size_take_an_unknown_time() -> None:
         spec(data__train={"mean_tokens": 100}, overrides={"approach": "finetune"}, data__documents={"examples": 9})
     )
     assert all(each.resources.time is not None for each in step.steps if each.executor == "prompt")
+
+
+@pytest.mark.parametrize(("field", "limit"), [("max_hours", 0.001), ("budget_usd", 0.0)])
+def test_a_plan_beyond_the_constraints_is_a_warning(field: str, limit: float) -> None:
+    hardware = {"devices": [{"name": "A100", "memory_gb": 80, "count": 1}]}
+    found = [
+        each for each in plan(spec(constraints={field: limit}, hardware=hardware)).warnings if each.code == "BUDGET001"
+    ]
+    assert [each.where.pointer for each in found] == [f"/constraints/{field}"]
+    assert not [
+        each for each in plan(spec(constraints={field: 1e6}, hardware=hardware)).warnings if each.code == "BUDGET001"
+    ]

@@ -28,7 +28,7 @@ def test_the_grid_has_every_method_with_and_without_checkpointing(bench: Any) ->
     trained = [case for case in cases if case.phase == "train"]
     ways = {(case.fields["method"], case.fields["precision"], case.fields["checkpointing"]) for case in trained}
     assert len(ways) == 8
-    assert {case.model for case in cases} == set(bench.SHAPES)
+    assert {case.model for case in cases} == set(bench.MODELS)
     assert any(case.phase == "generate" for case in cases)
     assert not any(case.fields.get("method") == "qlora" for case in bench.grid(quantized=False))
 
