@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from planner.catalog import find_model
 from planner.memory import (
     estimate_inference,
     estimate_training,
@@ -29,26 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 NO_DEVICE = 3
-#: Shapes of published models, as their config.json has them.
-SHAPES: dict[str, dict[str, Any]] = {
-    "SmolLM2-135M": {
-        "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
-        "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True,
-    },
-    "SmolLM2-360M": {
-        "model_type": "llama", "hidden_size": 960, "intermediate_size": 2560, "num_hidden_layers": 32,
-        "num_attention_heads": 15, "num_key_value_heads": 5, "vocab_size": 49152, "tie_word_embeddings": True,
-    },
-    "Qwen2.5-0.5B": {
-        "model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24,
-        "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True,
-    },
-    "Llama-3.2-1B": {
-        "model_type": "llama", "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
-        "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 128256,
-        "tie_word_embeddings": True,
-    },
-}  # fmt: skip
+#: Models whose shapes are measured, smallest first.
+MODELS = (
+    "HuggingFaceTB/SmolLM2-135M",
+    "HuggingFaceTB/SmolLM2-360M",
+    "Qwen/Qwen2.5-0.5B",
+    "meta-llama/Llama-3.2-1B",
+)
 WAYS = (
     {"method": "full", "precision": "bf16"},
     {"method": "full", "precision": "amp"},
@@ -76,7 +64,7 @@ class Peak(NamedTuple):
 
 def grid(*, quantized: bool) -> Iterator[Case]:
     """Every case, small models first, so that a short budget still covers every method."""
-    for model in SHAPES:
+    for model in MODELS:
         for way in WAYS:
             if way["method"] == "qlora" and not quantized:
                 continue
@@ -90,7 +78,7 @@ def grid(*, quantized: bool) -> Iterator[Case]:
 
 def expected(case: Case) -> dict[str, list[int]]:
     """What the arithmetic says: low, expected, high of allocated and reserved bytes."""
-    architecture = read_architecture(SHAPES[case.model])
+    architecture = read_architecture(find_model(case.model).config)
     if case.phase == "train":
         found: Any = estimate_training(architecture, training_setting(**case.fields))
     else:
@@ -174,7 +162,7 @@ def _model(case: Case, dtype: Any, *, quantized: bool = False) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.for_model(**SHAPES[case.model], max_position_embeddings=8192)
+    config = AutoConfig.for_model(**find_model(case.model).config)
     with torch.device("cpu" if quantized else "cuda"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
     if quantized:
@@ -215,7 +203,8 @@ def _train(case: Case) -> None:
         model = get_peft_model(model, config)
     if fields["checkpointing"]:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.enable_input_require_grads()
+        if method != "full":
+            model.enable_input_require_grads()
     model.config.use_cache = False
     model.train()
     torch.cuda.empty_cache()
@@ -255,8 +244,8 @@ def machine() -> dict[str, str] | None:
         return None
     if not torch.cuda.is_available():
         return None
-    found = {"device": torch.cuda.get_device_name(), "memory_bytes": str(torch.cuda.mem_get_info()[1])}
-    found["driver"] = _driver()
+    memory = str(torch.cuda.mem_get_info()[1])
+    found = {"device": torch.cuda.get_device_name(), "memory_bytes": memory, "driver": _driver()}
     for name in ("torch", "transformers", "peft", "bitsandbytes"):
         try:
             found[name] = metadata.version(name)
@@ -275,14 +264,14 @@ def _driver() -> str:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as aligned text, in GB."""
-    lines = [f"{'model':14} {'what':22} {'size':>10} {'measured':>9} {'expected':>9} {'ratio':>7} {'reserved':>9}"]
+    lines = [f"{'model':28} {'what':22} {'size':>10} {'measured':>9} {'expected':>9} {'ratio':>7} {'reserved':>9}"]
     for row in rows:
         train = row["phase"] == "train"
         what = f"{row['method']} {row['precision']}{' ckpt' if row['checkpointing'] else ''}" if train else "generate"
         size = f"{row['batch']} x {row['sequence'] if train else row['prompt']}"
         measured, ours = row["measured"], row["expected"]["allocated_bytes"][1]
         lines.append(
-            f"{row['model']:14} {what:22} {size:>10} {measured['allocated_bytes'] / 1e9:9.3f} {ours / 1e9:9.3f} "
+            f"{row['model']:28} {what:22} {size:>10} {measured['allocated_bytes'] / 1e9:9.3f} {ours / 1e9:9.3f} "
             f"{row['ratio']:7.4f} {measured['reserved_bytes'] / 1e9:9.3f}{'' if row['inside'] else '  outside'}"
         )
     return "\n".join(lines)

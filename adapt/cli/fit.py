@@ -54,6 +54,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
     With --for, list which devices train a model and how many of them. Only what fits at its high end counts.
     """
+    from adapt.estimates.fitting import MAIN_METHODS, METHODS
     from adapt.estimates.ledger import calibration_of
     from adapt.estimates.settings import setting_from
 
@@ -64,10 +65,14 @@ def command(  # noqa: PLR0913 - one argument an option
         raise InputError.one(
             "MEM008", "No device is named.", "Give --device 24gb, or --for MODEL for a list of devices."
         )
+    if wanted is not None and named is not None and len(named) > 1:
+        raise InputError.one("MEM013", "--for lists the devices of one method.", "Name one, such as --method qlora.")
     if wanted is not None:
         report = _devices(wanted, device, (named or ("lora",))[0], setting, price, calibration)
     else:
-        report = _fitting(str(device), models, named, setting, price, calibration)
+        # The table shows the main methods unless others are named, so the others are not computed for it.
+        computed = named or (METHODS if as_json else MAIN_METHODS)
+        report = _fitting(str(device), models, computed, setting, price, calibration)
     if picture is not None:
         from adapt.render.picture import fit_picture
 
@@ -76,7 +81,7 @@ def command(  # noqa: PLR0913 - one argument an option
         click.echo(pretty_json(report), nl=False)
         return
     from adapt.cli.console import out
-    from adapt.render.fit import MAIN_METHODS, devices, fit
+    from adapt.render.fit import devices, fit
 
     shown = named or (MAIN_METHODS if every or models else None)
     out().print(devices(report) if wanted is not None else fit(report, shown))
@@ -85,17 +90,17 @@ def command(  # noqa: PLR0913 - one argument an option
 def _fitting(
     device: str,
     models: tuple[str, ...],
-    methods: tuple[str, ...] | None,
+    methods: tuple[str, ...],
     setting: TrainingSetting,
     price: float | None,
     calibration: Any,
 ) -> dict[str, Any]:
     from adapt.estimates import fit_rows, target_of
-    from adapt.estimates.fitting import FORMAT, METHODS
+    from adapt.estimates.fitting import FORMAT
     from adapt.estimates.models import chosen_models
 
     target = target_of(device, price=price)
-    rows = fit_rows(chosen_models(models), methods or METHODS, target, setting, calibration=calibration)
+    rows = fit_rows(chosen_models(models), methods, target, setting, calibration=calibration)
     return {
         "format": FORMAT,
         "device": {

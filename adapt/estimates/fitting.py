@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FORMAT = "adapt.fit/1"
 METHODS: tuple[str, ...] = get_args(Method)
+#: What a reader looks for first; the others are asked for by name.
+MAIN_METHODS = ("full", "lora", "qlora")
 #: How many devices are tried, each with everything sharded over all of them.
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 

@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from adapt.estimates.fitting import MAIN_METHODS
 from adapt.render.memory import count, span
 from adapt.render.units import size
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Row = dict[str, Any]
-#: What a reader looks for first; the others are asked for by name.
-MAIN_METHODS = ("full", "lora", "qlora")
 SHOWN_ROWS = 40
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from adapt.estimates.fitting import MAIN_METHODS
 from adapt.render.bars import ITEMS
-from adapt.render.fit import MAIN_METHODS, merged
+from adapt.render.fit import merged
 from planner.documents import GB, InputError, RunError
 
 if TYPE_CHECKING:

@@ -109,6 +109,7 @@ def test_a_method_that_a_model_cannot_have_says_why(adapt: Callable) -> None:
         (["--device", "24gb", "--sequence", "0"], "Sequence 0"),
         (["--device", "0gb"], "0"),
         (["--for", "gpt2", "--price", "1"], "One price"),
+        (["--for", "gpt2", "--method", "lora,full"], "one method"),
         (["--device", "24gb", "--picture", "no/such/a.svg"], "no/such"),
         (["--device", "1gb", "--model", "70b", "--picture", "a.svg"], "nothing to draw"),
     ],
