@@ -25,6 +25,7 @@ class Nothing:
     name: ClassVar[str] = "nothing"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = Number
+    libraries: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[dict[str, str]] = {}
 
     def check(self, step: Step, site: Site) -> list[Finding]:  # noqa: ARG002

@@ -67,6 +67,8 @@ class Executor(Protocol):
     version: ClassVar[str]
     """Raised whenever the same parameters would give another result."""
     params: ClassVar[type[Params]]
+    libraries: ClassVar[tuple[str, ...]]
+    """Modules that `perform` imports and that may not be installed; asked for before anything starts."""
     outputs: ClassVar[Mapping[str, str]]
     """Output name to kind of artifact, such as `{"adapter": "adapter"}`."""
 

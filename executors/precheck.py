@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
@@ -94,7 +95,8 @@ def check_disk(needed_bytes: float, site: Site) -> None:
 
 def _check(step: Step, index: int, executors: dict[str, Executor], site: Site) -> list[Finding]:
     executor = executors[step.executor]
-    problems = _check_outputs(step, index, executor) + _check_params(step, index, executor)
+    problems = _check_libraries(step, index, executor) + _check_outputs(step, index, executor)
+    problems += _check_params(step, index, executor)
     if problems:
         return problems
     try:
@@ -103,6 +105,16 @@ def _check(step: Step, index: int, executors: dict[str, Executor], site: Site) -
         message = f"The check of {step.address} by the executor `{step.executor}` failed: {error}."
         where = Where(pointer=f"/steps/{index}")
         return [Finding(code="RUN183", severity="error", message=message, where=where)]
+
+
+def _check_libraries(step: Step, index: int, executor: Executor) -> list[Finding]:
+    missing = [name for name in executor.libraries if find_spec(name) is None]
+    if not missing:
+        return []
+    message = f"{step.address} needs {', '.join(missing)}, not installed here."
+    fix = "Install what runs plans: pip install 'adapt-planner[run]' -c constraints.txt."
+    where = Where(pointer=f"/steps/{index}/executor")
+    return [Finding(code="RUN186", severity="error", message=message, fix=fix, where=where)]
 
 
 def _check_outputs(step: Step, index: int, executor: Executor) -> list[Finding]:

@@ -30,4 +30,5 @@ def _console(*, is_err: bool) -> Console:
 
     stream = sys.stderr if is_err else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=is_err, width=width, soft_wrap=False, highlight=False)
+    # Paths and messages may hold brackets: what is styled is styled as Text.
+    return Console(stderr=is_err, width=width, soft_wrap=False, highlight=False, markup=False)

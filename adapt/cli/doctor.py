@@ -73,6 +73,7 @@ def _executors() -> list[Row]:
 
 def _show(rows: list[Row]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from adapt.cli.console import out
 
@@ -81,5 +82,5 @@ def _show(rows: list[Row]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         style = "green" if row.state == "ok" else "bold red"
-        table.add_row(row.kind, row.name, f"[{style}]{row.state}[/{style}]", row.detail, row.fix)
+        table.add_row(row.kind, row.name, Text(row.state, style=style), Text(row.detail), Text(row.fix))
     out().print(table)

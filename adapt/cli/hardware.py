@@ -53,7 +53,7 @@ def _show(record: HardwareRecord) -> None:
         }
         for label, value in rows.items():
             if value:
-                out().print(f"[bold]{label:<20}[/bold]{value}")
+                out().print(f"{label:<20}{value}")
     rows = {
         "nodes": str(record.nodes),
         "cores": str(record.cores or ""),
@@ -62,7 +62,7 @@ def _show(record: HardwareRecord) -> None:
     }
     for label, value in rows.items():
         if value:
-            out().print(f"[bold]{label:<20}[/bold]{value}")
+            out().print(f"{label:<20}{value}")
 
 
 def _list(*, as_json: bool) -> None:

@@ -130,7 +130,7 @@ def _show(document: Plan, target: Path | None) -> None:
         allowed = "".join(f" --allow-path {shlex.quote(str(each))}" for each in _outside(document, target.parent))
         then = f", then adapt run {name}{allowed}" if document.status.applyable else ""
         said = f"\nWritten to {target}. Next: adapt explain {name}{then}"
-        err().print(said, markup=False, soft_wrap=True)
+        err().print(said, soft_wrap=True)
 
 
 def _outside(document: Plan, folder: Path) -> list[Path]:

@@ -37,7 +37,7 @@ def command(folder: Path) -> None:
     document = adapt.plan(spec)
     adapt.save(document, folder / "plan.json")
     out().print(plan(document))
-    err().print(f"\n[bold]adapt run {folder / 'plan.json'}[/bold]")
+    err().print(f"\nadapt run {folder / 'plan.json'}", style="bold")
     report = carry_out(folder / "plan.json")
     raise click.exceptions.Exit(exit_code(report))
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 SYMBOLS = {
-    "step-done": "[green]done[/green]",
-    "step-cached": "[green]reused[/green]",
-    "step-skipped": "[dim]skipped[/dim]",
-    "step-failed": "[bold red]failed[/bold red]",
-    "step-retried": "[yellow]again[/yellow]",
-    "step-adopted": "[cyan]waiting[/cyan]",
-    "gate": "[cyan]gate[/cyan]",
-    "log": "[dim]note[/dim]",
+    "step-done": ("done", "green"),
+    "step-cached": ("reused", "green"),
+    "step-skipped": ("skipped", "dim"),
+    "step-failed": ("failed", "bold red"),
+    "step-retried": ("again", "yellow"),
+    "step-adopted": ("waiting", "cyan"),
+    "gate": ("gate", "cyan"),
+    "log": ("note", "dim"),
 }
 
 
@@ -44,7 +44,9 @@ class Display:
             from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
-            self._live = Progress(*columns, TextColumn("{task.fields[detail]}"), console=self._console, transient=True)
+            self._live = Progress(
+                *columns, TextColumn("{task.fields[detail]}", markup=False), console=self._console, transient=True
+            )
             self._live.start()
         return self
 
@@ -65,7 +67,7 @@ class Display:
         elif event.kind == "gate":
             if event.message not in self._gates:
                 self._gates.add(event.message)
-                self._console.print(f"{SYMBOLS['gate']} {event.message}")
+                self._say("gate", event.message)
         elif event.kind in SYMBOLS:
             self._finished(event)
 
@@ -88,7 +90,12 @@ class Display:
     def _finished(self, event: Event) -> None:
         self._clear()
         address = f"{event.step}: " if event.step else ""
-        self._console.print(f"{SYMBOLS[event.kind]:<8} {address}{_message(event)}")
+        self._say(event.kind, f"{address}{_message(event)}")
+
+    def _say(self, kind: str, words: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text.assemble(SYMBOLS[kind], f" {words}"))
 
     def _clear(self) -> None:
         if self._live is not None and self._task is not None:

@@ -61,6 +61,7 @@ class Diagnose:
     name: ClassVar[str] = "diagnose"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = DiagnoseParams
+    libraries: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

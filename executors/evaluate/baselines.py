@@ -44,6 +44,7 @@ class Baselines:
     name: ClassVar[str] = "baselines"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = BaselinesParams
+    libraries: ClassVar[tuple[str, ...]] = ("sklearn",)
     outputs: ClassVar[Mapping[str, str]] = {"predictions": "predictions"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

@@ -58,6 +58,7 @@ class Evaluate:
     name: ClassVar[str] = "evaluate"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = EvaluateParams
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     outputs: ClassVar[Mapping[str, str]] = {"predictions": "predictions"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

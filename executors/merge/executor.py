@@ -30,6 +30,7 @@ class Merge:
     name: ClassVar[str] = "merge"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = MergeParams
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft")
     outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

@@ -34,6 +34,7 @@ class Prepare:
     name: ClassVar[str] = "prepare"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = PrepareParams
+    libraries: ClassVar[tuple[str, ...]] = ("transformers", "torch", "gguf", "safetensors")
     outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

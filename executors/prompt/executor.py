@@ -62,6 +62,7 @@ class Prompt:
     name: ClassVar[str] = "prompt"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = PromptParams
+    libraries: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[Mapping[str, str]] = {"prompt": "prompt"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

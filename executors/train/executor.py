@@ -26,6 +26,7 @@ class Train:
     name: ClassVar[str] = "train"
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = TrainParams
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
     outputs: ClassVar[Mapping[str, str]] = {"adapter": "adapter"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

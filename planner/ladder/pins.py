@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def data_pin(draft: Draft, role: str) -> Input:
     """The input that is a data set of the spec."""
     if role == "evaluation" and "evaluation" not in draft.survey.data:
-        role = "test" if "test" in draft.survey.data else "validation"
+        role = "validation" if "validation" in draft.survey.data and "test" not in draft.survey.data else "test"
     return Input(pin=f"data/{role}")
 
 

@@ -46,6 +46,7 @@ class Write(Fake):
 
     name: ClassVar[str] = "write"
     params: ClassVar[type[Params]] = WriteParams
+    libraries: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[dict[str, str]] = {"text": "file"}
 
     def perform(self, job: Job) -> Outcome:
@@ -79,6 +80,7 @@ class Fail(Fake):
 
     name: ClassVar[str] = "fail"
     params: ClassVar[type[Params]] = FailParams
+    libraries: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[dict[str, str]] = {"text": "file"}
 
     def perform(self, job: Job) -> Outcome:

@@ -7,7 +7,7 @@ import pytest
 
 from executors.runner import run_plan
 from planner.documents import AdaptError, Gate, Input, InputError, Pin, Retry, Status, fingerprint
-from tests.executors.fakes import REGISTRY
+from tests.executors.fakes import REGISTRY, Write
 from tests.executors.plans import fail_step, make_plan, save, write_step
 
 if TYPE_CHECKING:
@@ -172,6 +172,15 @@ def test_all_problems_of_a_plan_are_told_at_once(tmp_path: Path) -> None:
 def test_a_missing_executor_is_named_with_its_step(tmp_path: Path) -> None:
     said = str(refused(make_plan(write_step("a/one", executor="wirte")), tmp_path))
     assert "a/one cannot be run. There is no executor `wirte` here. Did you mean `write`?" in said
+
+
+def test_a_library_that_is_not_installed_is_asked_for_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Write, "libraries", ("no_such_library",))
+    error = refused(make_plan(write_step("a/first")), tmp_path)
+    assert "a/first needs no_such_library" in str(error)
+    assert "pip install 'adapt-planner[run]'" in str(error)
 
 
 def test_another_version_of_an_executor_is_refused(tmp_path: Path) -> None:
