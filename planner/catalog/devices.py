@@ -153,7 +153,7 @@ def all_devices() -> tuple[Device, ...]:
     return tuple(Device(key=key, **tables[key]) for key in sorted(tables))
 
 
-_UNKNOWN_ADVICE = "Use a name that `adapt hardware` lists, or give the memory alone, such as 24gb."
+_UNKNOWN_ADVICE = "Use a name that `adapt hardware --list` shows, or give the memory alone, such as 24gb."
 _COUNTED = (
     re.compile(r"(?P<count>\d+)\s*[x\u00d7*]\s*(?P<name>\S.*)", re.IGNORECASE),
     re.compile(r"(?P<name>\S.*?)\s*[x\u00d7*]\s*(?P<count>\d{1,3})", re.IGNORECASE),
