@@ -115,7 +115,7 @@ def _decide(name: str, question: Question, traces: tuple[RuleTrace, ...], run: _
         answer = list(dict.fromkeys(str(run.value(trace.answer)) for trace in chosen))
         tier = chosen[0].tier if chosen else "default"
         because = "; ".join(trace.name for trace in chosen) or question.because
-        cite = tuple(dict.fromkeys(key for trace in chosen for key in trace.cite))
+        cite = tuple(dict.fromkeys(key for trace in chosen for key in trace.cite)) or question.cite
     else:
         for trace in traces:
             value = run.value(trace.answer)

@@ -59,3 +59,8 @@ def test_the_plan_holds_the_ladder_behind_its_gates() -> None:
     assert gates == {"slot_f1", "behaviour_share"}
     assert not plan.spec.attempts
     assert plan.spec.failures is None
+
+
+def test_every_decision_names_a_source() -> None:
+    plan = adapt.load(EXAMPLE / "plan-on-l4.json")
+    assert [decision.question for decision in plan.decisions if not decision.cite] == []
