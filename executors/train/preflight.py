@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executors.data import read_rows
@@ -18,7 +19,6 @@ from planner.documents import Finding, InputError, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from executors.contract import Job
     from executors.data import Row
@@ -44,12 +44,12 @@ def preflight(job: Job) -> Ready:
     Raises:
         AdaptError: with a finding for each thing that is wrong.
     """
-    base: Path = job.inputs["model"]  # type: ignore[assignment]
+    base = Path(job.inputs["model"])
     tokenizer = load_tokenizer(base)
-    prompt = read_prompt(job.inputs["prompt"])  # type: ignore[arg-type]
+    prompt = read_prompt(Path(job.inputs["prompt"]))
     findings = [*check_room(job), *check_end(tokenizer, base)]
-    sets = {name: job.inputs[name] for name in ("train", "validation") if name in job.inputs}
-    files = {name: (file, read_rows(file)) for name, file in sets.items()}  # type: ignore[arg-type]
+    sets = {name: Path(job.inputs[name]) for name in ("train", "validation") if name in job.inputs}
+    files = {name: (file, read_rows(file)) for name, file in sets.items()}
     findings += [finding for file, rows in files.values() for finding in check_rows(rows, str(file))]
     if not findings:
         findings += check_template(tokenizer, prompt, files["train"][1][0])
@@ -149,7 +149,8 @@ def check_room(job: Job) -> list[Finding]:
         _finding("TRAIN005", "The folder cannot be written.", "Change its permissions.", str(folder))
         for folder in closed
     ]
-    needed = (KEPT + 2) * adapter_parameters(job.inputs["model"], job.params.rank) * BYTES_PER_PARAMETER  # type: ignore[arg-type]
+    base = Path(job.inputs["model"])
+    needed = (KEPT + 2) * adapter_parameters(base, job.params.rank) * BYTES_PER_PARAMETER
     free = free_bytes(job.checkpoints)
     if free < needed:
         message = f"Checkpoints need {needed / MB:,.0f} MB, but {free / MB:,.0f} MB are free."
