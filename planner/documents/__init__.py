@@ -8,8 +8,9 @@ from planner.documents.failures import Evidence, FailingCase, FailureReport
 from planner.documents.finding import Finding, Severity, Where
 from planner.documents.fingerprint import fingerprint
 from planner.documents.hardware import GB, GIB, Device, DeviceFacts, Hardware, HardwareRecord
-from planner.documents.plan import Budget, Filled, Pin, Plan, RuleBook, Status, plan_digest
+from planner.documents.plan import Alternative, Budget, Filled, Pin, Plan, RuleBook, Stage, Status, plan_digest
 from planner.documents.problems import near, validate
+from planner.documents.review import Findings, ReviewedFile, Setting, Suppressed, Tool
 from planner.documents.spec import (
     Attempt,
     Constraints,
@@ -28,6 +29,7 @@ __all__ = [
     "GB",
     "GIB",
     "AdaptError",
+    "Alternative",
     "Artifact",
     "Attempt",
     "Budget",
@@ -49,6 +51,7 @@ __all__ = [
     "FailureReport",
     "Filled",
     "Finding",
+    "Findings",
     "Gate",
     "Hardware",
     "HardwareRecord",
@@ -70,16 +73,21 @@ __all__ = [
     "Rejected",
     "Resources",
     "Retry",
+    "ReviewedFile",
     "RuleBook",
     "RuleTrace",
     "RunError",
+    "Setting",
     "Severity",
     "Spec",
+    "Stage",
     "Status",
     "Step",
     "StepError",
     "StepResult",
+    "Suppressed",
     "Task",
+    "Tool",
     "Where",
     "canonical_json",
     "digest",

@@ -15,7 +15,7 @@ from planner.documents.step import Estimate, Step
 
 OUTPUT_NAME = r"^[a-z][a-z0-9-]*$"
 # Prose and estimates may be improved without making it another plan.
-UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts"})
+UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts", "alternatives"})
 UNDIGESTED_IN_DECISION = frozenset({"because", "why", "cite", "rejected", "missing", "trace"})
 UNDIGESTED_IN_STEP = frozenset({"title", "reasons", "resources", "known_after"})
 UNDIGESTED_IN_GATE = frozenset({"because"})
@@ -70,6 +70,31 @@ class Budget(ReadAhead):
     """Null when no price is known for the hardware."""
 
 
+class Stage(ReadAhead):
+    """One part of an alternative path: what is done with which model, to learn what."""
+
+    title: str
+    model: str
+    rows: int | None = None
+    """Rows trained on or written; null when it is not known."""
+    learns: str = ""
+    """What the stage tells that the next one builds on."""
+    time: Estimate | None = None
+    cost: Estimate | None = None
+
+
+class Alternative(ReadAhead):
+    """Another way to the same end, which the plan did not take, and how to get its plan."""
+
+    name: str
+    because: str
+    """When it is the better way, in a clause that reads after "because"."""
+    set: dict[str, JsonValue] = {}
+    """Changes of the spec that yield its plan, such as `{"overrides.path": "distillation"}`."""
+    stages: tuple[Stage, ...] = ()
+    cite: tuple[str, ...] = ()
+
+
 class Plan(ReadAhead):
     """The document between deciding and doing."""
 
@@ -91,6 +116,7 @@ class Plan(ReadAhead):
     steps: tuple[Step, ...]
     outputs: dict[Annotated[str, Field(pattern=OUTPUT_NAME)], str] = {}
     """What the plan leaves: a name to `address:output`, the best first."""
+    alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[Finding, ...] = ()
     estimates: dict[str, Estimate] = {}
     budget: Budget | None = None

@@ -9,6 +9,7 @@ from planner.documents.failures import FailureReport
 from planner.documents.finding import Finding
 from planner.documents.hardware import Hardware
 from planner.documents.plan import Plan
+from planner.documents.review import Findings
 from planner.documents.spec import Spec
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ PUBLISHED: dict[str, type[Document]] = {
     "event": Event,
     "failures": FailureReport,
     "finding": Finding,
+    "findings": Findings,
     "hardware": Hardware,
     "plan": Plan,
     "result": StepResult,

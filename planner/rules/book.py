@@ -63,6 +63,8 @@ class Rule(Document):
     """Of the finding that a rule of the decision `warnings` raises."""
     why: Annotated[str, Field(min_length=1)]
     fix: str = ""
+    about: str = ""
+    """Setting of a reviewed configuration that the finding points at."""
     cite: Annotated[tuple[str, ...], Field(min_length=1)]
     since: str
     examples: Annotated[tuple[Example, ...], Field(min_length=2)]
