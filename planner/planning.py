@@ -13,7 +13,7 @@ from planner.budget import budget, over_budget, time_estimates
 from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, lower, pins
-from planner.rules import compile_books, core_book, evaluate, user_book, warnings
+from planner.rules import core_book, evaluate, plan_table, user_book, warnings
 from planner.survey import Survey, normalise, read_spec
 from planner.survey import survey as look
 from planner.survey.plain_text import read_text
@@ -79,8 +79,9 @@ def decide(spec: Spec, survey: Survey, folder: Path) -> Decided:
         message = f"The spec pins base_model to `{base}`, which is none of its models."
         fix = near(str(base), survey.models) or f"Its models: {', '.join(survey.models)}."
         raise InputError.one("PIN001", message, fix, pointer="/overrides/base_model")
-    books = (*(user_book(folder / path) for path in spec.rule_books), core_book())
-    table = compile_books(books)
+    own = tuple(user_book(folder / path) for path in spec.rule_books)
+    books = (*own, core_book())
+    table = plan_table(own)
     board = Board({"spec": spec, "survey": survey, "thresholds": table.thresholds})
     return Decided(books, table, board, evaluate(table, board, spec.overrides))
 

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-INPUTS = frozenset({"spec", "survey", "thresholds"})
+PLAN_INPUTS = frozenset({"spec", "survey", "thresholds"})
+"""What the facts of a plan may start from."""
+REVIEW_INPUTS = frozenset({"configuration", "options", "thresholds"})
+"""What the facts of a review may start from: the settings of a configuration, and what is known beside them."""
+INPUTS = PLAN_INPUTS | REVIEW_INPUTS
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,20 @@
 """Rule books and their evaluation: what is decided and why."""
 
-from planner.rules.book import Book, core_book, user_book
+from planner.rules.book import Book, core_book, review_book, user_book
 from planner.rules.engine import evaluate, needs, warnings
 from planner.rules.table import Table, compile_books
+from planner.rules.tables import plan_table, review_table
 
-__all__ = ["Book", "Table", "compile_books", "core_book", "evaluate", "needs", "user_book", "warnings"]
+__all__ = [
+    "Book",
+    "Table",
+    "compile_books",
+    "core_book",
+    "evaluate",
+    "needs",
+    "plan_table",
+    "review_book",
+    "review_table",
+    "user_book",
+    "warnings",
+]

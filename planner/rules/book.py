@@ -12,6 +12,7 @@ from pydantic import Field
 from planner.documents import Document, Finding, InputError, JsonValue, RuleBook, Where, digest, validate
 
 CORE = Path(__file__).parent / "core"
+REVIEW = Path(__file__).parent / "review"
 RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
 
 
@@ -161,6 +162,13 @@ def core_book() -> Book:
     return _assemble({path.name: read_book_file(path) for path in sorted(CORE.glob("*.toml"))}, "core")
 
 
+@cache
+def review_book() -> Book:
+    """The rules by which `adapt review` judges configurations."""
+    found = {path.name: read_book_file(path) for path in sorted(REVIEW.glob("*.toml"))}
+    return _assemble(found or {"review": BookFile(book="review", version="0.1")}, "core")
+
+
 def user_book(path: Path) -> Book:
     """A book of the user's own.
 
@@ -168,7 +176,11 @@ def user_book(path: Path) -> Book:
         InputError: it cannot be read, or changes a threshold without a reason.
     """
     file = read_book_file(path)
-    silent = [name for name, item in file.threshold.items() if item.reason is None and name in core_book().thresholds]
+    silent = [
+        name
+        for name, item in file.threshold.items()
+        if item.reason is None and (name in core_book().thresholds or name in review_book().thresholds)
+    ]
     if silent:
         raise InputError(
             Finding(

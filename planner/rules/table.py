@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from planner.documents import Finding, InputError, JsonValue, Where, near
-from planner.facts import FACTS, INPUTS, dependencies
+from planner.facts import FACTS, INPUTS, PLAN_INPUTS, dependencies
 from planner.rules.cells import CellError, Test, parse_cell
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class Table:
 
 
 @lru_cache(maxsize=16)
-def _compile(books: tuple[str, ...], key: _Books) -> Table:
+def _compile(books: tuple[str, ...], inputs: frozenset[str], key: _Books) -> Table:
     """Cached by the books' digests: a process that plans often reads its tables once."""
     del books
-    return _build(key.books)
+    return _build(key.books, inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +59,21 @@ class _Books:
         return isinstance(other, _Books)
 
 
-def compile_books(books: tuple[Book, ...]) -> Table:
+def compile_books(books: tuple[Book, ...], inputs: frozenset[str] = PLAN_INPUTS) -> Table:
     """Join books into one table; earlier books go before later ones.
+
+    Args:
+        books: the user's, and then the one that ships.
+        inputs: what the facts of this table may start from.
 
     Raises:
         InputError: a cell, fact, threshold, decision or answer that does not exist, two rows of a `unique` decision
             that can both match, or decisions that wait for each other; every problem is a finding.
     """
-    return _compile(tuple(book.digest for book in books), _Books(books))
+    return _compile(tuple(book.digest for book in books), inputs, _Books(books))
 
 
-def _build(books: tuple[Book, ...]) -> Table:
+def _build(books: tuple[Book, ...], inputs: frozenset[str]) -> Table:
     thresholds = {name: item.value for book in reversed(books) for name, item in book.thresholds.items()}
     questions = {name: item for book in reversed(books) for name, item in book.decisions.items()}
     disabled = {item.id for book in books for item in book.disabled}
@@ -80,7 +84,7 @@ def _build(books: tuple[Book, ...]) -> Table:
             if rule.id in disabled:
                 continue
             row, found = _read(rule, book.tier, thresholds, questions)
-            problems += found
+            problems += found + _beyond(rule, inputs)
             if rule.decides in rows:
                 rows[rule.decides].append(row)
     if not problems:
@@ -164,6 +168,19 @@ def _read(
             tests.append((name, test))
         rows.append(tuple(tests))
     return Row(rule, "veto" if rule.vetoes else tier, tuple(rows)), problems
+
+
+def _beyond(rule: Rule, inputs: frozenset[str]) -> list[Finding]:
+    """Facts of a rule that start from what this table does not have."""
+    answer = rule.answer
+    read = [name for cells in rule.rows for name in cells]
+    read += [answer[1:]] if isinstance(answer, str) and answer.startswith("@") else []
+    problems = []
+    for name in dict.fromkeys(read):
+        if absent := sorted((dependencies([name], FACTS) & INPUTS) - inputs):
+            message = f"column `{name}` looks at the {absent[0]}, which a decision on `{rule.decides}` does not have."
+            problems.append(_problem(rule, message, f"It may look at: {', '.join(sorted(inputs))}."))
+    return problems
 
 
 def _words(rule: Rule, name: str, test: Test, question: Question) -> list[Finding]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.documents import InputError
-from planner.rules import compile_books, core_book, user_book
+from planner.facts import FACTS, Fact
+from planner.rules import compile_books, core_book, plan_table, review_table, user_book
+from planner.rules import table as table_module
 from tests.planner.rules.books import HEAD, decision, problems, rule
 
 if TYPE_CHECKING:
@@ -179,3 +181,18 @@ def test_every_field_that_is_wrong_is_told(tmp_path: Path) -> None:
         user_book(user(tmp_path, text))
     pointers = {finding.where.pointer for finding in caught.value.findings}
     assert {"/rule/0/id", "/rule/0/nam", "/rule/0/why", "/threshold/x/value", "/threshold/x/why"} <= pointers
+
+
+def test_a_rule_looks_only_at_what_its_table_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fact = Fact("loss_scale", lambda configuration: configuration, ("configuration",), frozenset(), "number", "", ())
+    monkeypatch.setattr(table_module, "FACTS", {**FACTS, "loss_scale": fact})
+    text = rule(1, '{ loss_scale = "> 3" }', decides="approach", answer='answer = "prompt"')
+    with pytest.raises(InputError, match="`loss_scale` looks at the configuration, which a decision on `approach`"):
+        plan_table([user_book(user(tmp_path, text))])
+
+
+def test_a_rule_of_no_decision_is_told_by_the_plan_and_is_no_matter_of_a_review(tmp_path: Path) -> None:
+    book = user_book(user(tmp_path, rule(1, "{ closed_labels = true }", decides="aproach")))
+    with pytest.raises(InputError, match="no decision `aproach`"):
+        plan_table([book])
+    assert "aproach" not in review_table([book]).rows
