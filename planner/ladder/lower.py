@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.ladder.other import merging, quantizing, retrieving
+from planner.ladder.other import merging, quantizing
 from planner.ladder.prompting import baselines, prompting
+from planner.ladder.retrieving import retrieving
 from planner.ladder.training import diagnose, training
 
 if TYPE_CHECKING:
