@@ -36,6 +36,8 @@ class Finding(Document):
     severity: Severity
     message: str
     """What is wrong, in one sentence, with the value that was found."""
+    why: str = ""
+    """The reasoning of the rule that found it."""
     fix: str = ""
     """What to do next, in one sentence."""
     where: Where = Where()
