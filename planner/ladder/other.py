@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Input, JsonValue, Step
 from planner.ladder.pins import data_pin
-from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
+from planner.ladder.prompting import SEED, add_prompt, evaluate
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
