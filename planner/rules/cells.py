@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _COMPARISON = re.compile(rf"^(<=|>=|!=|<|>|=)\s*({_OPERAND}|[A-Za-z][\w+. -]*)$"
 _RANGE = re.compile(rf"^({_OPERAND})\.\.({_OPERAND})$")
 _LIST = re.compile(r"^in\s*\[(.*)\]$")
 _WORD = re.compile(r"^[A-Za-z][\w+. -]*$")
+_THRESHOLD = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
 class CellError(ValueError):
@@ -38,6 +40,13 @@ class Test:
 
     op: str
     operands: tuple[Scalar, ...]
+    thresholds: tuple[str, ...] = field(default=(), compare=False)
+    """Names of the thresholds that the operands come from."""
+
+    @cached_property
+    def text(self) -> str:
+        """The comparison as a cell writes it, made once."""
+        return str(self)
 
     def holds(self, value: JsonValue) -> bool:
         """Whether a known value passes; a value of another type does not."""
@@ -111,6 +120,12 @@ def parse_cell(cell: JsonValue, thresholds: Mapping[str, float]) -> Test:
     Raises:
         CellError: it is none of these, or names a threshold that does not exist.
     """
+    test = _parsed(cell, thresholds)
+    names = tuple(_THRESHOLD.findall(cell)) if isinstance(cell, str) else ()
+    return replace(test, thresholds=names) if names else test
+
+
+def _parsed(cell: JsonValue, thresholds: Mapping[str, float]) -> Test:
     if isinstance(cell, bool | int | float):
         return Test("=", (cell,))
     if not isinstance(cell, str):
