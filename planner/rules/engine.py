@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Cell, Decision, Finding, InputError, JsonValue, Rejected, RuleTrace, Where
 from planner.facts import Board, Unknown
+from planner.rules.answers import allowed, is_answer
 from planner.rules.cells import parse_cell
 
 if TYPE_CHECKING:
@@ -149,40 +149,13 @@ def _words(trace: RuleTrace) -> list[str]:
 def _pinned(name: str, answer: JsonValue, question: Question, forbidden: dict[str, RuleTrace]) -> JsonValue:
     words = answer if question.policy == "collect" and isinstance(answer, list) else [answer]
     for word in words:
-        if not _answers(question, word) or (question.policy == "collect" and not isinstance(answer, list)):
-            raise InputError([_pin_problem(name, f"`{_shown(answer)}` is no answer to {name}.", _choice(question))])
+        if not is_answer(question, word) or (question.policy == "collect" and not isinstance(answer, list)):
+            raise InputError([_pin_problem(name, f"`{_shown(answer)}` is no answer to {name}.", allowed(question))])
         if isinstance(word, str) and word in forbidden:
             veto = forbidden[word]
             message = f"The spec pins {name} to `{word}`, but rule {veto.rule} forbids it because {veto.name}."
             raise InputError([_pin_problem(name, message, f"Needed: {'; '.join(needs(veto)) or 'another answer'}.")])
     return answer
-
-
-def _answers(question: Question, word: JsonValue) -> bool:
-    """Whether a value is an answer by its form."""
-    is_number = isinstance(word, int | float) and not isinstance(word, bool)
-    forms = {
-        "any": True,
-        "word": isinstance(word, str) and bool(word),
-        "flag": isinstance(word, bool),
-        "number": is_number and isfinite(word) and word >= 0,  # type: ignore[arg-type, operator]
-        "count": is_number and isinstance(word, int) and word >= 1,
-    }
-    return forms[question.answers] if isinstance(question.answers, str) else word in question.answers
-
-
-def _choice(question: Question) -> str:
-    forms = {
-        "any": "It takes any value.",
-        "word": "It takes a word.",
-        "flag": "It takes true or false.",
-        "number": "It takes a number of zero or more.",
-        "count": "It takes a whole number of one or more.",
-    }
-    if isinstance(question.answers, str):
-        return forms[question.answers]
-    words = ", ".join(question.answers)
-    return f"Give a list of: {words}." if question.policy == "collect" else f"Allowed: {words}."
 
 
 def needs(trace: RuleTrace) -> tuple[str, ...]:
