@@ -11,24 +11,13 @@ from planner.documents.failures import Cause
 from planner.survey.jsonl import JsonLines
 from planner.survey.plain_text import read_json
 from planner.survey.problems import pointer_to, problem
+from planner.survey.symptoms import SYMPTOMS, all_spellings, symptom_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 CAUSES: tuple[str, ...] = get_args(Cause)
-SYMPTOMS: tuple[str, ...] = (
-    "bias",
-    "hallucination",
-    "irrelevant",
-    "malformed",
-    "missing",
-    "outdated",
-    "safety",
-    "style",
-    "wrong content",
-    "wrong form",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +58,20 @@ def survey_failures(failures: str | Mapping[str, int] | None, folder: Path) -> t
 
 
 def _declared(counts: Mapping[str, int]) -> tuple[Failures, list[Finding]]:
-    by_cause: dict[str, int] = {}
-    by_symptom: dict[str, int] = {}
+    by_cause: Counter[str] = Counter()
+    by_symptom: Counter[str] = Counter()
     found: list[Finding] = []
-    for name, number in sorted(counts.items()):
-        if name in CAUSES:
-            by_cause[name] = number
-            continue
-        by_symptom[name] = number
-        if name not in SYMPTOMS:
-            fix = near(name, (*CAUSES, *SYMPTOMS)) or f"Known: {', '.join((*CAUSES, *SYMPTOMS))}."
-            message = f"`{name}` is neither a cause nor a symptom that is known here."
-            pointer = pointer_to("failures", name)
+    for word, number in sorted(counts.items()):
+        symptom = symptom_of(word)
+        name = symptom.name if symptom else word
+        (by_cause if name in CAUSES else by_symptom)[name] += number
+        if symptom is None:
+            fix = near(word, all_spellings()) or f"Known: {', '.join(sorted({*CAUSES, *SYMPTOMS}))}."
+            message = f"`{word}` is neither a cause nor a symptom that is known here, so it does not count."
+            pointer = pointer_to("failures", word)
             found.append(problem("FAIL001", message, fix, pointer=pointer, severity="warning"))
     failed = None if by_cause and by_symptom else sum(counts.values())
-    return Failures("declared", None, by_cause, by_symptom, failed), found
+    return Failures("declared", None, dict(sorted(by_cause.items())), dict(sorted(by_symptom.items())), failed), found
 
 
 def _report(path: Path, name: str) -> tuple[Failures, list[Finding]]:
@@ -100,15 +88,18 @@ def _cases(path: Path, name: str) -> tuple[Failures | None, list[Finding]]:
     failed = 0
     for number, row in lines.rows():
         failed += 1
-        for counter, field_name, words in ((by_cause, "cause", CAUSES), (by_symptom, "symptom", SYMPTOMS)):
+        for counter, field_name in ((by_cause, "cause"), (by_symptom, "symptom")):
             value: Any = row.get(field_name)
             if value is None:
                 continue
-            if not isinstance(value, str) or (field_name == "cause" and value not in words):
+            symptom = symptom_of(value) if isinstance(value, str) else None
+            name = symptom.name if symptom else value
+            if not isinstance(value, str) or (field_name == "cause" and name not in CAUSES):
+                words = CAUSES if field_name == "cause" else tuple(SYMPTOMS)
                 fix = near(str(value), words) or f"Allowed: {', '.join(words)}."
                 lines.report("FAIL002", f"The `{field_name}` is {value!r}.", fix, number)
                 continue
-            counter[value] += 1
+            counter[name] += 1
     found = lines.finish()
     if found:
         return None, found
