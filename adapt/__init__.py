@@ -1,6 +1,7 @@
 """Decide whether to prompt, retrieve or finetune a language model, plan it, and run the plan.
 
-`plan` decides, `load` reads a plan back, `run` carries it out. Everything heavy is imported when it is used.
+`plan` decides, `load` reads a plan back, `run` carries it out, `review` judges configurations that people wrote for
+other tools. Everything heavy is imported when it is used.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.documents import AdaptError, Finding, InputError, LockedError, Plan, RunError, Spec
+from planner.documents import AdaptError, Finding, Findings, InputError, LockedError, Plan, RunError, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptError",
     "Finding",
+    "Findings",
     "InputError",
     "LockedError",
     "Plan",
@@ -26,6 +28,7 @@ __all__ = [
     "Spec",
     "load",
     "plan",
+    "review",
     "run",
     "save",
 ]
@@ -93,3 +96,32 @@ def run(
 
     source = Path(document) if isinstance(document, str) else document
     return run_plan(source, root, allow_paths=allow_paths, on_event=on_event)
+
+
+def review(
+    files: Sequence[Path | str],
+    *,
+    model: str | None = None,
+    hardware: str | None = None,
+    data: str | int | None = None,
+    rules: Sequence[Path | str] = (),
+) -> Findings:
+    """Judge configurations that people wrote: TRL, Axolotl, LLaMA-Factory, PEFT, mergekit, specs and plans of adapt.
+
+    A file that cannot be read is a finding of its own; the others are reviewed all the same.
+
+    Args:
+        files: YAML, JSON or TOML files; the tool is recognised by what they hold.
+        model: folder, file or id of the model, where a file names none that is known.
+        hardware: a device such as `a10g` or `8xh100`; without it nothing is said of fitting into memory.
+        data: the file with the training data, or how many rows it has.
+        rules: rule books of your own.
+
+    Raises:
+        InputError: the model, the hardware, the data or a rule book cannot be used.
+    """
+    from planner.review import review as judge
+    from planner.rules import user_book
+
+    books = tuple(user_book(Path(path)) for path in rules)
+    return judge([Path(file) for file in files], model=model, hardware=hardware, data=data, rule_books=books)

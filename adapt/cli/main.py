@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": ("adapt.cli.explain", "Say why a plan decides as it does."),
     "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
     "status": ("adapt.cli.status", "Say how a run stands."),
+    "review": ("adapt.cli.review", "Say what is wrong with configurations of TRL, Axolotl and other tools."),
     "memory": ("adapt.cli.memory", "Say how much memory a training step needs, and whether it fits."),
     "fit": ("adapt.cli.fit", "List what can be trained on a device, or which devices train a model."),
     "models": ("adapt.cli.models", "List the models that are known by name."),

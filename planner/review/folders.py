@@ -1,0 +1,48 @@
+"""Which files of a folder are reviewed, and which are passed over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+    from planner.documents import Findings
+
+SUFFIXES = frozenset({".yaml", ".yml", ".json", ".toml"})
+UNKNOWN_TOOL = "REV003"
+
+
+def files_in(paths: Iterable[Path]) -> tuple[tuple[Path, ...], frozenset[str]]:
+    """The files to review, each once: those named, and those of the folders named, below them and in order.
+
+    Hidden files and folders are left out. Also returns the names of the files that only a folder led to.
+    """
+    named: dict[Path, bool] = {}
+    for path in paths:
+        if not path.is_dir():
+            named[path] = True
+            continue
+        for file in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
+                named.setdefault(file, False)
+    return tuple(named), frozenset(str(file) for file, is_named in named.items() if not is_named)
+
+
+def without_unknown(findings: Findings, files: Collection[str] | None) -> tuple[Findings, tuple[str, ...]]:
+    """The findings without those that say that no tool is recognised, and the files that these were about.
+
+    Args:
+        findings: the result of a review.
+        files: the files that may be of no known tool; null: all.
+    """
+    unknown = [
+        item
+        for item in findings.findings
+        if item.code == UNKNOWN_TOOL and (files is None or (item.where.file or "") in files)
+    ]
+    kept = tuple(item for item in findings.findings if item not in unknown)
+    skipped = tuple(sorted({item.where.file or "" for item in unknown}))
+    return findings.model_copy(update={"findings": kept}), skipped
