@@ -78,7 +78,13 @@ class MergeSource(Document):
 
     id: Annotated[str, Field(min_length=1)]
     base: str | None = None
+    """Model that it was finetuned from."""
     path: str | None = None
+    kind: Literal["model", "adapter"] | None = None
+    """Whole weights or a LoRA adapter; told by the files when they are at hand."""
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Rank of an adapter."""
+    license: str | None = None
 
 
 class Merge(Document):

@@ -1,4 +1,4 @@
-"""Facts about a merge that the spec asks for."""
+"""Facts about a merge that the spec asks for: what is wanted, of how many sources, of which bases and kinds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
     from planner.documents import Spec
+    from planner.survey import Survey
 
 MERGING = ("book:model-merging",)
+NO_MERGE = Unknown("no merge is asked for")
 
 
 @fact(cite=MERGING)
@@ -21,7 +23,7 @@ def merge_requested(spec: Spec) -> bool:
 @fact(cite=MERGING)
 def merge_intent(spec: Spec) -> str | Unknown:
     """What the merge is for."""
-    return spec.merge.intent if spec.merge else Unknown("no merge is asked for")
+    return spec.merge.intent if spec.merge else NO_MERGE
 
 
 @fact(cite=MERGING)
@@ -37,8 +39,74 @@ def merge_sources(spec: Spec) -> int:
 
 
 @fact(unit="models", cite=MERGING)
-def merge_bases(spec: Spec) -> int | Unknown:
-    """Different base models among the sources of the merge."""
-    if spec.merge is None or any(source.base is None for source in spec.merge.sources):
-        return Unknown("the bases of the merge's sources are not all named")
-    return len({source.base for source in spec.merge.sources})
+def distinct_sources(spec: Spec) -> int:
+    """Different models that take part in the merge: one that is named twice counts once."""
+    return len({(source.id, source.path) for source in spec.merge.sources}) if spec.merge else 0
+
+
+@fact(cite=MERGING)
+def source_repeated(merge_sources: int, distinct_sources: int) -> bool:
+    """Whether a source of the merge is named more than once."""
+    return distinct_sources < merge_sources
+
+
+@fact(unit="models", cite=MERGING)
+def merge_bases(survey: Survey) -> int | Unknown:
+    """Different base models among the sources of the merge; a catalog's other names for a base count as one."""
+    if not survey.merge_sources:
+        return NO_MERGE
+    names = {
+        (source.base_model.catalog_id if source.base_model else None) or source.base for source in survey.merge_sources
+    }
+    known = names - {None}
+    if len(known) > 1 or (len(known) == 1 and None not in names):
+        return len(known)
+    return Unknown("the bases of the merge's sources are not all named")
+
+
+@fact(cite=MERGING)
+def base_among_sources(spec: Spec) -> bool:
+    """Whether a source of the merge is the base of another: its task vector is nothing."""
+    sources = spec.merge.sources if spec.merge else ()
+    return any(one.id == other.base and one is not other for one in sources for other in sources if one.id != other.id)
+
+
+@fact(cite=(*MERGING, "peft-docs"))
+def merge_kind(survey: Survey) -> str | Unknown:
+    """What is merged: `models`, `adapters`, or both (`mixed`)."""
+    if not survey.merge_sources:
+        return NO_MERGE
+    kinds = {source.kind for source in survey.merge_sources}
+    if None in kinds:
+        return Unknown("it is not known whether the sources are models or adapters")
+    return "mixed" if len(kinds) > 1 else f"{kinds.pop()}s"
+
+
+@fact(unit="rank", cite=(*MERGING, "peft-docs"))
+def concatenated_rank(survey: Survey) -> int | Unknown:
+    """Rank of the adapters' concatenation: the sum of theirs."""
+    ranks = [source.rank for source in survey.merge_sources]
+    if not ranks or None in ranks:
+        return Unknown("the ranks of the merge's sources are not known")
+    return sum(rank for rank in ranks if rank)
+
+
+@fact(unit="models", cite=("mergekit-docs",))
+def quantized_sources(survey: Survey) -> int:
+    """Sources of the merge whose files hold quantized weights."""
+    return sum(source.model is not None and source.model.quantization is not None for source in survey.merge_sources)
+
+
+@fact(unit="dtypes", cite=("book:numerical-representations",))
+def source_dtypes(survey: Survey) -> int:
+    """Different dtypes of release, as far as known, among the sources of the merge."""
+    return len({source.shape.dtype for source in survey.merge_sources if source.shape and source.shape.dtype})
+
+
+@fact(cite=(*MERGING, "mergekit-docs"))
+def merge_equal_weights(spec: Spec) -> list[float] | Unknown:
+    """One weight for each source: equal shares, or minus one each to remove what they learnt."""
+    if spec.merge is None:
+        return NO_MERGE
+    count = len(spec.merge.sources)
+    return [-1.0] * count if spec.merge.intent == "remove" else [round(1 / count, 6)] * count

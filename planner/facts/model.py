@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.documents import canonical_json
+from planner.facts.licences import model_forbids
 from planner.facts.registry import Unknown, fact
 from planner.memory import (
     Architecture,
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from planner.documents import Spec
     from planner.survey import ModelSurvey, Survey
 
-
-# As SPDX writes it (CC-BY-NC-4.0), and as model cards do (research-only, non-commercial).
-NON_COMMERCIAL = re.compile(r"(?<![a-z])nc(?![a-z])|non-?commercial|research", re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
@@ -52,7 +49,7 @@ def strongest_model(spec: Spec, survey: Survey) -> str:
     A student is a candidate; a teacher or draft model only helps.
     """
     candidates = [model.id for model in spec.models if model.role in ("candidate", "student")]
-    allowed = [name for name in candidates if not _forbidden(spec, survey.models[name])] or candidates
+    allowed = [name for name in candidates if not model_forbids(spec, survey.models[name])] or candidates
     sizes = {name: parameters_of(survey.models[name]) or 0 for name in allowed}
     held = [name for name in allowed if _held(survey.models[name], sizes[name], survey)]
     return max(held, key=sizes.__getitem__) if held else min(allowed, key=sizes.__getitem__)
@@ -85,22 +82,6 @@ def parameters_of(model: ModelSurvey) -> int | None:
         return model.params
     shape = architecture_of(model)
     return None if isinstance(shape, Unknown) else total_parameters(shape)
-
-
-def _forbidden(spec: Spec, model: ModelSurvey) -> bool | None:
-    """Whether the licence forbids the use, by the catalog or else by the licence's own name; None when unknown."""
-    if spec.constraints.license_use != "commercial":
-        return False
-    if model.commercial_use is not None:
-        return not model.commercial_use
-    return bool(NON_COMMERCIAL.search(model.licence)) if model.licence else None
-
-
-@fact(cite=("book:finetuning-tactics",))
-def licence_forbids(spec: Spec, survey: Survey, base_model: str) -> bool | Unknown:
-    """Whether the base model's licence forbids the intended use."""
-    forbidden = _forbidden(spec, survey.models[base_model])
-    return Unknown(f"the licence of {base_model} is not known") if forbidden is None else forbidden
 
 
 @fact(unit="parameters")

@@ -9,6 +9,7 @@ from planner.documents import Finding, HardwareRecord, InputError, Spec
 from planner.survey.data_files import look_at_data
 from planner.survey.failures import Failures, survey_failures
 from planner.survey.hardware import look_at_hardware
+from planner.survey.merge_sources import look_at_sources
 from planner.survey.model_files import look_at_model
 from planner.survey.problems import raise_errors
 from planner.survey.spec_checks import check_spec, load_schema
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.survey.data_survey import DataSurvey
+    from planner.survey.merge_sources import SourceSurvey
     from planner.survey.model_survey import ModelSurvey
 
 
@@ -38,6 +40,8 @@ class Survey:
     """The JSON Schema of the answers, loaded when the spec gives a path."""
     findings: tuple[Finding, ...]
     """Warnings and notes."""
+    merge_sources: tuple[SourceSurvey, ...] = ()
+    """The sources of the spec's merge, in its order."""
 
 
 def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
@@ -58,6 +62,8 @@ def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
         findings += found
         if model is not None:
             models.setdefault(reference.id, model)
+    sources, found = look_at_sources(spec, folder, models)
+    findings += found
     data, found = look_at_data(spec, folder, tokenizer_of(models.values()), file=file)
     findings += found
     failures, found = survey_failures(spec.failures, folder)
@@ -68,7 +74,7 @@ def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
         raise InputError(dict.fromkeys([*findings, *error.findings])) from None
     kept = raise_errors([*findings, *hardware.findings])
     schema = load_schema(spec, folder)
-    return Survey(hardware.record, hardware.sources, data, models, failures, schema, kept)
+    return Survey(hardware.record, hardware.sources, data, models, failures, schema, kept, sources)
 
 
 def tokenizer_of(models: Iterable[ModelSurvey]) -> TokenCounter:

@@ -1,0 +1,117 @@
+"""Facts about serving: what changes weights, what each variant costs to store, how fast an answer can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.facts.hardware import catalog_entry
+from planner.facts.model import architecture_of
+from planner.facts.registry import Unknown, fact
+from planner.facts.serving_memory import served_shape
+from planner.memory import EstimateError, trainable_parameters, training_setting, weight_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planner.survey import Survey
+
+STORED = ("book:lora", "hu-2021-lora")
+VALUE_BYTES = 2
+
+
+@fact(cite=("book:finetuning-and-rag",))
+def weights_change(finetune_planned: bool, approach: str | Unknown) -> bool:
+    """Whether a rung of the plan makes weights that nobody has served before."""
+    return finetune_planned or approach == "merge"
+
+
+@fact(unit="bytes", cite=STORED)
+def adapter_bytes(survey: Survey, base_model: str, method: str, rank: int) -> int | Unknown:
+    """Bytes of one trained adapter in 16 bits, on all matrix products of the blocks."""
+    shape = architecture_of(survey.models[base_model])
+    if isinstance(shape, Unknown):
+        return shape
+    try:
+        return VALUE_BYTES * trainable_parameters(shape, training_setting(method=method, rank=rank))
+    except EstimateError as error:
+        return Unknown(str(error))
+
+
+@fact(unit="bytes", cite=STORED)
+def base_bytes(survey: Survey, base_model: str) -> int | Unknown:
+    """Bytes of the base's weights in 16 bits."""
+    shape = architecture_of(survey.models[base_model])
+    return shape if isinstance(shape, Unknown) else int(weight_bytes(shape, "bf16"))
+
+
+@fact(unit="bytes", cite=STORED)
+def merged_copies_bytes(base_bytes: int, tenants: int) -> int:
+    """Bytes of one merged copy for every variant: 100 of a 4096 x 4096 matrix are 1.68 billion values."""
+    return base_bytes * tenants
+
+
+@fact(unit="bytes", cite=STORED)
+def shared_base_bytes(base_bytes: int, adapter_bytes: int, tenants: int) -> int:
+    """Bytes of one base with an adapter for every variant: 100 of rank 8 on that matrix are 23.3 million values."""
+    return base_bytes + adapter_bytes * tenants
+
+
+@fact(unit="times", cite=STORED)
+def storage_saving(merged_copies_bytes: int, shared_base_bytes: int) -> float:
+    """How many times more merged copies take than one base with adapters."""
+    return merged_copies_bytes / shared_base_bytes
+
+
+@fact(unit="bytes", cite=STORED)
+def served_bytes(
+    survey: Survey, base_model: str, merged_parameters: int | Unknown, serving: str, shared_base_bytes: int | Unknown
+) -> int | Unknown:
+    """Bytes that everything served takes in 16 bits, before it is quantized."""
+    if serving == "adapters":
+        return shared_base_bytes
+    shape = served_shape(survey, base_model, merged_parameters)
+    return shape if isinstance(shape, Unknown) else int(weight_bytes(shape, "bf16"))
+
+
+@fact(cite=("book:quantization",))
+def base_quantized(survey: Survey, base_model: str) -> bool:
+    """Whether the files of the base hold weights that are quantized already."""
+    model = survey.models[base_model]
+    return model.quantization is not None or model.dtype in ("int8", "int4", "fp8")
+
+
+@fact(unit="rows", cite=("frantar-2022-gptq", "lin-2023-awq"))
+def calibration_rows(train_rows: int, document_rows: int) -> int:
+    """Rows that a quantization may be calibrated on: training data or documents, never what is measured on."""
+    return train_rows or document_rows
+
+
+@fact(unit="tokens")
+def counted_answer_tokens(
+    longest_answer_tokens: int | Unknown, output_format: str, thresholds: Mapping[str, float]
+) -> int:
+    """Tokens of an answer whose time is counted: the longest known, else a few for a label, some dozens for the rest."""
+    if isinstance(longest_answer_tokens, int):
+        return longest_answer_tokens
+    return int(thresholds["label_tokens" if output_format == "label" else "short_answer_tokens"])
+
+
+@fact(unit="ms", cite=("kwon-2023-vllm",))
+def least_answer_ms(
+    survey: Survey, base_model: str, merged_parameters: int | Unknown, counted_answer_tokens: int, serving_kind: str
+) -> float | Unknown:
+    """Least time of an answer in 16 bits: every token reads all weights once at the full speed of the memory."""
+    entry = catalog_entry(survey)
+    if serving_kind == "device" or entry is None or not entry.bandwidth_gb_per_s:
+        return Unknown("the speed of the memory that serves is not known")
+    shape = served_shape(survey, base_model, merged_parameters)
+    if isinstance(shape, Unknown):
+        return shape
+    active = shape.active_parameters / shape.parameters * weight_bytes(shape, "bf16")
+    return counted_answer_tokens * active / (entry.bandwidth_gb_per_s * 1e6 * survey.hardware.device.count)
+
+
+@fact(unit="times", cite=("kwon-2023-vllm",))
+def latency_ratio(least_answer_ms: float, latency_ms: float) -> float:
+    """Least time of an answer in 16 bits, as a multiple of what the spec allows."""
+    return least_answer_ms / latency_ms
