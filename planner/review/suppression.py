@@ -7,9 +7,10 @@ whole file, also for values that the file leaves to the tool's default. JSON has
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from planner.documents import Document, Finding, Findings, Suppressed, Where, near
+from planner.documents import Document, Finding, Findings, Suppressed, Where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -114,7 +115,8 @@ def _notes(comment: Comment, known: Collection[str], used: set[tuple[str, int, s
     notes = []
     for code in comment.codes:
         if code not in known:
-            hint = near(code, known) or "`adapt rules list` has the ids."
+            close = get_close_matches(code.upper(), sorted(known), n=1)
+            hint = f"Did you mean `{close[0]}`?" if close else "`adapt rules list` has the ids."
             notes.append(_note(comment, UNKNOWN_CODE, f"names `{code}`, which no rule has.", hint))
         elif (comment.file, comment.line, code) not in used:
             place = "this file" if comment.covers is None else f"line {comment.covers}"
