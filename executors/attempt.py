@@ -37,6 +37,7 @@ class JobFile(ReadAhead):
     inputs: dict[str, str]
     outputs: tuple[str, ...]
     checkpoints: str
+    cache: str
     store: str
 
 

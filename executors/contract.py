@@ -58,6 +58,8 @@ class Job:
     """Folder that survives kills and later attempts of the same action; resume from what verifies here."""
     report: Callable[[Event], None]
     """Tells progress; cheap, may be called often."""
+    cache: Path
+    """Folder that all steps of the state folder share: what is costly to make and named by its content."""
 
 
 class Executor(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import Finding, InputError, Where, canonical_json
 
@@ -27,6 +27,17 @@ class Row:
     """The answer; JSON values as compact text; None where the file has none."""
     before: tuple[dict[str, str], ...] = ()
     """Turns of the conversation before the last request, as `role` and `content`."""
+    others: tuple[str, ...] = ()
+    """Further answers that count as right."""
+    gold: tuple[str, ...] = ()
+    """Ids of the documents that hold the answer, where the file names them."""
+    slices: tuple[tuple[str, str], ...] = ()
+    """Short fields that the file adds to a row, by which scores can be told apart."""
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Every answer that counts as right, the `completion` first; empty where the file has no answer."""
+        return () if self.completion is None else (self.completion, *self.others)
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,20 @@ class RowFile:
     rows: tuple[Row, ...]
 
 
-Content = tuple[str, str | None, tuple[dict[str, str], ...]]
+class Content(NamedTuple):
+    """What a row says, whatever its shape."""
+
+    prompt: str
+    completion: str | None
+    before: tuple[dict[str, str], ...] = ()
+    others: tuple[str, ...] = ()
+
+
+# Fields that carry a row's text or its id are no slices, and neither is anything long.
+TEXT_FIELDS = frozenset(
+    {"id", "prompt", "completion", "text", "label", "question", "answer", "instruction", "input", "output"}
+)
+SLICE_CHARACTERS = 40
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -68,10 +92,12 @@ def read_file(path: Path) -> RowFile:
             raise _error("DATA006", path, line, message, "Give every row an id of its own.")
         seen[row_id] = line
         try:
-            prompt, completion, before = SHAPES[shape][1](record)
+            content = SHAPES[shape][1](record)
+            gold = _names(record.get("gold"))
         except (TypeError, KeyError, ValueError) as error:
             raise _error("DATA005", path, line, f"The row cannot be read as {shape}: {error}.") from error
-        rows.append(Row(row_id, prompt, completion, before))
+        slices = _slices(record)
+        rows.append(Row(row_id, content.prompt, content.completion, content.before, content.others, gold, slices))
     return RowFile(shape, tuple(rows))
 
 
@@ -145,13 +171,43 @@ def _turns(turns: object, role_key: str, content_key: str) -> Content:
     completion = said.pop()["content"] if said[-1]["role"] == "assistant" else None
     if not said or said[-1]["role"] != "user":
         raise ValueError("the answer does not follow a turn of the user")
-    return said[-1]["content"], completion, tuple(said[:-1])
+    return Content(said[-1]["content"], completion, tuple(said[:-1]))
 
 
 def _instruction(record: dict[str, Any]) -> Content:
     asked = _text(record, "instruction")
     given = _text(record, "input") if record.get("input") else ""
-    return f"{asked}\n\n{given}" if given else asked, _answer(record, "output"), ()
+    return Content(f"{asked}\n\n{given}" if given else asked, _answer(record, "output"))
+
+
+def _question(record: dict[str, Any]) -> Content:
+    """A question with its answers: a list, one text, or SQuAD's `{"text": [...]}`; `context` stands before it."""
+    asked = _text(record, "question")
+    given = record.get("answers", record.get("answer"))
+    texts = given.get("text") if isinstance(given, dict) else [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("answers is not a list of texts")
+    prompt = f"{_text(record, 'context')}\n\n{asked}" if record.get("context") else asked
+    # A question without an answer in the data is answered by saying nothing.
+    first, *others = dict.fromkeys(texts) or [""]
+    return Content(prompt, first, (), tuple(others))
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str | int) for name in names):
+        raise TypeError("gold is not the id of a document, or a list of them")
+    return tuple(str(name) for name in names)
+
+
+def _slices(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, str(value))
+        for name, value in sorted(record.items())
+        if name not in TEXT_FIELDS and isinstance(value, str | int | bool) and len(str(value)) <= SLICE_CHARACTERS
+    )
 
 
 # The first shape whose fields a row has: the more telling ones stand first.
@@ -161,12 +217,14 @@ SHAPES: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Content]]] =
     "instruction/output": (("instruction", "output"), _instruction),
     "prompt/completion": (
         ("prompt", "completion"),
-        lambda record: (_text(record, "prompt"), _answer(record, "completion"), ()),
+        lambda record: Content(_text(record, "prompt"), _answer(record, "completion")),
     ),
-    "prompt/label": (("prompt", "label"), lambda record: (_text(record, "prompt"), _answer(record, "label"), ())),
-    "text/label": (("text", "label"), lambda record: (_text(record, "text"), _answer(record, "label"), ())),
-    "prompt": (("prompt",), lambda record: (_text(record, "prompt"), None, ())),
-    "text": (("text",), lambda record: ("", _text(record, "text"), ())),
+    "prompt/label": (("prompt", "label"), lambda record: Content(_text(record, "prompt"), _answer(record, "label"))),
+    "text/label": (("text", "label"), lambda record: Content(_text(record, "text"), _answer(record, "label"))),
+    "question/answers": (("question", "answers"), _question),
+    "question/answer": (("question", "answer"), _question),
+    "prompt": (("prompt",), lambda record: Content(_text(record, "prompt"), None)),
+    "text": (("text",), lambda record: Content("", _text(record, "text"))),
 }
 
 

@@ -38,6 +38,11 @@ class State:
         """One folder a run."""
         return self.folder / "runs"
 
+    @property
+    def cache(self) -> Path:
+        """What is costly to make and named by its content; it may be deleted."""
+        return self.folder / "cache"
+
     def action(self, key: str) -> Path:
         """The result of an action that is done."""
         return self.folder / "actions" / f"{_hex(key)}.json"

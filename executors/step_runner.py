@@ -170,6 +170,7 @@ class StepRunner:
             inputs={name: found.location for name, found in inputs.items()},
             outputs=step.outputs,
             checkpoints=str(self.state.checkpoints(key)),
+            cache=str(self.state.cache),
             store=str(self.store.folder),
         )
         self._say("step-started", step, attempt.number, step.title)

@@ -116,6 +116,7 @@ def _perform(executor: Executor, attempt: AttemptFolder, job: JobFile) -> Outcom
                 inputs={name: at if at.startswith("hub:") else Path(at) for name, at in job.inputs.items()},
                 out=attempt.out,
                 checkpoints=checkpoints,
+                cache=Path(job.cache),
                 report=reporter.report,
             )
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from executors.evaluate.metrics import contains
+from executors.evaluate.case import contains
 from executors.json_answers import label_of, leaves
 from planner.documents import Evidence
 
 if TYPE_CHECKING:
-    from executors.evaluate.metrics import Case
+    from executors.evaluate.case import Case
     from planner.documents.failures import Cause, Symptom
     from planner.documents.task import TaskKind
 

@@ -13,8 +13,8 @@ from executors.data import read_rows
 from executors.diagnose.causes import cause
 from executors.diagnose.symptoms import symptom
 from executors.errors import classify
+from executors.evaluate.case import AnswerForm, Case
 from executors.evaluate.intervals import proportion
-from executors.evaluate.metrics import AnswerForm, Case
 from executors.evaluate.predictions import read_predictions
 from planner.documents import (
     Estimate,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executors.evaluate.metrics import contains, find_label, json_exact, normal
+from executors.evaluate.case import contains, find_label, normal
+from executors.evaluate.metrics import json_exact
 from executors.json_answers import Missing
 from planner.documents import Evidence, canonical_json
 
 if TYPE_CHECKING:
-    from executors.evaluate.metrics import Case
+    from executors.evaluate.case import Case
     from planner.documents.failures import Symptom
 
 Found = tuple["Symptom", tuple[Evidence, ...]]

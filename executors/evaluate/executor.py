@@ -12,7 +12,8 @@ from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
 from executors.errors import classify
 from executors.evaluate.answering import answer_all
-from executors.evaluate.metrics import AnswerForm, Case, Metric
+from executors.evaluate.case import AnswerForm, Case
+from executors.evaluate.metrics import Metric
 from executors.evaluate.predictions import read_predictions, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import label_property
@@ -96,7 +97,7 @@ class Evaluate:
         rows = _rows(Path(job.inputs["data"]), params)
         answers, notes = answer_all(job, rows)
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
-        cases = [Case(form, answers[row.id][0], row.completion or "") for row in rows]
+        cases = [Case(form, answers[row.id][0], row.completion or "", row.others) for row in rows]
         records = [
             {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
             | {"tokens": answers[row.id][1], "scores": case_scores(case, params.metrics)}

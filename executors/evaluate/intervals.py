@@ -31,6 +31,21 @@ def proportion(hits: int, n: int) -> Measurement:
     return Measurement(value=share, low=low, high=high, n=n, interval="wilson")
 
 
+def mean(values: Sequence[float], seed: int) -> Measurement:
+    """The mean of a score a case with its percentile bootstrap interval over cases [efron-1979-bootstrap]."""
+    import numpy as np
+
+    n = len(values)
+    if n == 0:
+        return Measurement(value=0.0, n=0)
+    scores = np.asarray(values, dtype=np.float64)
+    draw, even = np.random.default_rng(seed), np.full(n, 1 / n)
+    means = np.array([draw.multinomial(n, even) @ scores / n for _ in range(RESAMPLES)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    value = float(scores.mean())
+    return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
+
+
 def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
     """Micro F1 over cases of (right, predicted, expected) with its percentile bootstrap interval over cases.
 
@@ -47,6 +62,33 @@ def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
     low, high = np.quantile(_f1(sums), [0.025, 0.975])
     value = float(_f1(table.sum(axis=0)[None])[0])
     # A resample cannot show what is rarer than the sample: the interval must at least hold the value itself.
+    return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
+
+
+def macro_f1(pairs: Sequence[tuple[str, str]], seed: int) -> Measurement:
+    """Mean F1 of the expected labels over pairs of (said, expected), with its bootstrap interval over cases."""
+    import numpy as np
+
+    n = len(pairs)
+    if n == 0:
+        return Measurement(value=0.0, n=0)
+    labels = sorted({expected for _, expected in pairs})
+    place = {label: at for at, label in enumerate(labels)}
+    said = np.array([place.get(label, len(labels)) for label, _ in pairs])
+    wanted = np.array([place[label] for _, label in pairs])
+    cells = said * len(labels) + wanted
+    size = (len(labels) + 1, len(labels))
+
+    def score(weights: Any) -> float:
+        table = np.bincount(cells, weights=weights, minlength=size[0] * size[1]).reshape(size)
+        right = np.diagonal(table)
+        both = table.sum(axis=1)[: len(labels)] + table.sum(axis=0)
+        # As scikit-learn does with labels that are expected: one that a resample lacks counts as zero.
+        return float(np.where(both > 0, 2 * right / np.maximum(both, 1), 0.0).mean())
+
+    draw, even = np.random.default_rng(seed), np.full(n, 1 / n)
+    low, high = np.quantile([score(draw.multinomial(n, even)) for _ in range(RESAMPLES)], [0.025, 0.975])
+    value = score(np.ones(n))
     return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
 
 

@@ -1,4 +1,4 @@
-"""Scores of one answer, strict and lenient, as pure functions.
+"""Scores of one answer, strict and lenient, as pure functions in a table.
 
 Strict is what a program that reads the answer would accept. Lenient looks for the right content in the text around it:
 the first JSON object, the first label, the expected words. Where the two differ, the form fails and not the content.
@@ -6,75 +6,22 @@ the first JSON object, the first label, the expected words. Where the two differ
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from executors.json_answers import MISSING, Missing, label_of, label_property, leaves, parse_lenient, parse_strict, same
+from executors.evaluate.case import Case, contains, find_label
+from executors.evaluate.text_scores import chrf, normalised_match, rouge_l, sentence_bleu, token_f1
+from executors.evaluate.validity import code_valid, html_valid, sql_valid, yaml_valid
+from executors.json_answers import MISSING, Missing, label_of, leaves, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planner.documents import JsonValue
-    from planner.documents.task import OutputFormat
-
-Metric = Literal["exact_match", "label_accuracy", "json_valid", "schema_valid", "json_exact", "slot_f1", "agreement"]
-
-
-@dataclass(frozen=True)
-class AnswerForm:
-    """The form that answers must have."""
-
-    format: OutputFormat
-    schema: dict[str, Any] | None = None
-    labels: tuple[str, ...] = ()
-
-    @cached_property
-    def label_name(self) -> str | None:
-        """The property of a JSON answer that is its label."""
-        return label_property(self.schema) if self.format == "json" else None
-
-    @cached_property
-    def validator(self) -> Any:
-        """Tests a value against the schema (JSON Schema 2020-12)."""
-        from jsonschema import Draft202012Validator
-
-        return Draft202012Validator(self.schema or {})
-
-
-@dataclass(frozen=True)
-class Case:
-    """A prediction beside what was expected, each JSON reading made once."""
-
-    form: AnswerForm
-    prediction: str
-    expected: str
-
-    @property
-    def same_text(self) -> bool:
-        """Whether the prediction is the expected text, spaces around it aside."""
-        return self.prediction.strip() == self.expected.strip()
-
-    @cached_property
-    def strict(self) -> JsonValue | Missing:
-        """The prediction as JSON, when all of it is."""
-        return parse_strict(self.prediction)
-
-    @cached_property
-    def lenient(self) -> JsonValue | Missing:
-        """The first JSON object in the prediction."""
-        return parse_lenient(self.prediction)
-
-    @cached_property
-    def wanted(self) -> JsonValue | Missing:
-        """The expected answer as JSON."""
-        return parse_strict(self.expected)
-
-    def value(self, *, strict: bool) -> JsonValue | Missing:
-        """The prediction as JSON, read strictly or leniently."""
-        return self.strict if strict else self.lenient
+Metric = Literal[
+    "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "html_valid", "json_exact",
+    "json_valid", "label_accuracy", "macro_f1", "normalised_match", "rouge_l", "schema_valid", "slot_f1", "sql_valid",
+    "token_f1", "yaml_valid",
+]  # fmt: skip
 
 
 def exact_match(case: Case, *, strict: bool) -> bool:
@@ -85,7 +32,7 @@ def exact_match(case: Case, *, strict: bool) -> bool:
         return json_exact(case, strict=False)
     if case.form.format == "label":
         return label_accuracy(case, strict=False)
-    return contains(case.prediction, case.expected)
+    return contains_answer(case, strict=False)
 
 
 def label_accuracy(case: Case, *, strict: bool) -> bool:
@@ -124,31 +71,38 @@ def slot_counts(case: Case, *, strict: bool) -> tuple[int, int, int]:
     return (predicted & expected).total(), predicted.total(), expected.total()
 
 
-SCORES: dict[str, Callable[..., bool]] = {
+def contains_answer(case: Case, *, strict: bool) -> bool:
+    """An accepted answer stands in the text as whole words; there is nothing stricter to ask."""
+    del strict
+    return any(contains(case.prediction, text) for text in case.accepted)
+
+
+def accuracy(case: Case, *, strict: bool) -> bool:
+    """The right answer by the task's form: the label, the JSON value, or the text [rajpurkar-2016-squad]."""
+    if case.form.format == "label" or case.form.labels:
+        return label_accuracy(case, strict=strict)
+    if case.form.format == "json":
+        return json_exact(case, strict=strict)
+    return normalised_match(case, strict=strict)
+
+
+# Right or wrong, case by case: pooled as a share.
+SHARES: dict[str, Callable[..., bool]] = {
+    "accuracy": accuracy,
+    "code_valid": code_valid,
+    "contains": contains_answer,
     "exact_match": exact_match,
-    "label_accuracy": label_accuracy,
-    "json_valid": json_valid,
-    "schema_valid": schema_valid,
+    "html_valid": html_valid,
     "json_exact": json_exact,
+    "json_valid": json_valid,
+    "label_accuracy": label_accuracy,
+    "normalised_match": normalised_match,
+    "schema_valid": schema_valid,
+    "sql_valid": sql_valid,
+    "yaml_valid": yaml_valid,
 }
-
-
-def normal(text: str) -> str:
-    """The words of a text: one case, single spaces, no punctuation around words."""
-    return " ".join(word for word in (part.strip(".,;:!?\"'`()[]*") for part in text.casefold().split()) if word)
-
-
-def contains(text: str, wanted: str) -> bool:
-    """Whether the wanted words stand in the text, in order and as whole words."""
-    words = normal(wanted)
-    return bool(words) and f" {words} " in f" {normal(text)} "
-
-
-def find_label(text: str, labels: tuple[str, ...]) -> str | None:
-    """The label that stands first in the text as whole words; the longer one where two start at the same place."""
-    found = []
-    for label in labels:
-        match = re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, re.IGNORECASE)
-        if match:
-            found.append((match.start(), -len(label), label))
-    return min(found)[2] if found else None
+# Partly right, 0 to 1 a case: pooled as a mean.
+MEANS: dict[str, Callable[..., float]] = {"rouge_l": rouge_l, "token_f1": token_f1}
+# Scored a case for comparison between rungs, but pooled over the whole corpus.
+SENTENCES: dict[str, Callable[..., float]] = {"bleu": sentence_bleu, "chrf": chrf}
+SCORES: dict[str, Callable[..., float]] = {**SHARES, **MEANS, **SENTENCES}

@@ -38,7 +38,7 @@ def finished(folder: Path, **fields: Any) -> tuple[JobFile, StepResult]:
     }  # fmt: skip
     job = JobFile(
         **common, tag="t", target="a:b", params=PARAMS, inputs={"model": str(folder)}, outputs=(),
-        checkpoints="c", store="s",
+        checkpoints="c", cache="k", store="s",
     )  # fmt: skip
     given: dict[str, Any] = {
         "status": "done",

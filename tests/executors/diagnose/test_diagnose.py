@@ -9,7 +9,7 @@ from executors.contract import Job, Outcome, Site
 from executors.diagnose import Diagnose, DiagnoseParams
 from executors.diagnose.causes import cause
 from executors.diagnose.symptoms import symptom
-from executors.evaluate.metrics import AnswerForm, Case
+from executors.evaluate.case import AnswerForm, Case
 from planner.documents import FailureReport, InputError, Step
 from tests.executors.tiny import TINY_SCHEMA, tiny_rows, write_rows
 
@@ -83,7 +83,9 @@ def diagnose(tmp_path: Path, predictions: list[dict[str, str]]) -> Outcome:
     params = DiagnoseParams.model_validate(
         {"format": "json", "schema": TINY_SCHEMA, "labels": None, "kind": "semantic-parsing", "seed": 0}
     )
-    return Diagnose().perform(Job("diagnose/prompting", params, inputs, tmp_path, tmp_path, lambda event: None))
+    return Diagnose().perform(
+        Job("diagnose/prompting", params, inputs, tmp_path, tmp_path, lambda event: None, tmp_path)
+    )
 
 
 def test_the_report_names_every_failing_case_and_its_counts(tmp_path: Path) -> None:

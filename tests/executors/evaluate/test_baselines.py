@@ -32,7 +32,9 @@ def run(tmp_path: Path, *, kinds: list[str] = ALL, validation: bool = False, **c
     if validation:
         inputs["validation"] = write_rows(tmp_path / "validation.jsonl", rows[3::4])
     params = BaselinesParams.model_validate({"kinds": kinds, "labels": ["on", "off"], "seed": 0} | changed)
-    return Baselines().perform(Job("evaluate/baselines", params, inputs, tmp_path, tmp_path, lambda event: None))
+    return Baselines().perform(
+        Job("evaluate/baselines", params, inputs, tmp_path, tmp_path, lambda event: None, tmp_path)
+    )
 
 
 @pytest.mark.slow

@@ -45,7 +45,9 @@ def job(folder: Path, model: Path, *, rows: int = 10, **changed: Any) -> tuple[J
     }
     events: list[Event] = []
     settings = EvaluateParams.model_validate(params(**changed))
-    return Job("evaluate/zero-shot", settings, inputs, out, folder / "checkpoints", events.append), events
+    return Job(
+        "evaluate/zero-shot", settings, inputs, out, folder / "checkpoints", events.append, folder / "cache"
+    ), events
 
 
 def records(work: Job) -> list[dict[str, Any]]:
@@ -82,7 +84,7 @@ def test_a_killed_evaluation_goes_on_and_answers_nothing_twice(tmp_path: Path, t
 
     work, _ = job(tmp_path, tiny_model)
     with pytest.raises(Killed):
-        Evaluate().perform(Job(work.address, work.params, work.inputs, work.out, work.checkpoints, kill))
+        Evaluate().perform(Job(work.address, work.params, work.inputs, work.out, work.checkpoints, kill, work.cache))
     first = made.read_bytes()
     assert first.count(b"\n") == 4
     # The kill also cut a line that was being written.
@@ -114,7 +116,13 @@ def test_agreement_compares_with_another_steps_answers(tmp_path: Path, tiny_mode
     Evaluate().perform(work)
     reference = (work.out / "predictions").rename(tmp_path / "reference.jsonl")
     both = Job(
-        work.address, work.params, {**work.inputs, "reference": reference}, work.out, work.checkpoints, work.report
+        work.address,
+        work.params,
+        {**work.inputs, "reference": reference},
+        work.out,
+        work.checkpoints,
+        work.report,
+        work.cache,
     )
     metrics = Evaluate().perform(both).metrics
     assert metrics["agreement"].value == metrics["token_agreement"].value == 1.0

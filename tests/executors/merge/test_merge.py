@@ -41,7 +41,7 @@ def merge(tmp_path: Path, base: Path, adapter: Path, dtype: str = "fp32") -> Pat
     out.mkdir()
     inputs: dict[str, Path | str] = {"model": base, "adapter": adapter}
     params = MergeParams.model_validate({"dtype": dtype})
-    Merge().perform(Job("merge/sft", params, inputs, out, tmp_path, lambda event: None))
+    Merge().perform(Job("merge/sft", params, inputs, out, tmp_path, lambda event: None, tmp_path))
     return out / "model"
 
 

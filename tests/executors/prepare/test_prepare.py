@@ -20,7 +20,9 @@ def prepare(tmp_path: Path, source: Path | str, dtype: str = "fp32") -> tuple[Pa
     out = tmp_path / "out"
     out.mkdir()
     params = PrepareParams.model_validate({"dtype": dtype})
-    outcome = Prepare().perform(Job("prepare/base", params, {"source": source}, out, tmp_path, lambda event: None))
+    outcome = Prepare().perform(
+        Job("prepare/base", params, {"source": source}, out, tmp_path, lambda event: None, tmp_path)
+    )
     return out / "model", outcome
 
 

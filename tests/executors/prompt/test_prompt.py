@@ -42,7 +42,13 @@ def make(tmp_path: Path, *, rows: int | None = 40, **changed: Any) -> Path:
     out.mkdir(exist_ok=True)
     inputs = {} if rows is None else {"train": write_rows(tmp_path / "train.jsonl", tiny_rows(rows))}
     job = Job(
-        "prompt/few-shot", PromptParams.model_validate(params(**changed)), inputs, out, tmp_path, lambda event: None
+        "prompt/few-shot",
+        PromptParams.model_validate(params(**changed)),
+        inputs,
+        out,
+        tmp_path,
+        lambda event: None,
+        tmp_path,
     )
     Prompt().perform(job)
     return out / "prompt"

@@ -58,7 +58,7 @@ def make_job(work: Path, model: Path, *, validate: bool = True, **changes: Any) 
     }
     if validate:
         inputs["validation"] = write_rows(work / "validation.jsonl", tiny_rows(8, start=32))
-    return Job("train/sft", params, inputs, out, work / "checkpoints", lambda _: None)
+    return Job("train/sft", params, inputs, out, work / "checkpoints", lambda _: None, work / "cache")
 
 
 def perform(job: Job) -> Outcome:
