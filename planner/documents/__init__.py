@@ -1,7 +1,7 @@
 """The documents: specs, plans, decisions, findings, failure reports, results; the leaf everything may import."""
 
 from planner.documents.base import Document, JsonValue, ReadAhead, canonical_json, digest, pretty_json
-from planner.documents.decision import Cell, Decision, FactRecord, Rejected, RuleTrace
+from planner.documents.decision import AnswerReason, Cell, Decision, FactRecord, Rejected, RuleTrace
 from planner.documents.errors import AdaptError, InputError, LockedError, RunError
 from planner.documents.events import Artifact, Cost, Event, Measurement, StepError, StepResult
 from planner.documents.failures import Evidence, FailingCase, FailureReport
@@ -30,6 +30,7 @@ __all__ = [
     "GIB",
     "AdaptError",
     "Alternative",
+    "AnswerReason",
     "Artifact",
     "Attempt",
     "Budget",

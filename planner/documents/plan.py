@@ -16,7 +16,9 @@ from planner.documents.step import Estimate, Step
 OUTPUT_NAME = r"^[a-z][a-z0-9-]*$"
 # Prose and estimates may be improved without making it another plan.
 UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts", "alternatives"})
-UNDIGESTED_IN_DECISION = frozenset({"because", "why", "cite", "rejected", "missing", "trace"})
+UNDIGESTED_IN_DECISION = frozenset(
+    {"asks", "takes", "because", "why", "cite", "reasons", "rejected", "missing", "trace"}
+)
 UNDIGESTED_IN_STEP = frozenset({"title", "reasons", "resources", "known_after"})
 UNDIGESTED_IN_GATE = frozenset({"because"})
 

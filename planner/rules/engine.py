@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.documents import Cell, Decision, Finding, InputError, JsonValue, Rejected, RuleTrace, Where
+from planner.documents import AnswerReason, Cell, Decision, Finding, InputError, JsonValue, RuleTrace
 from planner.facts import Board, Unknown
-from planner.rules.answers import allowed, is_answer
-from planner.rules.cells import parse_cell
+from planner.rules.needing import needs, verdict_of
+from planner.rules.pinning import pinned, unknown_pins
+from planner.rules.rejecting import Settled, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planner.documents.decision import Tier, Verdict
-    from planner.rules.book import Question
+    from planner.rules.book import Question, Rule
     from planner.rules.cells import Test
     from planner.rules.table import Row, Table
+
+__all__ = ["evaluate", "needs", "warnings"]
+
+Traces = tuple[RuleTrace, ...]
 
 
 def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple[Decision, ...]:
@@ -26,17 +32,13 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
     Raises:
         InputError: a pin names no decision, is no answer to it, or is vetoed.
     """
-    problems = [
-        _pin_problem(name, f"There is no decision `{name}` to pin.", f"Allowed: {', '.join(sorted(table.questions))}.")
-        for name in pins
-        if name not in table.questions
-    ]
+    problems = unknown_pins(table, pins)
     decisions: dict[str, Decision] = {}
+    run = _Evaluation(table, board, pins)
     for name in table.order:
-        question = table.questions[name]
-        traces = tuple(_trace(row, board) for row in table.rows[name])
+        traces = tuple(_trace(row, board, table.thresholds) for row in table.rows[name])
         try:
-            decision = _decide(name, question, traces, _Evaluation(table, board, pins))
+            decision = _decide(name, traces, run)
         except InputError as error:
             problems += error.findings
             board.answer(name, None)
@@ -57,162 +59,159 @@ class _Evaluation(NamedTuple):
 
     def value(self, answer: JsonValue) -> JsonValue:
         """An answer with `$threshold` and `@fact` replaced; None when the fact is unknown."""
-        if isinstance(answer, str) and answer.startswith("$"):
-            return self.table.thresholds[answer[1:]]
-        if isinstance(answer, str) and answer.startswith("@"):
-            value = self.board.get(answer[1:])
-            return None if isinstance(value, Unknown) else value
-        return answer
+        return _resolved(answer, self.board, self.table.thresholds)
 
 
-def _pin_problem(name: str, message: str, fix: str) -> Finding:
-    where = Where(pointer=f"/overrides/{name}")
-    return Finding(code="PIN001", severity="error", message=message, fix=fix, where=where)
+class _Answer(NamedTuple):
+    """What answers a question, and on whose word."""
+
+    answer: JsonValue
+    tier: Tier
+    because: str
+    rule: str | None = None
+    why: str = ""
+    cite: tuple[str, ...] = ()
+    reasons: tuple[AnswerReason, ...] = ()
 
 
-def _trace(row: Row, board: Board) -> RuleTrace:
+def _resolved(answer: JsonValue, board: Board, thresholds: Mapping[str, float]) -> JsonValue:
+    if isinstance(answer, str) and answer[:1] == "$":
+        return thresholds[answer[1:]]
+    if isinstance(answer, str) and answer[:1] == "@":
+        value = board.get(answer[1:])
+        return None if isinstance(value, Unknown) else value
+    return answer
+
+
+def _trace(row: Row, board: Board, thresholds: Mapping[str, float] | None = None) -> RuleTrace:
     """A rule with the verdict of each of its cells."""
-    rows = tuple(tuple(_cell(name, test, board) for name, test in cells) for cells in row.rows)
-    verdicts = [_all(cells) for cells in rows]
+    rule = row.rule
+    rows = tuple([tuple([_cell(name, test, board) for name, test in cells]) for cells in row.rows])
+    verdicts = [verdict_of(cells) for cells in rows]
     verdict: Verdict = "holds" if "holds" in verdicts else "unknown" if "unknown" in verdicts else "fails"
-    answer: JsonValue = list(row.rule.vetoes) if row.rule.vetoes else row.rule.answer
+    answer: JsonValue = list(rule.vetoes) if rule.vetoes else rule.answer
+    refers = verdict == "holds" and isinstance(answer, str) and answer[:1] in ("$", "@")
+    value = _resolved(answer, board, thresholds or {}) if refers else None
     return RuleTrace.model_construct(
-        rule=row.rule.id,
-        name=row.rule.name,
+        rule=rule.id,
+        name=rule.name,
         tier=row.tier,
         answer=answer,
+        value=value,
         verdict=verdict,
         rows=rows,
-        cite=row.rule.cite,
+        cite=rule.cite,
     )
 
 
 def _cell(name: str, test: Test, board: Board) -> Cell:
     value = board.get(name)
-    unknown = isinstance(value, Unknown)
-    verdict: Verdict = "unknown" if unknown else "holds" if test.holds(value) else "fails"
-    return Cell.model_construct(fact=name, test=str(test), value=None if unknown else value, verdict=verdict)
+    if isinstance(value, Unknown):
+        return _cell_record(name, test.text, None, "unknown", test.thresholds)
+    verdict: Verdict = "holds" if test.holds(value) else "fails"
+    make = _cell_record.__wrapped__ if isinstance(value, list) else _cell_record
+    return make(name, test.text, value, verdict, test.thresholds)
 
 
-def _all(cells: tuple[Cell, ...]) -> Verdict:
-    verdicts = {cell.verdict for cell in cells}
-    return "fails" if "fails" in verdicts else "unknown" if "unknown" in verdicts else "holds"
+# Frozen, and most are the same from one evaluation to the next; typed, because 1, 1.0 and true are written differently.
+@lru_cache(maxsize=8192, typed=True)
+def _cell_record(name: str, test: str, value: JsonValue, verdict: Verdict, thresholds: tuple[str, ...]) -> Cell:
+    return Cell.model_construct(fact=name, test=test, value=value, verdict=verdict, thresholds=thresholds)
 
 
-def _decide(name: str, question: Question, traces: tuple[RuleTrace, ...], run: _Evaluation) -> Decision:
-    rows = {row.rule.id: row for row in run.table.rows[name]}
-    vetoes = [trace for trace in traces if trace.tier == "veto" and trace.verdict == "holds"]
-    forbidden = {word: trace for trace in reversed(vetoes) for word in _words(trace)}
-    tier: Tier
-    rule: str | None = None
-    why, cite = "", question.cite
+def _decide(name: str, traces: Traces, run: _Evaluation) -> Decision:
+    question = run.table.questions[name]
+    forbidden = _forbidden(traces)
     if name in run.pins:
-        answer: JsonValue = _pinned(name, run.pins[name], question, forbidden)
-        tier, because = "pin", "the spec pins it"
+        refused = {word: vetoes[0] for word, vetoes in forbidden.items()}
+        found = _Answer(pinned(name, question, refused, run.pins), "pin", "the spec pins it", cite=question.cite)
     elif question.policy == "collect":
-        held = [trace for trace in traces if trace.verdict == "holds" and trace.tier != "veto"]
-        chosen = [trace for trace in held if run.value(trace.answer) not in forbidden]
-        answer = list(dict.fromkeys(str(run.value(trace.answer)) for trace in chosen))
-        tier = chosen[0].tier if chosen else "default"
-        because = "; ".join(trace.name for trace in chosen) or question.because
-        cite = tuple(dict.fromkeys(key for trace in chosen for key in trace.cite)) or question.cite
+        found = _collected(name, traces, forbidden, run)
     else:
-        for trace in traces:
-            value = run.value(trace.answer)
-            if trace.verdict == "holds" and trace.tier != "veto" and value is not None and value not in forbidden:
-                answer, rule, tier, because = value, trace.rule, trace.tier, trace.name
-                why, cite = rows[rule].rule.why, trace.cite
-                break
-        else:
-            answer, tier, because = run.value(question.default), "default", question.because
-            if answer in forbidden:
-                because = f"nothing is left: {forbidden[answer].name}"
-                answer = None
+        found = _first(name, traces, forbidden, run) or _default(question, forbidden, run)
+    case = Settled(name, question, found.answer, name in run.pins, traces, forbidden, run.value)
     return Decision.model_construct(
         question=name,
-        answer=answer,
-        tier=tier,
-        rule=rule,
-        because=because,
-        why=why,
-        cite=cite,
-        rejected=_rejected(question, answer, traces, forbidden, run),
+        asks=question.asks,
+        takes=_takes(question),
+        **found._asdict(),
+        rejected=rejected(case),
         missing=_missing(traces, run.board),
         trace=traces,
     )
 
 
-def _words(trace: RuleTrace) -> list[str]:
-    return [str(word) for word in trace.answer] if isinstance(trace.answer, list) else []
+def _takes(question: Question) -> str:
+    """The form of an answer in words."""
+    if isinstance(question.answers, str):
+        return f"{question.answers}s" if question.policy == "collect" else question.answers
+    return "some of" if question.policy == "collect" else "one of"
 
 
-def _pinned(name: str, answer: JsonValue, question: Question, forbidden: dict[str, RuleTrace]) -> JsonValue:
-    words = answer if question.policy == "collect" and isinstance(answer, list) else [answer]
-    for word in words:
-        if not is_answer(question, word) or (question.policy == "collect" and not isinstance(answer, list)):
-            raise InputError([_pin_problem(name, f"`{_shown(answer)}` is no answer to {name}.", allowed(question))])
-        if isinstance(word, str) and word in forbidden:
-            veto = forbidden[word]
-            message = f"The spec pins {name} to `{word}`, but rule {veto.rule} forbids it because {veto.name}."
-            raise InputError([_pin_problem(name, message, f"Needed: {'; '.join(needs(veto)) or 'another answer'}.")])
-    return answer
+def _forbidden(traces: Traces) -> dict[str, tuple[RuleTrace, ...]]:
+    """Each forbidden answer with the vetoes that hold against it, in the order of the books."""
+    found: dict[str, tuple[RuleTrace, ...]] = {}
+    for trace in traces:
+        if trace.tier == "veto" and trace.verdict == "holds" and isinstance(trace.answer, list):
+            for word in trace.answer:
+                found[str(word)] = (*found.get(str(word), ()), trace)
+    return found
 
 
-def needs(trace: RuleTrace) -> tuple[str, ...]:
-    """What a rule lacks in order to hold, or for a veto that holds, what would lift it."""
-    if trace.tier == "veto":
-        return tuple(
-            f"{cell.fact} {parse_cell(cell.test, {}).opposite()} (it is {_shown(cell.value)})"
-            for cells in trace.rows
-            if _all(cells) == "holds"
-            for cell in cells
+def _collected(name: str, traces: Traces, forbidden: Mapping[str, object], run: _Evaluation) -> _Answer:
+    """Every answer whose rule holds; the first rule of an answer gives its reason."""
+    question, rules = run.table.questions[name], _rules(name, run)
+    held = [
+        (str(value), trace)
+        for trace in traces
+        if trace.verdict == "holds"
+        and trace.tier != "veto"
+        and (value := run.value(trace.answer)) is not None
+        and str(value) not in forbidden
+    ]
+    if not held:
+        return _Answer([], "default", question.because, cite=question.cite)
+    reasons = tuple(
+        AnswerReason.model_construct(
+            answer=word, rule=trace.rule, because=trace.name, why=rules[trace.rule].why, cite=trace.cite
         )
-    nearest = min(trace.rows, key=lambda cells: sum(cell.verdict != "holds" for cell in cells))
-    return tuple(
-        f"{cell.fact} {cell.test} (it is {_shown(cell.value) if cell.verdict == 'fails' else 'unknown'})"
-        for cell in nearest
-        if cell.verdict != "holds"
+        for word, trace in held
+    )
+    return _Answer(
+        list(dict.fromkeys(word for word, _ in held)),
+        held[0][1].tier,
+        "; ".join(trace.name for _, trace in held),
+        cite=tuple(dict.fromkeys(key for _, trace in held for key in trace.cite)) or question.cite,
+        reasons=reasons,
     )
 
 
-def _shown(value: JsonValue) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _first(name: str, traces: Traces, forbidden: Mapping[str, object], run: _Evaluation) -> _Answer | None:
+    """The answer of the first rule that holds, has a value, and is not vetoed."""
+    for trace in traces:
+        if trace.verdict == "holds" and trace.tier != "veto":
+            value = run.value(trace.answer)
+            if value is not None and not (isinstance(value, str) and value in forbidden):
+                why = _rules(name, run)[trace.rule].why
+                return _Answer(value, trace.tier, trace.name, trace.rule, why, trace.cite)
+    return None
 
 
-def _rejected(
-    question: Question,
-    answer: JsonValue,
-    traces: tuple[RuleTrace, ...],
-    forbidden: dict[str, RuleTrace],
-    run: _Evaluation,
-) -> tuple[Rejected, ...]:
-    """The other answers, each with why not and what it would have needed."""
-    if isinstance(question.answers, str) or question.policy == "collect":
-        return ()
-    found = []
-    for word in question.answers:
-        if word == answer:
-            continue
-        if word in forbidden:
-            veto = forbidden[word]
-            found.append(
-                Rejected.model_construct(answer=word, because=veto.name, rules=(veto.rule,), needs=needs(veto))
-            )
-            continue
-        offers = [trace for trace in traces if trace.tier != "veto" and run.value(trace.answer) == word]
-        if not offers:
-            continue
-        late = [trace for trace in offers if trace.verdict == "holds"]
-        best = late[0] if late else min(offers, key=lambda trace: len(needs(trace)))
-        because = f"`{answer}` was answered first" if late else f"it is not the case that {best.name}"
-        needed = () if late else needs(best)
-        found.append(Rejected.model_construct(answer=word, because=because, rules=(best.rule,), needs=needed))
-    return tuple(found)
+def _default(question: Question, forbidden: Mapping[str, tuple[RuleTrace, ...]], run: _Evaluation) -> _Answer:
+    answer = run.value(question.default)
+    if isinstance(answer, str) and answer in forbidden:
+        return _Answer(None, "default", f"nothing is left: {forbidden[answer][0].name}", cite=question.cite)
+    if answer is None and isinstance(question.default, str):
+        reason = run.board.get(question.default[1:]).reason
+        return _Answer(None, "default", f"nothing answers it: {reason}", cite=question.cite)
+    return _Answer(answer, "default", question.because, cite=question.cite)
 
 
-def _missing(traces: tuple[RuleTrace, ...], board: Board) -> tuple[str, ...]:
+def _rules(name: str, run: _Evaluation) -> dict[str, Rule]:
+    return {row.rule.id: row.rule for row in run.table.rows[name]}
+
+
+def _missing(traces: Traces, board: Board) -> tuple[str, ...]:
     """Facts that were unknown, why, and the rules that they would have opened."""
     opened: dict[str, list[str]] = {}
     for trace in traces:
@@ -221,6 +220,8 @@ def _missing(traces: tuple[RuleTrace, ...], board: Board) -> tuple[str, ...]:
                 for cell in cells:
                     if cell.verdict == "unknown":
                         opened.setdefault(cell.fact, []).append(trace.rule)
+        elif trace.verdict == "holds" and trace.value is None and str(trace.answer).startswith("@"):
+            opened.setdefault(str(trace.answer)[1:], []).append(trace.rule)
     return tuple(
         f"{name}: {board.get(name).reason}; it would open {', '.join(dict.fromkeys(rules))}"
         for name, rules in sorted(opened.items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.documents import Decision, InputError
+from planner.documents import Decision, InputError, Rejected
 from planner.rules import evaluate
 from tests.planner.rules.books import board, decision, rule, table
 
@@ -110,7 +110,10 @@ def test_a_vetoed_default_leaves_nothing(engine: Engine) -> None:
 def test_a_pin_goes_before_every_rule(engine: Engine) -> None:
     found = engine.choice(CHOICE, rule(1, "{ ready = true }"), ready=True, pins={"choice": "b"})
     assert (found.answer, found.tier, found.rule) == ("b", "pin", None)
-    assert [item.answer for item in found.rejected] == ["a"]
+    assert {item.answer: item.needs for item in found.rejected} == {
+        "a": ("no pin at overrides.choice",),
+        "c": ("no pin at overrides.choice",),
+    }
 
 
 def test_a_pin_against_a_veto_is_refused_with_both_named(engine: Engine) -> None:
@@ -194,18 +197,91 @@ def test_an_answer_may_be_a_threshold_or_a_fact(engine: Engine) -> None:
     assert engine.choice(text, rules, size=2).answer == 4
 
 
+def test_pins_that_exclude_each_other_are_refused_with_both_named(engine: Engine) -> None:
+    after = decision("after") + rule(8, '{ choice = "a" }', 'vetoes = ["b"]', decides="after", name="b needs no a")
+    with pytest.raises(InputError) as caught:
+        engine.all(CHOICE, after, pins={"choice": "a", "after": "b"})
+    [finding] = caught.value.findings
+    assert "pins after to `b` and choice to `a`, which exclude each other: rule TST008" in finding.message
+    assert "b needs no a" in finding.message
+    assert "Take one of the pins out." in finding.fix
+
+
+def rejections(found: Decision) -> dict[Any, Rejected]:
+    return {item.answer: item for item in found.rejected}
+
+
 def test_a_rejected_answer_says_what_it_would_have_needed(engine: Engine) -> None:
     rules = rule(1, '[{ size = "> 9", ready = true }, { size = "> 9", speed = "> 1", colour = "red" }]')
-    found = engine.choice(CHOICE, rules, size=5, ready=True, speed=0.5)
-    [rejected] = found.rejected
-    assert rejected.answer == "a"
+    rejected = rejections(engine.choice(CHOICE, rules, size=5, ready=True, speed=0.5))["a"]
+    assert rejected.because == "it is not the case that reason 1"
     assert rejected.rules == ("TST001",)
     assert rejected.needs == ("size > 9 (it is 5)",)
-    unknown = engine.choice(CHOICE, rules, size=5, speed=2)
-    assert unknown.rejected[0].needs == ("size > 9 (it is 5)", "ready = true (it is unknown)")
+    assert rejected.other_ways == 1
+    unknown = rejections(engine.choice(CHOICE, rules, size=5, speed=2))["a"]
+    assert unknown.needs == ("size > 9 (it is 5)", "ready = true (it is unknown)")
 
 
-def test_an_answer_that_held_too_but_came_later_is_said_to_be_late(engine: Engine) -> None:
+def test_an_answer_that_no_rule_gives_can_be_pinned(engine: Engine) -> None:
+    rejected = rejections(engine.choice(CHOICE, rule(1, "{ ready = true }"), ready=True))["b"]
+    assert (rejected.because, rejected.needs) == ("no rule answers it", ("a pin: overrides.choice = b",))
+
+
+def test_an_answer_that_held_too_but_came_later_needs_the_first_rule_to_fail(engine: Engine) -> None:
+    rules = rule(1, "{ ready = true }"), rule(2, '{ size = "> 3" }', 'answer = "b"')
+    rejected = rejections(engine.choice(CHOICE, *rules, ready=True, size=4))["b"]
+    assert (rejected.because, rejected.needs) == ("`a` was answered first", ("ready = false (it is true)",))
+
+
+def test_an_answer_whose_own_conditions_hold_the_first_rule_up_needs_that_rule_disabled(engine: Engine) -> None:
     rules = rule(1, "{ ready = true }"), rule(2, "{ ready = true }", 'answer = "b"')
-    [rejected] = engine.choice(CHOICE, *rules, ready=True).rejected
-    assert (rejected.answer, rejected.because, rejected.needs) == ("b", "`a` was answered first", ())
+    rejected = rejections(engine.choice(CHOICE, *rules, ready=True))["b"]
+    assert rejected.needs == ("rule TST001 disabled",)
+
+
+def test_a_late_answer_needs_its_own_conditions_and_the_first_rule_to_fail(engine: Engine) -> None:
+    rules = rule(1, "{ ready = true }"), rule(2, '{ size = "> 3" }', 'answer = "b"')
+    rejected = rejections(engine.choice(CHOICE, *rules, ready=True, size=2))["b"]
+    assert rejected.needs == ("size > 3 (it is 2)", "ready = false (it is true)")
+
+
+def test_the_default_needs_every_rule_to_fail(engine: Engine) -> None:
+    rejected = rejections(engine.choice(CHOICE, rule(1, "{ ready = true }"), ready=True))["c"]
+    assert rejected.because == "it is the default, and `a` is answered by a rule"
+    assert rejected.needs == ("ready = false (it is true)",)
+
+
+def test_a_vetoed_answer_needs_the_veto_lifted_and_a_rule_that_offers_it(engine: Engine) -> None:
+    rules = rule(1, '{ size = "> 9" }'), rule(2, "{ ready = true, speed = 1 }", 'vetoes = ["a"]', name="a is too slow")
+    rejected = rejections(engine.choice(CHOICE, *rules, size=5, ready=True, speed=1))["a"]
+    assert rejected.because == "a is too slow"
+    assert rejected.needs == ("ready = false (it is true) or speed != 1 (it is 1)", "size > 9 (it is 5)")
+
+
+def test_the_record_names_the_thresholds_and_what_an_answer_stands_for(engine: Engine) -> None:
+    text = CHOICE.replace("choice", "number").replace('["a", "b", "c"]', '"any"').replace('"c"', "1")
+    text += '[threshold.limit]\nvalue = 4\nunit = "x"\nwhy = "y"\n'
+    found = engine.all(text, rule(1, '{ size = ">= $limit" }', 'answer = "@speed"', decides="number"), size=5, speed=7)
+    [trace] = found["number"].trace
+    assert (trace.rows[0][0].test, trace.rows[0][0].thresholds) == (">= 4", ("limit",))
+    assert (trace.answer, trace.value) == ("@speed", 7)
+
+
+def test_a_rule_whose_answer_is_unknown_is_passed_over_and_listed(engine: Engine) -> None:
+    found = engine.choice(
+        CHOICE.replace('["a", "b", "c"]', '"any"'), rule(1, "{ ready = true }", 'answer = "@size"'), ready=True
+    )
+    assert found.answer == "c"
+    assert found.missing == ("size: nobody measured size; it would open TST001",)
+
+
+def test_every_collected_answer_keeps_its_own_reason(engine: Engine) -> None:
+    rules = rule(1, "{ ready = true }", 'answer = "b"'), rule(2, '{ size = "> 9" }')
+    found = engine.choice(COLLECT, *rules, ready=True, size=5)
+    assert [(item.answer, item.rule, item.because, item.why) for item in found.reasons] == [
+        ("b", "TST001", "reason 1", "It is so.")
+    ]
+    assert {item.answer: item.needs for item in found.rejected} == {
+        "a": ("size > 9 (it is 5)",),
+        "c": ("a pin: overrides.choice = c",),
+    }
