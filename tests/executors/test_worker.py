@@ -37,6 +37,7 @@ def attempt_at(folder: Path, **fields: Any) -> tuple[AttemptFolder, JobFile]:
         "inputs": {},
         "outputs": ("text",),
         "checkpoints": str(folder / "checkpoints"),
+        "cache": str(folder / "cache"),
         "store": str(folder / "store"),
     }
     job = JobFile(**given | fields)
