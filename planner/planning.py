@@ -13,7 +13,7 @@ from planner.budget import budget, over_budget, time_estimates
 from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, lower, pins
-from planner.rules import core_book, evaluate, plan_table, user_book, warnings
+from planner.rules import core_book, evaluate, plan_table, user_books, warnings
 from planner.survey import Survey, normalise, read_spec
 from planner.survey import survey as look
 from planner.survey.plain_text import read_text
@@ -79,7 +79,7 @@ def decide(spec: Spec, survey: Survey, folder: Path) -> Decided:
         message = f"The spec pins base_model to `{base}`, which is none of its models."
         fix = near(str(base), survey.models) or f"Its models: {', '.join(survey.models)}."
         raise InputError.one("PIN001", message, fix, pointer="/overrides/base_model")
-    own = tuple(user_book(folder / path) for path in spec.rule_books)
+    own = user_books(folder / path for path in spec.rule_books)
     books = (*own, core_book())
     table = plan_table(own)
     board = Board({"spec": spec, "survey": survey, "thresholds": table.thresholds})
@@ -93,16 +93,18 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
     steps = time_estimates(draft, lower(draft))
     pinned, waits_for = pins(draft)
     planned = budget(steps, survey)
+    # Both look at facts, and the record lists every fact that was looked at.
+    status, risks = _status(draft, waits_for), _risks(draft)
     unknown = {name: value for name, value in decided.board.known().items() if isinstance(value, Unknown)}
     document = Plan(
         name=spec.name or "task",
         digest="",
         planner=planner_version(),
-        status=_status(draft, waits_for),
+        status=status,
         spec=spec,
         filled=filled,
         hardware=survey.hardware,
-        rule_books=tuple(book.record() for book in decided.books),
+        rule_books=tuple(book.record(decided.books[-1:]) for book in decided.books),
         pins=pinned,
         facts=tuple(_record(name, value) for name, value in decided.board.known().items()),
         decisions=decided.decisions,
@@ -110,7 +112,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         outputs=_outputs(draft),
         warnings=(*survey.findings, *warnings(decided.table, decided.decisions), *over_budget(spec, planned)),
         budget=planned,
-        risks=_risks(draft),
+        risks=risks,
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
     )
     return document.model_copy(update={"digest": plan_digest(document.to_json())})

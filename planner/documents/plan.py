@@ -48,6 +48,10 @@ class RuleBook(ReadAhead):
     name: str
     version: str
     digest: str
+    changes: tuple[str, ...] = ()
+    """What a book of the user's own changes of the rules that ship, each with its reason."""
+    references: dict[str, str] = {}
+    """Its own sources, by the key that its rules cite."""
 
 
 class Pin(ReadAhead):

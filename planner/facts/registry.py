@@ -37,6 +37,8 @@ class Fact:
     """`bool`, `number` or `word`: what a rule may compare it with."""
     unit: str
     cite: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    """All words that it can be, where they are known."""
 
     @property
     def doc(self) -> str:
@@ -47,12 +49,15 @@ class Fact:
 FACTS: dict[str, Fact] = {}
 
 
-def fact(*, unit: str = "", cite: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def fact(
+    *, unit: str = "", cite: tuple[str, ...] = (), words: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the fact of its name.
 
     Args:
         unit: unit of its value, such as `rows`, `tokens`, `bytes`; empty for words and yes or no.
         cite: keys of the catalog's references that its formula rests on.
+        words: all words that it can be, where the list is closed; a rule that compares it with another is refused.
     """
 
     def register(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +69,7 @@ def fact(*, unit: str = "", cite: tuple[str, ...] = ()) -> Callable[[Callable[..
         tolerates = frozenset(need for need in needs if "Unknown" in hints.get(need, ""))
         result = hints.get("return", "")
         kind = "bool" if "bool" in result else "number" if "int" in result or "float" in result else "word"
-        FACTS[name] = Fact(name, compute, needs, tolerates, kind, unit, cite)
+        FACTS[name] = Fact(name, compute, needs, tolerates, kind, unit, cite, words)
         return compute
 
     return register

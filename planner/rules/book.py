@@ -1,18 +1,13 @@
-"""Rule books: TOML files of thresholds, decisions and rules, read and checked."""
+"""What rule books are made of: thresholds, decisions, rules, and what a user's book changes."""
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from planner.documents import Document, Finding, InputError, JsonValue, RuleBook, Where, digest, validate
+from planner.documents import Document, JsonValue, RuleBook
 
-CORE = Path(__file__).parent / "core"
-REVIEW = Path(__file__).parent / "review"
 RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
 
 
@@ -67,13 +62,42 @@ class Rule(Document):
     about: str = ""
     """Setting of a reviewed configuration that the finding points at."""
     cite: Annotated[tuple[str, ...], Field(min_length=1)]
-    since: str
+    since: str = ""
+    """Version of the book that brought the rule."""
     examples: Annotated[tuple[Example, ...], Field(min_length=2)]
 
     @property
     def rows(self) -> tuple[dict[str, JsonValue], ...]:
         """The alternatives; a rule that always holds has one empty row."""
         return (self.when,) if isinstance(self.when, dict) else self.when
+
+
+class Default(Document):
+    """What a decision answers when no rule does: the user's instead of the core's."""
+
+    value: JsonValue
+    because: Annotated[str, Field(min_length=1)]
+    """The reason for the default, read after "because"."""
+    reason: Annotated[str, Field(min_length=1)]
+    """Why the core's default is changed."""
+    cite: tuple[str, ...] = ()
+
+
+class Source(Document):
+    """A source of the user's own, with at least one way to find it."""
+
+    title: Annotated[str, Field(min_length=1)]
+    authors: str | None = None
+    year: int | None = None
+    venue: str | None = None
+    doi: str | None = None
+    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")] | None = None
+    url: Annotated[str, Field(pattern=r"^\S+$")] | None = None
+
+    def __str__(self) -> str:
+        who = f"{self.authors}{f' ({self.year})' if self.year else ''}: " if self.authors else ""
+        where = f"https://doi.org/{self.doi}" if self.doi else f"https://arxiv.org/abs/{self.arxiv}"
+        return f"{who}{self.title}. {where if self.doi or self.arxiv else self.url}"
 
 
 class Disabled(Document):
@@ -92,6 +116,8 @@ class BookFile(Document):
     decision: dict[str, Question] = {}
     rule: tuple[Rule, ...] = ()
     disable: tuple[Disabled, ...] = ()
+    default: dict[str, Default] = {}
+    reference: dict[str, Source] = {}
 
 
 class Book(Document):
@@ -107,89 +133,31 @@ class Book(Document):
     digest: str
     files: dict[str, str] = {}
     """Rule id to the file where it stands, for messages."""
+    path: str | None = None
+    """The one file of a user's book."""
+    defaults: dict[str, Default] = {}
+    references: dict[str, Source] = {}
 
-    def record(self) -> RuleBook:
-        """The book as a plan names it."""
-        return RuleBook(name=self.name, version=self.version, digest=self.digest)
+    def record(self, core: tuple[Book, ...] = ()) -> RuleBook:
+        """The book as a plan names it.
 
-
-def read_book_file(path: Path) -> BookFile:
-    """Read one TOML file of a rule book.
-
-    Raises:
-        InputError: it is not there, not TOML, or a field is wrong; every problem is a finding.
-    """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.one("BOOK004", f"The rule book {path} cannot be read: {error}.", file=str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError.one("BOOK004", f"{path} is not TOML: {error}.", "Mend the syntax.", file=str(path)) from None
-    return validate(BookFile, data, code="BOOK", file=str(path))
-
-
-def _assemble(read: dict[str, BookFile], tier: Literal["user", "core"]) -> Book:
-    files = list(read.values())
-    place: dict[str, str] = {}
-    doubles = []
-    for path, file in read.items():
-        for rule in file.rule:
-            if rule.id in place:
-                where = Where(file=path, pointer=f"/rule/{rule.id}")
-                message = f"Rule id {rule.id} stands twice."
-                doubles.append(
-                    Finding(code="BOOK005", severity="error", message=message, fix="Ids are never reused.", where=where)
-                )
-            place.setdefault(rule.id, path)
-    if doubles:
-        raise InputError(doubles)
-    return Book(
-        name=files[0].book,
-        version=files[0].version,
-        tier=tier,
-        thresholds={name: item for file in files for name, item in file.threshold.items()},
-        decisions={name: item for file in files for name, item in file.decision.items()},
-        rules=tuple(rule for file in files for rule in file.rule),
-        disabled=tuple(item for file in files for item in file.disable),
-        digest=digest([file.to_json() for file in files]),
-        files=place,
-    )
-
-
-@cache
-def core_book() -> Book:
-    """The rules that ship with adapt."""
-    return _assemble({path.name: read_book_file(path) for path in sorted(CORE.glob("*.toml"))}, "core")
-
-
-@cache
-def review_book() -> Book:
-    """The rules by which `adapt review` judges configurations."""
-    found = {path.name: read_book_file(path) for path in sorted(REVIEW.glob("*.toml"))}
-    return _assemble(found or {"review": BookFile(book="review", version="0.1")}, "core")
-
-
-def user_book(path: Path) -> Book:
-    """A book of the user's own.
-
-    Raises:
-        InputError: it cannot be read, or changes a threshold without a reason.
-    """
-    file = read_book_file(path)
-    silent = [
-        name
-        for name, item in file.threshold.items()
-        if item.reason is None and (name in core_book().thresholds or name in review_book().thresholds)
-    ]
-    if silent:
-        raise InputError(
-            Finding(
-                code="BOOK006",
-                severity="error",
-                message=f"The threshold `{name}` is changed without a reason.",
-                fix='Add `reason = "..."`.',
-                where=Where(file=str(path), pointer=f"/threshold/{name}"),
-            )
-            for name in silent
+        Args:
+            core: the books that ship, to say what a user's book changes of them.
+        """
+        changed = [
+            f"threshold {name}: {item.value:g} instead of {book.thresholds[name].value:g} {item.unit}: {item.reason}"
+            for name, item in self.thresholds.items()
+            for book in core
+            if self.tier == "user" and name in book.thresholds
+        ]
+        changed += [f"rule {item.id} is switched off: {item.reason}" for item in self.disabled]
+        changed += [f"default of {name}: {shown(item.value)}: {item.reason}" for name, item in self.defaults.items()]
+        sources = {key: str(item) for key, item in self.references.items()}
+        return RuleBook(
+            name=self.name, version=self.version, digest=self.digest, changes=tuple(changed), references=sources
         )
-    return _assemble({str(path): file}, "user")
+
+
+def shown(value: JsonValue) -> str:
+    """A value as a rule book writes it."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from planner.documents import JsonValue
 
@@ -96,6 +96,32 @@ class Test:
         low, low_open = max(self._low(), other._low())
         high, high_closed = min(self._high(), other._high())
         return low > high or (low == high and (low_open == 1 or high_closed == 0))
+
+    def implies(self, other: Test, words: Sequence[str] = ()) -> bool:
+        """Whether every value that passes this test passes the other; False when that cannot be shown.
+
+        Args:
+            other: a test of the same fact.
+            words: all words that the fact can be, where they are known.
+        """
+        one, two = self._listed(words), other._listed(words)
+        if one.op in ("=", "in"):
+            return all(two.holds(operand) for operand in one.operands)
+        if two.op == "!=":
+            return (one.op == "!=" and one.operands == two.operands) or one.disjoint(Test("=", two.operands))
+        if two.op in ("=", "in"):
+            return one.op == ".." and one.operands[0] == one.operands[1] and two.holds(one.operands[0])
+        if one.op == "!=":
+            return False
+        (low, low_open), (high, high_closed) = one._low(), one._high()
+        return (low, low_open) >= two._low() and (high, high_closed) <= two._high()
+
+    def _listed(self, words: Sequence[str]) -> Test:
+        """The same test as a list of what passes, where that is finite."""
+        everything: Sequence[Scalar] = (True, False) if self.kind() == "bool" else words
+        if self.op == "!=" and everything:
+            return Test("in", tuple(word for word in everything if word != self.operands[0]))
+        return self
 
     def _low(self) -> tuple[float, int]:
         """Lower end, and 1 when the end itself is excluded (so that `max` prefers the tighter one)."""

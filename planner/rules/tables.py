@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.facts import PLAN_INPUTS, REVIEW_INPUTS
-from planner.rules.book import core_book, review_book
+from planner.rules.reading import core_book, review_book
 from planner.rules.table import compile_books
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def plan_table(user_books: Iterable[Book] = ()) -> Table:
     Raises:
         InputError: a rule, threshold or decision is wrong; with every problem at once.
     """
-    return compile_books((*(_without_review(book) for book in user_books), core_book()), PLAN_INPUTS)
+    return compile_books((*(of_plans(book) for book in user_books), core_book()), PLAN_INPUTS)
 
 
 def review_table(user_books: Iterable[Book] = ()) -> Table:
@@ -32,10 +32,10 @@ def review_table(user_books: Iterable[Book] = ()) -> Table:
     Raises:
         InputError: a rule or threshold is wrong; with every problem at once.
     """
-    return compile_books((*(_review_only(book) for book in user_books), review_book()), REVIEW_INPUTS)
+    return compile_books((*(of_reviews(book) for book in user_books), review_book()), REVIEW_INPUTS)
 
 
-def _without_review(book: Book) -> Book:
+def of_plans(book: Book) -> Book:
     """What a user's book says of plans; a rule of no decision stays, so that it is told."""
     ids = {rule.id for rule in review_book().rules}
     return book.model_copy(
@@ -46,9 +46,9 @@ def _without_review(book: Book) -> Book:
     )
 
 
-def _review_only(book: Book) -> Book:
+def of_reviews(book: Book) -> Book:
     """What a user's book says of configurations."""
     own = tuple(rule for rule in book.rules if rule.decides in review_book().decisions)
     ids = {rule.id for rule in (*review_book().rules, *own)}
     disabled = tuple(item for item in book.disabled if item.id in ids)
-    return book.model_copy(update={"decisions": {}, "rules": own, "disabled": disabled})
+    return book.model_copy(update={"decisions": {}, "defaults": {}, "rules": own, "disabled": disabled})

@@ -8,8 +8,9 @@ import pytest
 
 from planner.documents import InputError
 from planner.facts import Board, Fact, Unknown
-from planner.rules import compile_books, user_book
+from planner.rules import compile_books
 from planner.rules import table as table_module
+from planner.rules.reading import read_user_book
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,11 +59,13 @@ def board(**values: Any) -> Board:
 
 
 def table(folder: Path, monkeypatch: pytest.MonkeyPatch, *parts: str) -> Table:
-    """The compiled table of a book of these parts, over the small facts."""
+    """The compiled table of a book of these parts, over the small facts; its examples are not looked at."""
     monkeypatch.setattr(table_module, "FACTS", facts_of())
     path = folder / "book.toml"
     path.write_text(HEAD + "".join(parts), encoding="utf-8")
-    return compile_books((user_book(path),))
+    book, found, _ = read_user_book(path)
+    assert not found, found
+    return compile_books((book,))
 
 
 def problems(folder: Path, monkeypatch: pytest.MonkeyPatch, *parts: str) -> tuple[Finding, ...]:

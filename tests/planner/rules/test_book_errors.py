@@ -10,6 +10,7 @@ from planner.documents import InputError
 from planner.facts import FACTS, Fact
 from planner.rules import compile_books, core_book, plan_table, review_table, user_book
 from planner.rules import table as table_module
+from planner.rules.reading import read_user_book
 from tests.planner.rules.books import HEAD, decision, problems, rule
 
 if TYPE_CHECKING:
@@ -20,22 +21,22 @@ CHOICE = decision("choice")
 BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "an unknown fact": (
         CHOICE + rule(1, '{ sise = "> 3" }'),
-        "/rule/TST001",
+        "/rule/TST001/when/sise",
         ("TST001", "`sise`", "Did you mean `size`?"),
     ),
     "a fact of another type": (
         CHOICE + rule(1, "{ size = true }"),
-        "/rule/TST001",
-        ("column `size`", "number", "`True`"),
+        "/rule/TST001/when/size",
+        ("column `size`", "number", "`true`"),
     ),
     "a cell that is no comparison": (
         CHOICE + rule(1, '{ size = "3 or 4" }'),
-        "/rule/TST001",
+        "/rule/TST001/when/size",
         ("column `size`", "not one comparison"),
     ),
     "an unknown threshold in a cell": (
         CHOICE + rule(1, '{ size = "> $limt" }'),
-        "/rule/TST001",
+        "/rule/TST001/when/size",
         ("column `size`", "no threshold $limt"),
     ),
     "an unknown threshold as the answer": (
@@ -66,7 +67,7 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "a word that a decision never answers": (
         CHOICE + decision("next") + rule(1, '{ choice = "in [a, d]" }', decides="next"),
-        "/rule/TST001",
+        "/rule/TST001/when/choice",
         ("column `choice`", "`d` is no answer"),
     ),
     "two rows of a unique decision that can both match": (
@@ -168,10 +169,10 @@ def test_a_threshold_of_the_core_is_changed_only_with_a_reason(tmp_path: Path) -
 def test_a_file_that_is_not_toml_is_told_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not TOML.*line 3"):
         user_book(user(tmp_path, "rule = 3 3\n"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         user_book(tmp_path / "gone.toml")
     (tmp_path / "latin.toml").write_bytes(b'book = "\xe9"')
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is not UTF-8: byte 0xe9 in line 1"):
         user_book(tmp_path / "latin.toml")
 
 
@@ -187,12 +188,13 @@ def test_a_rule_looks_only_at_what_its_table_has(tmp_path: Path, monkeypatch: py
     fact = Fact("loss_scale", lambda configuration: configuration, ("configuration",), frozenset(), "number", "", ())
     monkeypatch.setattr(table_module, "FACTS", {**FACTS, "loss_scale": fact})
     text = rule(1, '{ loss_scale = "> 3" }', decides="approach", answer='answer = "prompt"')
-    with pytest.raises(InputError, match="`loss_scale` looks at the configuration, which a decision on `approach`"):
-        plan_table([user_book(user(tmp_path, text))])
+    book, _, _ = read_user_book(user(tmp_path, text))
+    with pytest.raises(InputError, match="`loss_scale`: it looks at the configuration, which a decision on `approach`"):
+        plan_table([book])
 
 
 def test_a_rule_of_no_decision_is_told_by_the_plan_and_is_no_matter_of_a_review(tmp_path: Path) -> None:
-    book = user_book(user(tmp_path, rule(1, "{ closed_labels = true }", decides="aproach")))
+    book, _, _ = read_user_book(user(tmp_path, rule(1, "{ closed_labels = true }", decides="aproach")))
     with pytest.raises(InputError, match="no decision `aproach`"):
         plan_table([book])
     assert "aproach" not in review_table([book]).rows
