@@ -1,0 +1,75 @@
+"""The corpus: configurations with planted faults and clean ones, reviewed as their manifest says."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import adapt
+
+if TYPE_CHECKING:
+    from planner.documents import Findings
+
+FOLDER = Path(__file__).parent
+MANIFEST = tomllib.loads((FOLDER / "manifest.toml").read_text(encoding="utf-8"))
+FAULTS: dict[str, str] = MANIFEST["fault"]
+"""Name of a fault to the words of the domain."""
+CODES: dict[str, list[str]] = MANIFEST["codes"]
+"""Name of a fault to the rules that find it."""
+
+
+class Case(NamedTuple):
+    """One configuration, what is known besides it, and what is planted in it."""
+
+    path: Path
+    plants: frozenset[str]
+    hardware: str | None
+    examples: int | None
+
+    @property
+    def name(self) -> str:
+        """Its path in the corpus."""
+        return self.path.relative_to(FOLDER).as_posix()
+
+
+class Row(NamedTuple):
+    """How a fault fared: in how many files it was found, missed, and raised where nobody planted it."""
+
+    fault: str
+    found: int
+    missed: int
+    wrong: int
+
+
+def cases() -> list[Case]:
+    """Every configuration of the manifest."""
+    return [
+        Case(FOLDER / kind / name, frozenset(row.get("plants", ())), row.get("hardware"), row.get("examples"))
+        for kind in ("faulty", "clean")
+        for name, row in MANIFEST[kind].items()
+    ]
+
+
+@cache
+def reviewed(case: Case) -> Findings:
+    """The review of one configuration."""
+    return adapt.review([case.path], hardware=case.hardware, data=case.examples)
+
+
+def raised(case: Case) -> frozenset[str]:
+    """The faults whose rules found something of weight in a configuration."""
+    codes = {finding.code for finding in reviewed(case).at_least("warning")}
+    return frozenset(fault for fault, rules in CODES.items() if codes & set(rules))
+
+
+def confusion() -> list[Row]:
+    """Found, missed and wrongly raised, for every fault."""
+    rows = []
+    for fault in FAULTS:
+        planted = [case for case in cases() if fault in case.plants]
+        found = sum(fault in raised(case) for case in planted)
+        wrong = sum(fault in raised(case) for case in cases() if fault not in case.plants)
+        rows.append(Row(fault, found, len(planted) - found, wrong))
+    return rows
