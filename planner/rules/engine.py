@@ -129,7 +129,7 @@ def _decide(name: str, traces: Traces, run: _Evaluation) -> Decision:
         found = _collected(name, traces, forbidden, run)
     else:
         found = _first(name, traces, forbidden, run) or _default(question, forbidden, run)
-    case = Settled(name, question, found.answer, name in run.pins, traces, forbidden, run.value)
+    case = Settled(name, question, found.answer, name in run.pins, _offers(question, traces, run), forbidden)
     return Decision.model_construct(
         question=name,
         asks=question.asks,
@@ -139,6 +139,13 @@ def _decide(name: str, traces: Traces, run: _Evaluation) -> Decision:
         missing=_missing(traces, run.board),
         trace=traces,
     )
+
+
+def _offers(question: Question, traces: Traces, run: _Evaluation) -> tuple[tuple[RuleTrace, JsonValue], ...]:
+    """The rules that are no vetoes, each with its answer; needed only where the answers are listed."""
+    if isinstance(question.answers, str):
+        return ()
+    return tuple((trace, run.value(trace.answer)) for trace in traces if trace.tier != "veto")
 
 
 def _takes(question: Question) -> str:

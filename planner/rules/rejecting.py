@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import JsonValue, Rejected, RuleTrace
 from planner.rules.needing import lifts, nearest, needs, shown, unmet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from planner.documents import Cell
     from planner.rules.book import Question
+
+
+class Offer(NamedTuple):
+    """A rule that offers an answer, with the rules that answer otherwise before it gets its turn."""
+
+    trace: RuleTrace
+    behind: tuple[RuleTrace, ...]
+
+    @property
+    def lacks(self) -> int:
+        """How many conditions and rules stand in its way."""
+        return len(self.behind) + (0 if self.trace.verdict == "holds" else len(unmet(self.trace)))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What would let it answer."""
+        own = () if self.trace.verdict == "holds" else needs(self.trace)
+        return (*own, *gone(self.behind, nearest(self.trace)))
 
 
 class Settled(NamedTuple):
@@ -21,11 +40,10 @@ class Settled(NamedTuple):
     question: Question
     answer: JsonValue
     is_pinned: bool
-    traces: tuple[RuleTrace, ...]
+    offers: tuple[tuple[RuleTrace, JsonValue], ...]
+    """The rules that are no vetoes, each with its answer; in the order of the books."""
     forbidden: Mapping[str, tuple[RuleTrace, ...]]
     """The vetoes that hold, by the answer that they forbid."""
-    value: Callable[[JsonValue], JsonValue]
-    """Replaces `$threshold` and `@fact` in an answer."""
 
 
 def rejected(case: Settled) -> tuple[Rejected, ...]:
@@ -34,66 +52,51 @@ def rejected(case: Settled) -> tuple[Rejected, ...]:
     if isinstance(answers, str):
         return ()
     given = case.answer if isinstance(case.answer, list) else [case.answer]
-    return tuple(_rejected(word, case) for word in answers if word not in given)
+    found = _offers(case)
+    return tuple(_rejected(word, case, found.get(word, [])) for word in answers if word not in given)
 
 
-def _rejected(word: str, case: Settled) -> Rejected:
-    offers = [trace for trace in case.traces if trace.tier != "veto" and case.value(trace.answer) == word]
+def _offers(case: Settled) -> dict[str, list[Offer]]:
+    """The offers of each answer; of several answers none stands in another's way."""
+    found: dict[str, list[Offer]] = {}
+    ahead: list[tuple[RuleTrace, JsonValue]] = []
+    for trace, word in case.offers:
+        behind = tuple(other for other, answer in ahead if answer != word)
+        found.setdefault(str(word), []).append(Offer(trace, behind))
+        in_turn = trace.verdict == "holds" and word is not None and str(word) not in case.forbidden
+        if in_turn and case.question.policy != "collect":
+            ahead.append((trace, word))
+    return found
+
+
+def _rejected(word: str, case: Settled, offers: list[Offer]) -> Rejected:
+    best = min(offers, key=lambda offer: offer.lacks, default=None)
+    wanting = best.needs if best else ()
+    ways = sum(len(offer.trace.rows) for offer in offers) - 1 if best else 0
     if word in case.forbidden:
         vetoes = case.forbidden[word]
         lifted = tuple(need for veto in vetoes for need in lifts(veto))
-        needed, ways = _offered(offers, case)
-        rules = tuple(veto.rule for veto in vetoes)
-        return _made(word, vetoes[0].name, rules, (*lifted, *needed), ways)
+        return _made(word, vetoes[0].name, tuple(veto.rule for veto in vetoes), (*lifted, *wanting), ways)
     if case.is_pinned:
-        return _made(word, f"the spec pins `{shown(case.answer)}`", (), (f"no pin at overrides.{case.name}",))
-    if word == case.question.default and not offers:
+        because = f"the spec pins `{shown(case.answer)}`"
+        return _made(word, because, (), (f"no pin at overrides.{case.name}",))
+    if best:
+        late = best.trace.verdict == "holds"
+        because = f"`{shown(case.answer)}` was answered first" if late else f"it is not the case that {best.trace.name}"
+        return _made(word, because, (best.trace.rule,), wanting, ways)
+    if word == case.question.default:
         because = f"it is the default, and `{shown(case.answer)}` is answered by a rule"
-        return _made(word, because, (), _gone(_before(None, word, case)))
-    if not offers:
-        return _made(word, "no rule answers it", (), (f"a pin: overrides.{case.name} = {word}",))
-    best = _nearest(offers, case)
-    needed, ways = _offered(offers, case)
-    late = best.verdict == "holds"
-    because = f"`{shown(case.answer)}` was answered first" if late else f"it is not the case that {best.name}"
-    return _made(word, because, (best.rule,), needed, ways)
+        held = tuple(trace for trace, answer in case.offers if trace.verdict == "holds" and answer is not None)
+        return _made(word, because, (), gone(held))
+    return _made(word, "no rule answers it", (), (f"a pin: overrides.{case.name} = {word}",))
 
 
-def _made(word: str, because: str, rules: tuple[str, ...], needed: tuple[str, ...], other_ways: int = 0) -> Rejected:
-    needed = tuple(dict.fromkeys(needed))
-    return Rejected.model_construct(answer=word, because=because, rules=rules, needs=needed, other_ways=other_ways)
-
-
-def _nearest(offers: list[RuleTrace], case: Settled) -> RuleTrace:
-    """The offer that lacks least: its own conditions, and the rules that answer before it."""
-    return min(offers, key=lambda trace: len(unmet(trace)) + len(_before(trace, case.value(trace.answer), case)))
-
-
-def _offered(offers: list[RuleTrace], case: Settled) -> tuple[tuple[str, ...], int]:
-    """What the nearest offer lacks, and in how many other ways the answer could come about."""
-    if not offers:
-        return (), 0
-    best = _nearest(offers, case)
-    blockers = _before(best, case.value(best.answer), case)
-    own = () if best.verdict == "holds" else needs(best)
-    return (*own, *_gone(blockers, nearest(best))), sum(len(trace.rows) for trace in offers) - 1
-
-
-def _before(trace: RuleTrace | None, word: JsonValue, case: Settled) -> list[RuleTrace]:
-    """The rules that hold and answer otherwise before a rule gets its turn; before the default when it is None."""
-    if case.question.policy == "collect":
-        return []
-    ahead = case.traces if trace is None else case.traces[: case.traces.index(trace)]
-    return [
-        other
-        for other in ahead
-        if other.verdict == "holds"
-        and other.tier != "veto"
-        and (value := case.value(other.answer)) not in (None, word)
-        and not (isinstance(value, str) and value in case.forbidden)
-    ]
-
-
-def _gone(blockers: list[RuleTrace], keep: tuple[Cell, ...] = ()) -> tuple[str, ...]:
+def gone(ahead: tuple[RuleTrace, ...], keep: tuple[Cell, ...] = ()) -> tuple[str, ...]:
     """What would take the rules away that answer first, with the conditions of the late one still met."""
-    return tuple(need for trace in blockers for need in lifts(trace, keep))
+    return tuple(dict.fromkeys(need for trace in ahead for need in lifts(trace, keep)))
+
+
+# Frozen, and the same in most plans.
+@lru_cache(maxsize=8192)
+def _made(word: str, because: str, rules: tuple[str, ...], needed: tuple[str, ...], ways: int = 0) -> Rejected:
+    return Rejected.model_construct(answer=word, because=because, rules=rules, needs=needed, other_ways=ways)
