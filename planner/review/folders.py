@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from planner.documents import Findings
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".toml"})
-UNKNOWN_TOOL = "REV003"
+UNKNOWN_TOOL = "CONF030"
 
 
 def files_in(paths: Iterable[Path]) -> tuple[tuple[Path, ...], frozenset[str]]:
