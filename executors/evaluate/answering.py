@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from executors.evaluate.constraint import Constraint, Decoding
 from executors.evaluate.generation import Generation, generate
 from executors.evaluate.predictions import Made
 from executors.models import device_name, load_adapter, load_model, load_tokenizer
 from executors.progress import tell
 from executors.prompt.document import read_prompt
+from executors.prompt.passages import with_passages
 from executors.prompt.render import answer, prompt_ids, turn_end_id
 from planner.documents import InputError
 
@@ -19,10 +21,26 @@ if TYPE_CHECKING:
 
     from executors.contract import Job
     from executors.data import Row
+    from executors.evaluate.case import AnswerForm
+    from executors.retrieve.chunks import Passage
     from planner.documents import JsonValue
 
 
-def answer_all(job: Job, rows: Sequence[Row]) -> tuple[dict[str, tuple[str, int]], dict[str, JsonValue]]:
+def ask(job: Job, rows: Sequence[Row]) -> tuple[list[Row], dict[str, list[Passage]]]:
+    """The rows as the model is asked them, and the passages that were found for each; none without an index."""
+    if "index" not in job.inputs:
+        return list(rows), {}
+    from executors.retrieve.index import Index
+
+    index = Index(Path(job.inputs["index"]), job.inputs.get("encoder"), job.inputs.get("reranker"))
+    found = index.retrieve([row.prompt for row in rows], job.params.passages)
+    asked = [with_passages(row, passages) for row, passages in zip(rows, found, strict=True)]
+    return asked, {row.id: passages for row, passages in zip(rows, found, strict=True)}
+
+
+def answer_all(
+    job: Job, rows: Sequence[Row], form: AnswerForm
+) -> tuple[dict[str, tuple[str, int]], dict[str, JsonValue]]:
     """The answer to every row with its count of tokens, by row id, and facts for the report.
 
     Answers that an earlier attempt left in the checkpoints are taken as they are.
@@ -39,19 +57,24 @@ def answer_all(job: Job, rows: Sequence[Row]) -> tuple[dict[str, tuple[str, int]
     done = {index for index, row in enumerate(rows) if row.id in made.answers}
     notes: dict[str, JsonValue] = {"resumed": len(done), "longest_prompt_tokens": max(map(len, prompts))}
     if len(done) < len(rows):
-        notes |= _generate(job, rows, prompts, tokenizer, made)
+        notes |= _generate(job, rows, prompts, tokenizer, made, form)
     return {row.id: made.answers[row.id] for row in rows}, notes
 
 
 def _generate(
-    job: Job, rows: Sequence[Row], prompts: list[list[int]], tokenizer: Any, made: Made
+    job: Job, rows: Sequence[Row], prompts: list[list[int]], tokenizer: Any, made: Made, form: AnswerForm
 ) -> dict[str, JsonValue]:
     folder, device = Path(job.inputs["model"]), device_name()
     model = load_model(folder, job.params.dtype, device=device)
     stop_ids = _stop_ids(model, tokenizer)
     if "adapter" in job.inputs:
         model = load_adapter(model, Path(job.inputs["adapter"]))
-    how = Generation(job.params.max_new_tokens, job.params.batch_size, stop_ids, int(tokenizer.pad_token_id))
+    decoding: Decoding = job.params.decoding
+    width = model.get_output_embeddings().weight.shape[0]
+    constraint = None if decoding == "free" else Constraint(decoding, form, tokenizer, width, stop_ids)
+    how = Generation(
+        job.params.max_new_tokens, job.params.batch_size, stop_ids, int(tokenizer.pad_token_id), constraint
+    )
     done = {index for index, row in enumerate(rows) if row.id in made.answers}
     before, tokens, started = len(done), 0, time.monotonic()
     for batch in generate(model, prompts, how, done):

@@ -11,13 +11,15 @@ from pydantic import Field
 from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
 from executors.errors import classify
-from executors.evaluate.answering import answer_all
+from executors.evaluate.answering import answer_all, ask
 from executors.evaluate.case import AnswerForm, Case
+from executors.evaluate.constraint import Decoding
 from executors.evaluate.metrics import Metric
 from executors.evaluate.predictions import read_predictions, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import label_property
 from executors.models import Dtype
+from executors.retrieve.quality import quality, rank_of_gold
 from planner.documents import Finding, InputError, Resources, Step, Where
 from planner.documents.task import OutputFormat
 
@@ -47,6 +49,10 @@ class EvaluateParams(Params):
     """Cases generated together."""
     dtype: Dtype
     """Data type of the weights while they answer."""
+    decoding: Decoding = "free"
+    """Whether answers can leave their form: `free`, or constrained to `labels`, `schema` or `grammar`."""
+    passages: Annotated[int, Field(ge=1)] | None = None
+    """Passages of the index in each prompt; null for as many as the index was made for."""
     limit: Annotated[int, Field(ge=1)] | None
     """Cases to measure, drawn by the seed; null for all."""
     seed: int
@@ -95,16 +101,20 @@ class Evaluate:
         """
         params: EvaluateParams = job.params
         rows = _rows(Path(job.inputs["data"]), params)
-        answers, notes = answer_all(job, rows)
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
+        asked, found = ask(job, rows)
+        answers, notes = answer_all(job, asked, form)
         cases = [Case(form, answers[row.id][0], row.completion or "", row.others) for row in rows]
         records = [
             {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
             | {"tokens": answers[row.id][1], "scores": case_scores(case, params.metrics)}
+            | ({"passages": [passage.document for passage in found[row.id]]} if found else {})
             for row, case in zip(rows, cases, strict=True)
         ]
         write_predictions(job.out / "predictions", records)
         metrics = measure(cases, params.metrics, params.seed)
+        if found and any(row.gold or row.accepted for row in rows):
+            metrics |= quality([rank_of_gold(row, found[row.id]) for row in rows], params.seed)
         if "reference" in job.inputs:
             reference = {
                 record["id"]: record["prediction"] for record in read_predictions(Path(job.inputs["reference"]))

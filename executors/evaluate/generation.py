@@ -11,6 +11,8 @@ from executors.evaluate.batches import common_prefix, plan_batches
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from executors.evaluate.constraint import Constraint
+
 # Dropping rows copies the cache: worth it when a quarter of the batch is done.
 KEEP_SHARE = 0.75
 
@@ -24,6 +26,8 @@ class Generation:
     stop_ids: frozenset[int]
     """Tokens that end an answer; they are not part of it."""
     pad_id: int
+    constraint: Constraint | None = None
+    """The form that answers cannot leave; None for free answers."""
 
 
 def generate(
@@ -56,6 +60,7 @@ def _batch(model: Any, requests: list[list[int]], how: Generation, shared: Any, 
     import torch
 
     from executors.evaluate.cache import batch_cache
+    from executors.evaluate.constraint import mask_logits
 
     longest = max(len(request) for request in requests)
     before = 0 if shared is None else shared.get_seq_length()
@@ -69,6 +74,7 @@ def _batch(model: Any, requests: list[list[int]], how: Generation, shared: Any, 
     places = (before + torch.arange(longest, device=model.device)[None] - pads[:, None]).clamp(min=0)
 
     answers: list[list[int]] = [[] for _ in requests]
+    matchers = None if how.constraint is None else [how.constraint.start() for _ in requests]
     alive = list(range(len(requests)))
     finished: set[int] = set()
     for step in range(how.max_new_tokens):
@@ -81,9 +87,13 @@ def _batch(model: Any, requests: list[list[int]], how: Generation, shared: Any, 
             use_cache=True,
             logits_to_keep=1,
             **extra,
-        ).logits
-        chosen = logits[:, -1].argmax(dim=-1)
+        ).logits[:, -1]
+        if matchers is not None and how.constraint is not None:
+            logits = mask_logits(logits, [matchers[row] for row in alive], how.constraint.width)
+        chosen = logits.argmax(dim=-1)
         for row, token in zip(alive, chosen.tolist(), strict=True):
+            if matchers is not None and not matchers[row].is_terminated():
+                matchers[row].accept_token(token)
             if token in how.stop_ids:
                 finished.add(row)
             elif row not in finished:
