@@ -18,6 +18,7 @@ EPILOG = """
 Examples:
   adapt plan spec.json
   adapt plan spec.yaml --out plans/first.json --set constraints.max_hours=2
+  adapt plan spec.json --rules house.toml
   adapt plan spec.json --json | jq .decisions
 """
 
@@ -30,9 +31,25 @@ Examples:
 @click.option("--set", "changes", multiple=True, metavar="A.B=VALUE", help="Change a field of the spec; repeatable.")
 @click.option("--hardware", help="Plan for this hardware, such as `a10g` or `8xh100`, instead of the spec's.")
 @click.option(
+    "--rules",
+    "books",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Decide with a rule book of your own too; repeatable, the first one goes first.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the plan on standard output; write a file only with --out."
 )
-def command(spec: Path, out: Path | None, changes: tuple[str, ...], hardware: str | None, *, as_json: bool) -> None:
+def command(
+    spec: Path,
+    out: Path | None,
+    changes: tuple[str, ...],
+    hardware: str | None,
+    books: tuple[Path, ...],
+    *,
+    as_json: bool,
+) -> None:
     """Decide how to adapt a model, and write the plan.
 
     SPEC is a JSON, YAML or TOML file; `{"task": {"description": "..."}, "models": [{"id": "..."}]}` is enough.
@@ -44,8 +61,8 @@ def command(spec: Path, out: Path | None, changes: tuple[str, ...], hardware: st
     target = out or (None if as_json else spec.parent / "plan.json")
     if target is not None:
         _check_target(target, spec)
-    is_changed = bool(changes) or hardware is not None
-    document = _planned(spec, changes, hardware) if is_changed else adapt.plan(spec)
+    is_changed = bool(changes or books) or hardware is not None
+    document = _planned(spec, changes, hardware, books) if is_changed else adapt.plan(spec)
     if target is not None:
         document = relocated(document, spec.parent, target.parent)
         adapt.save(document, target)
@@ -57,7 +74,7 @@ def command(spec: Path, out: Path | None, changes: tuple[str, ...], hardware: st
         raise click.exceptions.Exit(NOT_APPLYABLE)
 
 
-def _planned(spec: Path, changes: tuple[str, ...], hardware: str | None) -> Plan:
+def _planned(spec: Path, changes: tuple[str, ...], hardware: str | None, books: tuple[Path, ...]) -> Plan:
     """The plan of a spec with some of its fields changed."""
     import adapt
     from planner.survey.plain_text import read_text
@@ -68,6 +85,11 @@ def _planned(spec: Path, changes: tuple[str, ...], hardware: str | None) -> Plan
         _change(values, change)
     if hardware is not None and isinstance(values, dict):
         values["hardware"] = hardware
+    if books and isinstance(values, dict):
+        # The spec in the plan names them, so that the plan can be made again.
+        named = [Path(os.path.relpath(book, spec.parent)).as_posix() for book in books]
+        own = values.get("rule_books", [])
+        values["rule_books"] = [*named, *(each for each in own if each not in named)] if isinstance(own, list) else own
     return adapt.plan(values, folder=spec.parent)
 
 

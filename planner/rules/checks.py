@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from planner.documents import JsonValue
-    from planner.rules.book import Book, Question, Rule
+    from planner.rules.book import Book, Question
     from planner.rules.table import Joined
 
 _NAME = re.compile(r"\$([a-z][a-z0-9_]*)")
@@ -37,14 +37,15 @@ def problems_of(books: tuple[Book, ...], broken: Iterable[str] = ()) -> list[Fin
     """
     learn_review_facts()
     lost = set(broken)
-    books = tuple(book.model_copy(update={"rules": _judged(book, lost)}) for book in books)
     problems: list[Finding] = []
     for book in books:
         problems += [*_ids(book), *_thresholds(book, lost), *_decisions(book), *_defaults(book, lost), *_sources(book)]
+    books = tuple(_judged(book, lost) for book in books)
+    own = {rule.id for book in books for rule in book.rules}
     for shipped, part, inputs in ((core_book(), of_plans, PLAN_INPUTS), (review_book(), of_reviews, REVIEW_INPUTS)):
         joined = join((*(part(book) for book in books), shipped), inputs)
-        problems += joined.problems
-        problems += _rows(joined, {rule.id for book in books for rule in book.rules})
+        problems += [_blamed(problem, own, books) for problem in joined.problems]
+        problems += _rows(joined, own)
     return problems
 
 
@@ -54,15 +55,28 @@ def learn_review_facts() -> None:
         import planner.review.facts  # noqa: F401 - importing registers
 
 
-def _judged(book: Book, lost: set[str]) -> tuple[Rule, ...]:
-    """The rules of a book that build on nothing broken."""
-    return tuple(
+def _judged(book: Book, lost: set[str]) -> Book:
+    """A book without decisions whose names are taken, and with those rules only that build on nothing broken."""
+    taken = {*core_book().decisions, *review_book().decisions}
+    rules = tuple(
         rule
         for rule in book.rules
         if rule.decides not in lost
         and not any(name in lost for row in rule.rows for name in row)
         and not lost & set(_NAME.findall(json.dumps([rule.when, rule.answer], default=str)))
     )
+    decisions = {name: item for name, item in book.decisions.items() if name not in taken | lost}
+    defaults = {name: item for name, item in book.defaults.items() if name not in lost}
+    return book.model_copy(update={"rules": rules, "decisions": decisions, "defaults": defaults})
+
+
+def _blamed(problem: Finding, own: set[str], books: tuple[Book, ...]) -> Finding:
+    """A fault of a rule that ships, which only what the books change can have caused."""
+    parts = (problem.where.pointer or "").split("/")
+    if parts[1:2] != ["rule"] or parts[2] in own:
+        return problem
+    where = problem.where.model_copy(update={"file": books[0].path})
+    return problem.model_copy(update={"message": f"With what this book changes: {problem.message}", "where": where})
 
 
 def _rows(joined: Joined, own: set[str]) -> list[Finding]:
@@ -149,7 +163,7 @@ def _decisions(book: Book) -> list[Finding]:
 def _defaults(book: Book, lost: set[str]) -> list[Finding]:
     """Changed defaults of decisions that are not there, or do not take the value."""
     problems = []
-    questions = {**core_book().decisions, **book.decisions}
+    questions = {**book.decisions, **core_book().decisions}
     for name, item in book.defaults.items():
         question = questions.get(name)
         if name in lost:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from planner.rules.book import Rule
 
-_HEADER = re.compile(r"^\s*\[\[?\s*([\w.\"'-]+)\s*\]\]?")
+_HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?")
 _ID = re.compile(r"""\bid\s*=\s*["']([^"']*)["']""")
 
 
