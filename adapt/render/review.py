@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from planner.documents import Finding, Findings, ReviewedFile, Suppressed
 
+# A configuration must not be able to steer the terminal.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 INDENT = 2
 FILE_WIDTH = 120
 
@@ -38,25 +41,25 @@ def review(result: Findings) -> RenderableType:
 
 def _heading(name: str, file: ReviewedFile | None) -> Text:
     """`train.yml: Axolotl (by base_model, adapter), memory 14.2 GB ...`."""
-    text = Text(name or "everything together", style="bold")
+    text = Text().append(name or "everything together", style="bold")
     if file is None:
         return text.append(f": {NOT_READ}" if name else "", style="bold red")
     keys = f" (by {', '.join(file.recognised_by)})" if file.recognised_by else ""
-    text.append(f": {TOOLS[file.tool]}", style="none").append(keys, style="dim")
+    text.append(f": {TOOLS[file.tool]}").append(keys, style="dim")
     if file.memory is not None:
-        text.append(f"\n{' ' * INDENT}{memory(file)}", style="none")
+        text.append(f"\n{' ' * INDENT}{memory(file)}")
     return text
 
 
 def _finding(finding: Finding) -> RenderableType:
-    head = Text(finding.severity, style=STYLES[finding.severity])
+    head = Text().append(finding.severity, style=STYLES[finding.severity])
     head.append(f" {finding.code}", style="dim")
     at = place(finding)
-    head.append(f" {at}: " if at else " ", style="none").append(finding.message, style="none")
+    head.append(f" {at}: " if at else " ").append(finding.message)
     lines: list[RenderableType] = [_indented(head)]
     for word, said in (("why", finding.why), ("fix", finding.fix)):
         if said:
-            lines.append(_indented(Text(f"{word}: ", style="bold").append(said, style="none"), 2 * INDENT))
+            lines.append(_indented(Text().append(f"{word}: ", style="bold").append(said), 2 * INDENT))
     for name, address in sources(finding.cite):
         lines.append(_indented(Text(f"source: {' '.join((name, address)).rstrip()}", style="cyan"), 2 * INDENT))
     return Group(*lines)
@@ -71,7 +74,8 @@ def _aside(item: Suppressed) -> Text:
 
 
 def _indented(text: Text, by: int = INDENT) -> Padding:
-    return Padding(text, (0, 0, 0, by))
+    text.plain = _CONTROL.sub("\ufffd", text.plain)
+    return Padding(text, (0, 0, 0, by), expand=False)
 
 
 def review_text(result: Findings) -> str:
@@ -82,4 +86,4 @@ def review_text(result: Findings) -> str:
 
     stream = StringIO()
     Console(file=stream, width=FILE_WIDTH, highlight=False, markup=False, color_system=None).print(review(result))
-    return stream.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # Code hosting services refuse comments above 65,536 characters.
 LONGEST = 60_000
 MARKS = {"error": ":x: error", "warning": ":warning: warning", "note": ":information_source: note"}
+_SPAN = re.compile(r"(`[^`]+`)")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
@@ -75,8 +76,12 @@ def _aside(result: Findings) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Text that no sign of which is taken for Markdown, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("@", "&#64;")
+    """Text on one line; what stands between backticks is code, and no other sign is taken for Markdown."""
+    parts = _SPAN.split(" ".join(text.split()))
+    return "".join(
+        _code(part[1:-1]) if number % 2 else _SPECIAL.sub(r"\\\1", part).replace("@", "&#64;")
+        for number, part in enumerate(parts)
+    )
 
 
 def _code(text: str) -> str:
