@@ -102,8 +102,8 @@ def review(
     files: Sequence[Path | str],
     *,
     model: str | None = None,
-    hardware: str | None = None,
-    data: str | int | None = None,
+    hardware: str | Mapping[str, Any] | None = None,
+    data: Path | str | int | Mapping[str, Any] | None = None,
     rules: Sequence[Path | str] = (),
 ) -> Findings:
     """Judge configurations that people wrote: TRL, Axolotl, LLaMA-Factory, PEFT, mergekit, specs and plans of adapt.
@@ -113,8 +113,9 @@ def review(
     Args:
         files: YAML, JSON or TOML files; the tool is recognised by what they hold.
         model: folder, file or id of the model, where a file names none that is known.
-        hardware: a device such as `a10g` or `8xh100`; without it nothing is said of fitting into memory.
-        data: the file with the training data, or how many rows it has.
+        hardware: a device such as `a10g` or `8xh100`, or devices in full as in a spec; without it nothing is said of
+            fitting into memory.
+        data: the file with the training data, or how many rows it has; or both by role, as in a spec.
         rules: rule books of your own.
 
     Raises:

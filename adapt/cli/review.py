@@ -33,7 +33,12 @@ Examples:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="PATH_OR_ID", help="The model, where the file does not name one that is known.")
 @click.option("--hardware", metavar="NAME", help="Say whether it fits there: a10g, 24gb, 8xh100.")
-@click.option("--data", metavar="FILE_OR_ROWS", help="The training data, or how many rows it has.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="[ROLE=]FILE_OR_ROWS",
+    help="The training data, or how many rows it has; test=FILE, validation=FILE too; repeatable.",
+)
 @click.option("--rules", type=click.Path(path_type=Path), multiple=True, help="A rule book of your own; repeatable.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="terminal", help="How to print the findings.")
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
@@ -72,8 +77,9 @@ def command(
     for target in (out, write_baseline):
         _check_target(target, files)
     paths, from_folders = files_in(files)
-    given = {name: values[name] for name in ("model", "hardware", "data", "rules")}
-    result, skipped = without_unknown(adapt.review(paths, **given), None if skip_unknown else from_folders)
+    given = {name: values[name] for name in ("model", "hardware", "rules")}
+    result = adapt.review(paths, data=_data(values["data"]), **given)
+    result, skipped = without_unknown(result, None if skip_unknown else from_folders)
     result = _compared(result, baseline, write_baseline)
     severity = None if fail_on == "never" else cast("Severity", fail_on)
     shown = result.model_copy(update={"findings": result.at_least(values["min_severity"])})
@@ -84,6 +90,19 @@ def command(
         raise click.exceptions.Exit(BAD_INPUT)
     if write_baseline is None and severity is not None and result.at_least(severity):
         raise click.exceptions.Exit(FOUND)
+
+
+def _data(words: tuple[str, ...]) -> dict[str, str | int] | None:
+    """Data sets by role from `rows.jsonl`, `5000` and `test=test.jsonl`; a word without a role is training data."""
+    from planner.documents import Data
+
+    found: dict[str, str | int] = {}
+    for word in words:
+        role, equals, source = word.partition("=")
+        if not equals or role not in Data.model_fields:
+            role, source = "train", word
+        found[role] = int(source) if source.isdecimal() else source
+    return found or None
 
 
 def _compared(result: Findings, baseline: Path | None, write_baseline: Path | None) -> Findings:

@@ -111,11 +111,11 @@ def test_lesser_findings_can_be_left_out_and_the_exit_code_stays(adapt: Callable
     assert "warning REV" not in said.out
 
 
-def test_rows_or_a_file_can_be_given_as_data(adapt: Callable, faulty: Path) -> None:
+def test_rows_or_a_file_can_be_given_as_data_with_or_without_a_role(adapt: Callable, faulty: Path) -> None:
     few = adapt("review", faulty, "--data", "40", "--json")
     rows = [{"prompt": f"question {number}", "completion": f"answer {number}"} for number in range(40)]
     Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    same = adapt("review", faulty, "--data", "rows.jsonl", "--json")
+    same = adapt("review", faulty, "--data", "train=rows.jsonl", "--json")
     assert (few.code, same.code) == (0, 0), few.err + same.err
     assert {each["code"] for each in warned(few.out)} == {each["code"] for each in warned(same.out)}
 
