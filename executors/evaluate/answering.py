@@ -12,6 +12,7 @@ from executors.evaluate.predictions import Made
 from executors.models import device_name, load_adapter, load_model, load_tokenizer
 from executors.progress import tell
 from executors.prompt.document import read_prompt
+from executors.prompt.nearest import prompts_for
 from executors.prompt.passages import with_passages
 from executors.prompt.render import answer, prompt_ids, turn_end_id
 from planner.documents import InputError
@@ -51,7 +52,7 @@ def answer_all(
     folder = Path(job.inputs["model"])
     tokenizer = load_tokenizer(folder)
     prompt = read_prompt(Path(job.inputs["prompt"]))
-    prompts = [prompt_ids(tokenizer, prompt, row) for row in rows]
+    prompts = [prompt_ids(tokenizer, one, row) for one, row in zip(prompts_for(prompt, rows), rows, strict=True)]
     check_window(folder, rows, prompts, job.params.max_new_tokens)
     made = Made(job.checkpoints / "predictions.jsonl")
     done = {index for index, row in enumerate(rows) if row.id in made.answers}

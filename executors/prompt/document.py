@@ -29,12 +29,20 @@ class Prompt(ReadAhead):
     """Digest of the text and the examples: equal prompts have equal ids."""
     system: str
     examples: tuple[Example, ...] = ()
+    """Shown before every request; of a prompt with `nearest`, what to choose from."""
+    nearest: int | None = None
+    """Show this many of the examples, those nearest to the request; null shows all of them before every request."""
 
 
-def make_prompt(system: str, examples: tuple[Example, ...] = ()) -> Prompt:
+def make_prompt(system: str, examples: tuple[Example, ...] = (), nearest: int | None = None) -> Prompt:
     """A prompt with its content id."""
-    content = {"system": system, "examples": [[shown.prompt, shown.completion] for shown in examples]}
-    return Prompt(id=digest(content), system=system, examples=examples)
+    content: dict[str, object] = {
+        "system": system,
+        "examples": [[shown.prompt, shown.completion] for shown in examples],
+    }
+    if nearest is not None:
+        content["nearest"] = nearest
+    return Prompt(id=digest(content), system=system, examples=examples, nearest=nearest)
 
 
 def write_prompt(prompt: Prompt, path: Path) -> None:

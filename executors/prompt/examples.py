@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
     from executors.data import Row
 
-Select = Literal["balanced", "random"]
+Select = Literal["balanced", "random", "diverse", "similar"]
 
 
 def choose(rows: Sequence[Row], count: int, *, select: Select, seed: int, label: str | None) -> tuple[Example, ...]:
     """`count` examples with different requests, or all that there are; the same for the same rows and seed.
 
-    `balanced` goes round the labels, so that each is shown before one is shown twice. `label` names the property of a
-    JSON answer that is the label; without it the answer as a whole is.
+    `balanced` goes round the labels, so that each is shown before one is shown twice; `diverse` takes one of each
+    group of like requests; `similar` leaves the choice to the request and returns all rows. `label` names the property
+    of a JSON answer that is the label; without it the answer as a whole is.
     """
     usable = list({row.prompt: row for row in rows if row.completion is not None and not row.before}.values())
     order = random.Random(seed)  # noqa: S311 - not a secret
@@ -31,7 +32,22 @@ def choose(rows: Sequence[Row], count: int, *, select: Select, seed: int, label:
         for row in usable:
             groups.setdefault(_label(row, label), []).append(row)
         usable = [row for turn in zip_longest(*groups.values()) for row in turn if row is not None]
+    if select == "diverse" and count < len(usable):
+        usable = _spread(usable, count, seed)
+    if select == "similar":
+        count = len(usable)
     return tuple(Example(id=row.id, prompt=row.prompt, completion=row.completion or "") for row in usable[:count])
+
+
+def _spread(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """The row nearest to the middle of each of `count` groups of requests, in the order of the rows."""
+    from sklearn.cluster import KMeans
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.metrics import pairwise_distances_argmin
+
+    places = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True).fit_transform([row.prompt for row in rows])  # noqa: S106
+    groups = KMeans(count, random_state=seed, n_init=1).fit(places)
+    return [rows[at] for at in sorted(set(pairwise_distances_argmin(groups.cluster_centers_, places)))]
 
 
 def _label(row: Row, name: str | None) -> str:

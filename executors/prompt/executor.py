@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from executors.prompt.document import Example
+    from planner.documents import JsonValue
     from planner.documents.events import ErrorClass
 
 FORM: dict[OutputFormat, str] = {
@@ -94,9 +95,11 @@ class Prompt:
             if len(examples) < params.examples:
                 message = f"The prompt needs {params.examples} examples; {len(examples)} different rows have an answer."
                 raise InputError.one("DATA010", message, "Ask for fewer, or give more rows.", file=str(path))
-        prompt = make_prompt(system_text(params), examples)
+        nearest = params.examples if params.select == "similar" and params.examples else None
+        prompt = make_prompt(system_text(params), examples, nearest)
         write_prompt(prompt, job.out / "prompt")
-        return Outcome(notes={"prompt_id": prompt.id, "example_ids": [shown.id for shown in examples]})
+        shown: list[JsonValue] = [] if nearest else [example.id for example in examples]
+        return Outcome(notes={"prompt_id": prompt.id, "example_ids": shown, "examples_to_choose_from": len(examples)})
 
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
