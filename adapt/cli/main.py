@@ -21,6 +21,7 @@ BROKEN_PIPE = 141
 COMMANDS = {
     "plan": ("adapt.cli.plan", "Decide how to adapt a model, and write the plan."),
     "explain": ("adapt.cli.explain", "Say why a plan decides as it does."),
+    "diff": ("adapt.cli.diff", "Say what changed between two plans, and because of which decision."),
     "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
     "status": ("adapt.cli.status", "Say how a run stands."),
     "review": ("adapt.cli.review", "Say what is wrong with configurations of TRL, Axolotl and other tools."),
