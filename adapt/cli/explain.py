@@ -6,39 +6,35 @@ from pathlib import Path
 
 import click
 
-from planner.documents import InputError, near, pretty_json
+from adapt.cli.formats import format_options, show
 
 EPILOG = """
 \b
 Examples:
   adapt explain plan.json
   adapt explain plan.json method learning_rate
-  adapt explain plan.json --json
+  adapt explain plan.json --all --format markdown > decisions.md
+  adapt explain plan.json method --json
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.argument("questions", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
-def command(plan: Path, questions: tuple[str, ...], *, as_json: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="Every decision in full.")
+@format_options
+def command(plan: Path, questions: tuple[str, ...], form: str, *, everything: bool) -> None:
     """Say why PLAN decides as it does: the answer, because, the numbers looked at, the source.
 
-    QUESTIONS are decisions, such as `method`; all of them by default.
+    QUESTIONS are decisions, such as `method`, each told in full. Without one: what a reviewer signs, on one page.
     """
     import adapt
+    from planner.explanation import explain
 
     document = adapt.load(plan)
-    known = [decision.question for decision in document.decisions]
-    for question in questions:
-        if question not in known:
-            fix = near(question, known) or f"There are: {', '.join(known)}."
-            raise InputError.one("CLI003", f"The plan decides nothing called `{question}`.", fix, file=str(plan))
-    if as_json:
-        chosen = [item.to_json() for item in document.decisions if not questions or item.question in questions]
-        click.echo(pretty_json({"plan": document.digest, "decisions": chosen}), nl=False)
-        return
-    from adapt.cli.console import out
-    from adapt.render.explain import decisions
+    explanation = explain(document, questions)
 
-    out().print(decisions(document, questions))
+    from adapt.render.explain import first_page, in_full
+
+    is_full = everything or bool(questions)
+    show(form, explanation, lambda: in_full(explanation) if is_full else first_page(document, explanation))

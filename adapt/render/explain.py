@@ -1,19 +1,20 @@
-"""Decisions explained from their record: the answer, then because, then the numbers, then the source."""
+"""Decisions explained: the answer, because, the numbers, the source; and a first page for a reviewer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group
-from rich.text import Text
-
-from adapt.render.units import plain
-from planner.catalog import CatalogError, reference
+from adapt.render.page import Item, Page, Span, Words
+from adapt.render.units import estimate
+from planner.explanation.groups import GROUPS, REST, group_of
+from planner.explanation.words import amount
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from collections.abc import Iterable, Sequence
 
-    from planner.documents import Decision, Plan
+    from planner.documents import Plan
+    from planner.explanation import Explanation
+    from planner.explanation.documents import ExplainedDecision, Number, RejectedAnswer, Source, Unknown
 
 TIERS = {
     "veto": "a veto",
@@ -22,52 +23,207 @@ TIERS = {
     "core": "the core rules",
     "default": "the default",
 }
+UNOFFERED = "no rule answers it"
 
 
-def decisions(document: Plan, questions: tuple[str, ...]) -> RenderableType:
-    """Every decision asked for, one paragraph each."""
-    units = {fact.name: fact.unit for fact in document.facts if fact.unit != "fraction"}
-    chosen = [item for item in document.decisions if not questions or item.question in questions]
-    return Group(*(_decision(item, units).append("\n") for item in chosen))
+def in_full(explanation: Explanation) -> Page:
+    """Each decision with everything that the record holds of it."""
+    page = Page()
+    for decision in explanation.decisions:
+        _decision(page, decision)
+    return page
 
 
-def _decision(decision: Decision, units: dict[str, str]) -> Text:
-    text = Text()
-    text.append(f"{decision.question}: ", style="bold")
-    text.append(plain(decision.answer), style="bold green")
-    text.append(f"\n  because {decision.because}")
-    by = f"rule {decision.rule}" if decision.rule else TIERS[decision.tier]
-    text.append(f" ({by})", style="dim")
-    if decision.why:
-        text.append(f"\n  {decision.why}")
-    for line in _numbers(decision, units):
-        text.append(f"\n  looked at: {line}")
-    for rejected in decision.rejected:
-        text.append(f"\n  not {rejected.answer}: ", style="dim")
-        text.append(rejected.because)
-        if rejected.needs:
-            text.append(f"; it would need {' and '.join(rejected.needs)}")
-    for line in decision.missing:
-        text.append(f"\n  not known: {line}", style="yellow")
-    for key in decision.cite:
-        text.append(f"\n  source: {source(key)}", style="cyan")
-    return text
+def _decision(page: Page, decision: ExplainedDecision) -> None:
+    page.heading((f"{decision.question}: ", Span(amount(decision.answer), "answer")))
+    if decision.asks:
+        page.line(Span(decision.asks, "quiet"))
+    if len(decision.answers) > 1:
+        page.points(
+            Item((Span(amount(item.answer), "strong"), f", because {item.because} ", Span(f"({item.rule})", "quiet")),
+                 tuple(Item(number) for number in map(compared, item.numbers)))
+            for item in decision.answers
+        )  # fmt: skip
+    else:
+        page.line((f"because {decision.because} ", Span(f"({_by(decision)})", "quiet")))
+        why = decision.why or next((item.why for item in decision.answers), "")
+        if why:
+            page.line(why)
+        numbers(page, decision.numbers or tuple(number for item in decision.answers for number in item.numbers))
+    cited(page, decision.sources)
+    _rejected(page, decision.rejected)
+    unknown(page, decision.unknown)
+    if decision.steps:
+        page.heading("Steps that follow from it", 4)
+        page.points((Span(step.address, "strong"), f": {step.title}") for step in decision.steps)
 
 
-def _numbers(decision: Decision, units: dict[str, str]) -> list[str]:
-    """The facts that the answering rule compared."""
-    held = [trace for trace in decision.trace if trace.rule == decision.rule and trace.verdict == "holds"]
-    cells = [cell for trace in held for row in trace.rows if all(c.verdict == "holds" for c in row) for cell in row]
-    lines = (
-        " ".join([cell.fact, "is", plain(cell.value), units.get(cell.fact, ""), f"(test: {cell.test})"])
-        for cell in cells
+def _by(decision: ExplainedDecision) -> str:
+    rules = [item.rule for item in decision.answers]
+    return f"rule {decision.rule or rules[0]}" if decision.rule or rules else TIERS[decision.tier]
+
+
+def compared(number: Number) -> Words:
+    """A comparison on one line."""
+    return (f"{number.fact} is {number.found}", Span(f"; the rule asks for {number.needed}", "quiet"))
+
+
+def numbers(page: Page, found: Sequence[Number], title: str = "Looked at") -> None:
+    """The facts that were compared, as a table."""
+    if found:
+        page.heading(title, 4)
+        page.grid(("Fact", "Found", "The rule asks for", "Threshold", "What it is"), map(_row, found))
+
+
+def _row(number: Number) -> tuple[Words, ...]:
+    found = Span(f"{number.found}, {number.unknown}" if number.unknown else number.found, "strong")
+    missed = f", {number.short}" if number.short else ""
+    return (number.fact, (found, missed), number.needed, ", ".join(number.thresholds), Span(number.says, "quiet"))
+
+
+def cited(page: Page, found: Iterable[Source]) -> None:
+    """The sources, in full."""
+    items = [(Span(source.text, "source"), Span(f" [{source.key}]", "quiet")) for source in found]
+    if items:
+        page.heading("Source" if len(items) == 1 else "Sources", 4)
+        page.points(items)
+
+
+def _rejected(page: Page, rejected: Sequence[RejectedAnswer]) -> None:
+    """The other answers; those with one reason between them stand together."""
+    alike: dict[tuple[str, tuple[str, ...]], list[RejectedAnswer]] = {}
+    for item in rejected:
+        alike.setdefault((item.because, () if item.because == UNOFFERED else item.needs), []).append(item)
+    if not alike:
+        return
+    page.heading("Not chosen", 4)
+    page.points(
+        Item(_why_rejected(items, because), tuple(Item(need) for need in _needs(items, needs)))
+        for (because, needs), items in alike.items()
     )
-    return list(dict.fromkeys(line.replace("  ", " ") for line in lines))
 
 
-def source(key: str) -> str:
-    """A citation key with what it stands for."""
-    try:
-        return f"{reference(key)} [{key}]"
-    except CatalogError:
-        return key
+def _why_rejected(items: list[RejectedAnswer], because: str) -> Words:
+    names = Span(", ".join(amount(item.answer) for item in items), "strong")
+    if because == UNOFFERED:
+        return (names, ", because no rule answers so; a pin in `overrides` can")
+    return (names, f", because {because}", Span(f" ({', '.join(items[0].rules)})" if items[0].rules else "", "quiet"))
+
+
+def _needs(items: list[RejectedAnswer], needs: tuple[str, ...]) -> list[str]:
+    ways = items[0].other_ways
+    more = [f"or {ways} other {'way' if ways == 1 else 'ways'}: adapt why-not says which"] if ways and needs else []
+    return [*needs, *more]
+
+
+def unknown(page: Page, found: Sequence[Unknown]) -> None:
+    """What was not known, and what it would have opened."""
+    if found:
+        page.heading("Not known", 4)
+        page.points((Span(item.fact, "warning"), f": {item.reason}; it would open {_opens(item)}") for item in found)
+
+
+def _opens(item: Unknown) -> str:
+    answers = ", ".join(amount(answer) for answer in item.answers if not str(answer).startswith(("@", "$")))
+    return f"{', '.join(item.rules)}{f' ({answers})' if answers else ''}"
+
+
+def first_page(plan: Plan, explanation: Explanation) -> Page:
+    """The decisions that a reviewer signs, with their reasons and numbers; the settings in one paragraph."""
+    page = Page()
+    used = {reason.decision for step in plan.steps for reason in step.reasons}
+    shown = [item for item in explanation.decisions if _matters(item, used)]
+    approach = next((item for item in explanation.decisions if item.question == "approach"), None)
+    page.heading((f"{plan.name}: ", Span(amount(approach.answer) if approach else "a plan", "answer")), 1)
+    _summary(page, plan, approach)
+    for name, questions in GROUPS.items():
+        found = [item for question in questions for item in shown if item.question == question]
+        if found:
+            page.heading(name)
+            page.grid(("Decision", "Answer", "Because", "Rule"), map(_line, found))
+    _ruled_out(page, shown)
+    _open_questions(page, shown)
+    settings = [item for item in explanation.decisions if item.question in used and group_of(item.question) == REST]
+    if settings:
+        page.heading(REST)
+        page.line(", ".join(f"{item.question} {amount(item.answer)}" for item in settings))
+    if plan.warnings:
+        page.heading("Warnings")
+        page.points(
+            (Span(finding.severity, "warning"), f": {finding.message} {finding.fix}") for finding in plan.warnings
+        )
+    page.heading("More")
+    page.points(
+        [
+            "adapt explain PLAN method: one decision in full, with its sources; --all: every one",
+            "adapt why-not PLAN method=full: what another answer would need",
+            "adapt flips PLAN: which changes of the inputs would change the plan",
+        ]
+    )
+    return page
+
+
+def _summary(page: Page, plan: Plan, approach: ExplainedDecision | None) -> None:
+    if approach is not None:
+        page.line(f"because {approach.because}")
+    device = plan.hardware.device
+    where = f"{device.count * plan.hardware.nodes} x {device.name} ({plan.hardware.source})"
+    if plan.budget is not None:
+        cost = f", {estimate(plan.budget.cost)}" if plan.budget.cost else ", no rental price known"
+        page.line(("If every rung runs: ", Span(estimate(plan.budget.time) + cost, "strong"), f", on {where}"))
+    if not plan.status.applyable:
+        page.line(Span(f"It cannot be run: {plan.status.because}.", "warning"))
+        page.points(f"needed: {need}" for need in plan.status.needs)
+
+
+def _matters(item: ExplainedDecision, used: set[str]) -> bool:
+    """Whether a decision is of a group, and shapes a step or says what is done at all."""
+    idle = item.tier == "default" and item.answer in (None, False, "none")
+    leads = group_of(item.question) == "What to do" and not idle
+    return group_of(item.question) != REST and (item.question in used or leads or item.question == "approach")
+
+
+def _line(item: ExplainedDecision) -> tuple[Words, ...]:
+    found = "; ".join(f"{number.fact} {number.found}" for number in item.numbers if _is_telling(number))
+    because: Words = (item.because, Span(f" ({found})", "quiet")) if found else item.because
+    return (item.question, Span(amount(item.answer), "answer"), because, Span(item.rule or item.tier, "quiet"))
+
+
+def _is_telling(number: Number) -> bool:
+    """Whether a number says more than the reason does: a size other than nothing."""
+    return isinstance(number.value, int | float) and not isinstance(number.value, bool) and number.value != 0
+
+
+def _ruled_out(page: Page, shown: list[ExplainedDecision]) -> None:
+    """The answers that cannot work, with what they would need."""
+    items: dict[tuple[str, str], list[RejectedAnswer]] = {}
+    for decision in shown:
+        for rejected in decision.rejected:
+            if rejected.rules and not rejected.because.startswith(("it is not the case", "`")):
+                items.setdefault((decision.question, rejected.because), []).append(rejected)
+    if items:
+        page.heading("Ruled out")
+        page.points(
+            Item(
+                (f"{question} ", *_as_tuple(_why_rejected(same, because))),
+                tuple(Item(need) for need in same[0].needs[:1]),
+            )
+            for (question, because), same in items.items()
+        )
+
+
+def _as_tuple(words: Words) -> tuple[str | Span, ...]:
+    return words if isinstance(words, tuple) else (words,)
+
+
+def _open_questions(page: Page, shown: list[ExplainedDecision]) -> None:
+    found: dict[str, tuple[Unknown, list[str]]] = {}
+    for decision in shown:
+        for item in decision.unknown:
+            found.setdefault(item.fact, (item, []))[1].append(decision.question)
+    if found:
+        page.heading("Not known")
+        page.points(
+            (Span(name, "warning"), f": {item.reason}; it may change {', '.join(questions)}")
+            for name, (item, questions) in sorted(found.items())
+        )

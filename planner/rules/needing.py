@@ -52,19 +52,26 @@ def needs(trace: RuleTrace) -> tuple[str, ...]:
 
 
 def lifts(trace: RuleTrace, keep: Cells = ()) -> tuple[str, ...]:
-    """What would make a rule that holds fail: for each row that holds, one of its conditions must change.
+    """What would make a rule that holds fail, in words: one sentence for each row that holds."""
+    return tuple(
+        " or ".join(f"{cell.fact} {opposite(cell)} (it is {_found(cell)})" for cell in ways)
+        or f"rule {trace.rule} disabled"
+        for ways in ways_out(trace, keep)
+    )
+
+
+def ways_out(trace: RuleTrace, keep: Cells = ()) -> tuple[Cells, ...]:
+    """For each row that holds, the conditions of which one must change to make the rule fail.
 
     Args:
         trace: a rule that holds.
         keep: conditions that must go on holding; a change that breaks one of them is no way.
     """
-    found = []
-    for cells in trace.rows:
-        if verdict_of(cells) == "holds":
-            ways = [cell for cell in cells if not any(_breaks(cell, kept) for kept in keep)]
-            words = [f"{cell.fact} {opposite(cell)} (it is {_found(cell)})" for cell in ways]
-            found.append(" or ".join(words) or f"rule {trace.rule} disabled")
-    return tuple(found)
+    return tuple(
+        tuple(cell for cell in cells if not any(_breaks(cell, kept) for kept in keep))
+        for cells in trace.rows
+        if verdict_of(cells) == "holds"
+    )
 
 
 def _breaks(cell: Cell, kept: Cell) -> bool:

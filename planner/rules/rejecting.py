@@ -9,7 +9,7 @@ from planner.documents import JsonValue, Rejected, RuleTrace
 from planner.rules.needing import lifts, nearest, needs, shown, unmet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from planner.documents import Cell
     from planner.rules.book import Question
@@ -52,19 +52,27 @@ def rejected(case: Settled) -> tuple[Rejected, ...]:
     if isinstance(answers, str):
         return ()
     given = case.answer if isinstance(case.answer, list) else [case.answer]
-    found = _offers(case)
+    several = case.question.policy == "collect"
+    found = offers_of(case.offers, case.forbidden, collects=several)
     return tuple(_rejected(word, case, found.get(word, [])) for word in answers if word not in given)
 
 
-def _offers(case: Settled) -> dict[str, list[Offer]]:
-    """The offers of each answer; of several answers none stands in another's way."""
+def offers_of(
+    offers: Iterable[tuple[RuleTrace, JsonValue]], forbidden: Container[str], *, collects: bool
+) -> dict[str, list[Offer]]:
+    """The offers of each answer, by its text.
+
+    Args:
+        offers: the rules that are no vetoes, each with its answer; in the order of the books.
+        forbidden: answers that a veto forbids; their rules stand in nobody's way.
+        collects: whether the decision takes several answers, of which none stands in another's way.
+    """
     found: dict[str, list[Offer]] = {}
     ahead: list[tuple[RuleTrace, JsonValue]] = []
-    for trace, word in case.offers:
+    for trace, word in offers:
         behind = tuple(other for other, answer in ahead if answer != word)
         found.setdefault(str(word), []).append(Offer(trace, behind))
-        in_turn = trace.verdict == "holds" and word is not None and str(word) not in case.forbidden
-        if in_turn and case.question.policy != "collect":
+        if trace.verdict == "holds" and word is not None and str(word) not in forbidden and not collects:
             ahead.append((trace, word))
     return found
 
