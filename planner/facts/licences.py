@@ -22,7 +22,7 @@ CLOSED_OUTPUTS = re.compile(r"llama[- ]?[23](?!\.\d)|openai|anthropic|(?<![a-z])
 NAMED_OUTPUTS = re.compile(r"llama[- ]?[34]\.?\d?", re.IGNORECASE)
 
 
-def forbids(spec: Spec, licence: str | None, commercial: bool | None = None) -> bool | None:
+def forbids(spec: Spec, licence: str | None, *, commercial: bool | None = None) -> bool | None:
     """Whether a licence forbids the intended use, by the catalog or else by its own name; None when unknown."""
     if spec.constraints.license_use != "commercial":
         return False
@@ -33,7 +33,7 @@ def forbids(spec: Spec, licence: str | None, commercial: bool | None = None) -> 
 
 def model_forbids(spec: Spec, model: ModelSurvey) -> bool | None:
     """Whether a model's licence forbids the intended use; None when unknown."""
-    return forbids(spec, model.licence, model.commercial_use)
+    return forbids(spec, model.licence, commercial=model.commercial_use)
 
 
 @fact(cite=TACTICS)
@@ -88,7 +88,7 @@ def teacher_wants_name(survey: Survey) -> bool | Unknown:
 
 
 def _source_forbids(spec: Spec, source: SourceSurvey) -> bool | None:
-    return forbids(spec, source.licence, source.model.commercial_use if source.model else None)
+    return forbids(spec, source.licence, commercial=source.model.commercial_use if source.model else None)
 
 
 @fact(cite=TACTICS)

@@ -47,9 +47,7 @@ def _alike(one: ModelSurvey, other: ModelSurvey, tolerance: float) -> bool:
 
 
 @fact(unit="shapes", cite=MERGING)
-def merge_shapes(
-    survey: Survey, merge_bases: int | Unknown, thresholds: Mapping[str, float]
-) -> int | Unknown:
+def merge_shapes(survey: Survey, merge_bases: int | Unknown, thresholds: Mapping[str, float]) -> int | Unknown:
     """Different shapes among the sources: by their configurations, or else by sizes that lie far apart."""
     if not survey.merge_sources:
         return NO_MERGE
@@ -94,7 +92,7 @@ def source_layers(survey: Survey) -> int | Unknown:
 def stacked_layers(
     spec: Spec, source_layers: int | Unknown, distinct_sources: int, thresholds: Mapping[str, float]
 ) -> int | Unknown:
-    """Layers of the stacked model: as the spec says, or half as many again of one model, nine tenths each of several."""
+    """Layers of a stack: as the spec says, or half as many again of one model, nine tenths each of several."""
     if spec.merge is None:
         return NO_MERGE
     if spec.merge.target_layers:
@@ -104,6 +102,14 @@ def stacked_layers(
     if distinct_sources > 1:
         return distinct_sources * math.floor(thresholds["stacked_share"] * source_layers)
     return math.floor(thresholds["upscale_factor"] * source_layers)
+
+
+@fact(unit="layers", cite=UPSCALING)
+def merged_layers(merge: str, stacked_layers: int | Unknown, source_layers: int | Unknown) -> int | Unknown:
+    """Layers of the merged model: those of the stack, or of a source when weights are added."""
+    if merge == "none":
+        return NO_MERGE
+    return stacked_layers if merge in ("depth-upscaling", "passthrough") else source_layers
 
 
 @fact(unit="times", cite=UPSCALING)

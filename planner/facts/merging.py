@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 MERGING = ("book:model-merging",)
 NO_MERGE = Unknown("no merge is asked for")
+# The answers of the decision `merge`.
+METHODS = frozenset({
+    "linear", "slerp", "task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "passthrough", "depth-upscaling",
+    "moe", "concatenation",
+})  # fmt: skip
 
 
 @fact(cite=MERGING)
@@ -30,6 +35,12 @@ def merge_intent(spec: Spec) -> str | Unknown:
 def merge_method(spec: Spec) -> str | Unknown:
     """The merge method that the spec names."""
     return spec.merge.method if spec.merge and spec.merge.method else Unknown("the spec names no merge method")
+
+
+@fact(cite=MERGING)
+def merge_method_known(merge_method: str) -> bool:
+    """Whether the named method is one that is decided about here."""
+    return merge_method in METHODS
 
 
 @fact(unit="models", cite=MERGING)
@@ -62,6 +73,12 @@ def merge_bases(survey: Survey) -> int | Unknown:
     if len(known) > 1 or (len(known) == 1 and None not in names):
         return len(known)
     return Unknown("the bases of the merge's sources are not all named")
+
+
+@fact(cite=MERGING)
+def bases_named(survey: Survey) -> bool:
+    """Whether every source of the merge has a base that is known by name."""
+    return all(source.base for source in survey.merge_sources)
 
 
 @fact(cite=MERGING)

@@ -20,9 +20,9 @@ VALUE_BYTES = 2
 
 
 @fact(cite=("book:finetuning-and-rag",))
-def weights_change(finetune_planned: bool, approach: str | Unknown) -> bool:
+def weights_change(rungs: list[str], approach: str | Unknown) -> bool:
     """Whether a rung of the plan makes weights that nobody has served before."""
-    return finetune_planned or approach == "merge"
+    return "finetune" in rungs or approach == "merge"
 
 
 @fact(unit="bytes", cite=STORED)
@@ -90,7 +90,7 @@ def calibration_rows(train_rows: int, document_rows: int) -> int:
 def counted_answer_tokens(
     longest_answer_tokens: int | Unknown, output_format: str, thresholds: Mapping[str, float]
 ) -> int:
-    """Tokens of an answer whose time is counted: the longest known, else a few for a label, some dozens for the rest."""
+    """Tokens of an answer whose time is counted: the longest known, else a few for a label, dozens for the rest."""
     if isinstance(longest_answer_tokens, int):
         return longest_answer_tokens
     return int(thresholds["label_tokens" if output_format == "label" else "short_answer_tokens"])

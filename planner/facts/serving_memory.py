@@ -74,9 +74,9 @@ def serving_tokens(
 
 
 @fact(unit="adapters", cite=("sheng-2023-s-lora",))
-def resident_adapters(tenants: int, finetune_planned: bool, thresholds: Mapping[str, float]) -> int:
+def resident_adapters(tenants: int, rungs: list[str], thresholds: Mapping[str, float]) -> int:
     """Adapters that lie in memory beside the base at one time; the others are loaded when they are asked for."""
-    return min(tenants, int(thresholds["resident_adapters"])) if tenants > 1 and finetune_planned else 0
+    return min(tenants, int(thresholds["resident_adapters"])) if tenants > 1 and "finetune" in rungs else 0
 
 
 def served_shape(survey: Survey, base_model: str, merged: int | Unknown) -> Architecture | Unknown:

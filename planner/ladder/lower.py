@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.ladder.other import merging, quantizing
+from planner.ladder.merging import merging
 from planner.ladder.prompting import baselines, prompting
-from planner.ladder.retrieving import retrieving
+from planner.ladder.quantizing import quantizing
+from planner.ladder.regressions import regressions
+from planner.ladder.retrieving import HYBRID, retrieving
 from planner.ladder.training import diagnose, training
 
 if TYPE_CHECKING:
@@ -29,10 +31,16 @@ def lower(draft: Draft) -> tuple[Step, ...]:
         prompting(draft, "few-shot")
     if "rag" in rungs:
         retrieving(draft)
+    if "hybrid" in rungs:
+        retrieving(draft, HYBRID)
     if "finetune" in rungs:
-        if draft.measured and _undiagnosed(draft):
+        if _undiagnosed(draft):
+            if not any(draft.steps[address].executor == "evaluate" for address in draft.measured):
+                # What was tried before left no answers here that could be read.
+                prompting(draft, "zero-shot")
             diagnose(draft)
         training(draft)
+        regressions(draft)
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)

@@ -35,6 +35,10 @@ def pins(draft: Draft) -> tuple[dict[str, Pin], tuple[str, ...]]:
 
 
 def _data(draft: Draft, role: str) -> Pin | None:
+    kept, _, number = role.partition("-")
+    if kept == "other" and number:
+        path = draft.spec.task.other_tasks[int(number)].data
+        return Pin(kind="dataset", path=path) if path else None
     data = draft.survey.data.get(role)
     if data is None or data.path is None:
         return None
@@ -45,12 +49,24 @@ def _data(draft: Draft, role: str) -> Pin | None:
 def _model_id(draft: Draft, key: str) -> str:
     if key == "base":
         return str(draft.answer("base_model"))
-    merge = draft.spec.merge
-    return merge.sources[int(key.removeprefix("source-"))].id if merge else key
+    sources = draft.survey.merge_sources
+    if key == "merge-base":
+        return next((source.base for source in sources if source.base), str(draft.answer("base_model")))
+    return sources[int(key.removeprefix("source-"))].id if sources else key
 
 
 def _model(draft: Draft, key: str) -> Pin | None:
-    model = draft.survey.models.get(_model_id(draft, key))
+    if key == "encoder":
+        return Pin(kind="model", path=str(draft.answer("encoder")))
+    if key.startswith("source-"):
+        source = draft.survey.merge_sources[int(key.removeprefix("source-"))]
+        if source.kind == "adapter":
+            return Pin(kind="model", path=source.pin, id=source.id, license=source.licence) if source.pin else None
+        model = source.model
+    elif key == "merge-base":
+        model = draft.survey.merge_sources[0].base_model or draft.survey.models[draft.answer("base_model")]
+    else:
+        model = draft.survey.models.get(_model_id(draft, key))
     if model is None or model.pin is None:
         return None
     return Pin(

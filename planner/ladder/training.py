@@ -61,15 +61,15 @@ def diagnose(draft: Draft) -> None:
     )
 
 
-def training(draft: Draft) -> None:
-    """Train, measure, and merge when one variant is served."""
+def training(draft: Draft, base: Input | None = None) -> None:
+    """Train, measure, and merge when one variant is served; `base` is a model that an earlier step made."""
     gates = draft.gates()
     if "diagnose/prompting" in draft.steps:
         limit = draft.thresholds["gate_behaviour_share"]
         because = "training repairs behaviour, not missing facts"
         gates += (_diagnosed(f">= {limit:g}", because),)
     add_prompt(draft, "short", examples=0, show_form=False, gates=gates)
-    base = base_model(draft)
+    base = base or base_model(draft)
     inputs = {"model": base, "prompt": Input(step="prompt/short", output="prompt")}
     index = next((address for address in draft.steps if address.startswith("retrieve/")), None)
     if index and draft.answer("approach") == "rag+finetune":

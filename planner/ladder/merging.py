@@ -1,0 +1,184 @@
+"""Steps of a merge: each source measured, the merge, further training where it needs that, the measurement."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from planner.documents import Alternative, Input, JsonValue, Stage, Step
+from planner.ladder.prompting import SEED, add_prompt, evaluate
+from planner.ladder.training import training
+
+if TYPE_CHECKING:
+    from planner.ladder.draft import Draft
+
+STACKS = ("depth-upscaling", "passthrough")
+# Methods that subtract the base from each source, or take its other layers.
+NEED_BASE = ("task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "moe")
+PRUNING = ("ties", "dare-linear", "dare-ties", "della")
+MODEL = "merge/models"
+
+
+def merging(draft: Draft) -> None:
+    """Models that exist already become one, which is measured against the target."""
+    merge = draft.spec.merge
+    if merge is None:
+        return
+    if draft.answer("merge") == "none":
+        _sources(draft)
+        return
+    trained = draft.answer("merge_training") != "none"
+    if not trained and draft.fact("has_evaluation_data"):
+        _sources(draft)
+    _merge(draft)
+    if trained:
+        training(draft, Input(step=MODEL, output="model"))
+        return
+    _prompt(draft)
+    evaluate(
+        draft,
+        "merged",
+        "Measure the merged model",
+        rung="merge",
+        inputs={"model": Input(step=MODEL, output="model"), "prompt": Input(step="prompt/zero-shot", output="prompt")},
+        because=("merge",),
+    )
+
+
+def _prompt(draft: Draft) -> None:
+    if "prompt/zero-shot" not in draft.steps:
+        add_prompt(draft, "zero-shot", examples=0, show_form=True)
+
+
+def _sources(draft: Draft) -> None:
+    """Every whole model that is merged, measured alone: what the merge must keep, and what an ensemble would have."""
+    _prompt(draft)
+    for number, source in enumerate(draft.survey.merge_sources):
+        if source.kind == "adapter":
+            continue
+        evaluate(
+            draft,
+            f"source-{number}",
+            f"Measure {source.id} alone",
+            rung=None,
+            inputs={
+                "model": Input(pin=f"model/source-{number}"),
+                "prompt": Input(step="prompt/zero-shot", output="prompt"),
+            },
+            because=("merge",),
+        )
+
+
+def _merge(draft: Draft) -> None:
+    method = str(draft.answer("merge"))
+    sources = draft.survey.merge_sources
+    inputs = {f"source-{number}": Input(pin=f"model/source-{number}") for number in range(len(sources))}
+    adapters = [source.kind == "adapter" for source in sources]
+    if method in NEED_BASE or any(adapters):
+        inputs["base"] = Input(pin="model/merge-base")
+    if draft.answer("merge_search") != "none":
+        inputs["validation"] = Input(pin="data/validation")
+    draft.add(
+        Step(
+            address=MODEL,
+            title=_title(method, len(sources)),
+            executor="merge",
+            version="1",
+            inputs=inputs,
+            params={
+                "method": method,
+                "adapters": list(adapters),
+                "dtype": draft.answer("base_dtype"),
+                "tokenizer": draft.answer("merge_tokenizer"),
+                "alignment": draft.answer("merge_alignment"),
+                "search": draft.answer("merge_search"),
+                **_numbers(draft, method),
+                "seed": SEED,
+            },
+            outputs=("model",),
+        ),
+        because=_reasons(method),
+    )
+
+
+def _title(method: str, sources: int) -> str:
+    if method == "depth-upscaling":
+        return "Stack two copies of the model into a deeper one"
+    return f"Merge {sources} model{'s' if sources > 1 else ''} by {method}"
+
+
+def _reasons(method: str) -> tuple[str, ...]:
+    shared = ("approach", "merge", "merge_tokenizer", "merge_alignment", "merge_search", "base_dtype")
+    if method in STACKS:
+        return (*shared, "merge_layers", "merge_training")
+    if method == "moe":
+        return (*shared, "merge_training")
+    return (*shared, "merge_weights", "merge_scale", "merge_density", "merge_t")
+
+
+def _numbers(draft: Draft, method: str) -> dict[str, JsonValue]:
+    """The parameters that a method takes, every one of them said."""
+    if method in STACKS:
+        return {"layers": draft.answer("merge_layers"), "slices": _slices(draft)}
+    if method == "moe":
+        count = len(draft.survey.merge_sources)
+        experts = count if count > 1 else int(draft.thresholds["upcycled_experts"])
+        each = min(experts, int(draft.thresholds["experts_per_token"]))
+        return {"experts": experts, "experts_per_token": each, "router": "random"}
+    numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
+    if method == "slerp":
+        return numbers | {"t": float(draft.answer("merge_t"))}
+    if method in ("linear", "concatenation"):
+        return numbers | {"normalize": method == "linear"}
+    numbers |= {"scale": float(draft.answer("merge_scale")), "normalize": method in PRUNING}
+    if method in PRUNING:
+        numbers["density"] = float(draft.answer("merge_density"))
+    if method == "della":
+        numbers["spread"] = draft.thresholds["della_spread"]
+    return numbers
+
+
+def _slices(draft: Draft) -> JsonValue:
+    """Which layers of which source follow each other; null while the number of layers is not known."""
+    layers, total = draft.fact("source_layers"), draft.answer("merge_layers")
+    if not layers or not total:
+        return None
+    count = len(draft.survey.merge_sources)
+    distinct = int(draft.fact("distinct_sources"))
+    order = list(range(count)) if distinct > 1 else [0] * max(2, math.ceil(total / layers))
+    return [
+        {"source": source, "layers": [start, end]}
+        for source, (start, end) in zip(order, stacked(len(order), layers, total), strict=True)
+    ]
+
+
+def stacked(copies: int, layers: int, total: int) -> list[tuple[int, int]]:
+    """Layers, first and one past the last, that each copy gives to a stack.
+
+    The first copy begins at the bottom and the last ends at the top, so that what is left out lies where two copies
+    meet: 32 layers twice that become 48 give 0..24 and 8..32 [kim-2023-solar].
+
+    Args:
+        copies: models or copies that are stacked; at least two.
+        layers: layers of each.
+        total: layers of the stack, at most copies times layers.
+    """
+    total = min(total, copies * layers)
+    taken = [total // copies + (number < total % copies) for number in range(copies)]
+    starts = [round(number * (layers - take) / (copies - 1)) for number, take in enumerate(taken)]
+    return [(start, start + take) for start, take in zip(starts, taken, strict=True)]
+
+
+def ensemble(draft: Draft) -> tuple[Alternative, ...]:
+    """Instead of a merge: every model stays, answers every request, and the majority counts."""
+    sources = draft.survey.merge_sources
+    if draft.answer("approach") != "merge" or len(sources) <= 1:
+        return ()
+    stages = tuple(
+        Stage(title=f"Answer every request with {source.id}", model=source.id, learns="one vote") for source in sources
+    )
+    because = (
+        f"no skill may be lost and {len(sources)} times the memory and the time of one model are affordable: "
+        "every model answers and the majority counts"
+    )
+    return (Alternative(name="ensemble", because=because, stages=stages, cite=("book:model-merging",)),)
