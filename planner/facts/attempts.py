@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from planner.facts.registry import Unknown, fact
+from planner.survey.metrics import FORM_METRICS, MEASURED_METRICS, lower_is_better
 
 if TYPE_CHECKING:
-    from planner.documents import Spec
+    from collections.abc import Iterable, Mapping
+
+    from planner.documents import Attempt, Spec
 
 LADDER = ("book:finetuning-and-rag",)
+PROMPTING = ("prompt", "few-shot")
+# How attempts name what no field of theirs names.
+CONSTRAINED = re.compile(
+    r"constrain|grammar|guided|structured|json.?mode|schema|outlines|xgrammar|logit", re.IGNORECASE
+)
+RERANKED = re.compile(r"rerank|re-rank|cross.?encoder|rewrit|hyde", re.IGNORECASE)
 
 
 @fact(cite=LADDER)
@@ -31,17 +41,22 @@ def target_gap(spec: Spec) -> float | Unknown:
     if not target:
         return Unknown("the spec names no target")
     gaps = [
-        max(goal - attempt.metrics[metric] for metric, goal in target.items())
+        max(_below(metric, attempt.metrics[metric], goal) for metric, goal in target.items())
         for attempt in spec.attempts
         if target.keys() <= attempt.metrics.keys()
     ]
     return min(gaps) if gaps else Unknown("no attempt measured every metric of the target")
 
 
+def _below(metric: str, score: float, goal: float) -> float:
+    """How far a score stays behind a goal; of a perplexity or an error rate, less is more."""
+    return score - goal if lower_is_better(metric) else goal - score
+
+
 @fact(unit="prompts", cite=LADDER)
 def prompts_tried(spec: Spec) -> int | Unknown:
     """Prompts tried by all attempts together."""
-    prompting = [attempt for attempt in spec.attempts if attempt.approach in ("prompt", "few-shot")]
+    prompting = [attempt for attempt in spec.attempts if attempt.approach in PROMPTING]
     if not prompting:
         return 0
     counts = [attempt.prompts_tried for attempt in prompting if attempt.prompts_tried is not None]
@@ -51,46 +66,164 @@ def prompts_tried(spec: Spec) -> int | Unknown:
 @fact(cite=LADDER)
 def prompting_measured(spec: Spec) -> bool:
     """Whether an attempt at prompting was scored."""
-    return any(attempt.metrics for attempt in spec.attempts if attempt.approach in ("prompt", "few-shot"))
+    return any(attempt.metrics for attempt in spec.attempts if attempt.approach in PROMPTING)
+
+
+@fact(unit="attempts", cite=LADDER)
+def unmeasured_attempts(spec: Spec) -> int:
+    """Attempts that name no score, which nothing can be learnt from."""
+    return sum(not attempt.metrics for attempt in spec.attempts)
+
+
+@fact(cite=LADDER)
+def target_measurable(spec: Spec) -> bool | Unknown:
+    """Whether executors that come with adapt measure every metric that the target is set on."""
+    if not spec.evaluation.target:
+        return Unknown("the spec names no target")
+    return spec.evaluation.target.keys() <= MEASURED_METRICS
+
+
+@fact(cite=LADDER)
+def target_measured(spec: Spec) -> bool | Unknown:
+    """Whether an attempt was scored by the metrics that the target is set on."""
+    if not spec.evaluation.target or not any(attempt.metrics for attempt in spec.attempts):
+        return Unknown("there is no target, or nothing was measured")
+    return any(spec.evaluation.target.keys() <= attempt.metrics.keys() for attempt in spec.attempts)
+
+
+def _tried(spec: Spec, *approaches: str) -> list[Attempt]:
+    return [attempt for attempt in spec.attempts if attempt.approach in approaches]
 
 
 @fact(cite=LADDER)
 def prompt_tried(spec: Spec) -> bool:
     """Whether prompting without examples was tried."""
-    return any(attempt.approach == "prompt" for attempt in spec.attempts)
+    return bool(_tried(spec, "prompt"))
 
 
 @fact(cite=LADDER)
 def few_shot_tried(spec: Spec) -> bool:
     """Whether examples in the prompt were tried."""
-    return any(attempt.approach == "few-shot" for attempt in spec.attempts)
+    return bool(_tried(spec, "few-shot"))
 
 
 @fact(cite=LADDER)
 def rag_tried(spec: Spec) -> bool:
     """Whether retrieval was tried."""
-    return any(attempt.approach == "rag" for attempt in spec.attempts)
+    return bool(_tried(spec, "rag"))
 
 
 @fact(cite=LADDER)
 def advanced_retrieval_tried(spec: Spec) -> bool:
     """Whether retrieval beyond term search was tried."""
-    return any(attempt.approach == "rag" and attempt.retrieval in ("embedding", "hybrid") for attempt in spec.attempts)
+    return any(attempt.retrieval in ("embedding", "hybrid") for attempt in _tried(spec, "rag"))
+
+
+@fact(cite=(*LADDER, "cormack-2009-rrf"))
+def hybrid_tried(spec: Spec) -> bool:
+    """Whether a hybrid of term search and embeddings was tried."""
+    return any(attempt.retrieval == "hybrid" for attempt in _tried(spec, "rag"))
+
+
+@fact(cite=(*LADDER, "nogueira-2019-reranking"))
+def reranking_tried(spec: Spec) -> bool:
+    """Whether an attempt at retrieval names reranking or query rewriting as its method."""
+    return any(RERANKED.search(attempt.method or "") for attempt in _tried(spec, "rag"))
+
+
+@fact(cite=(*LADDER, "willard-2023-guided-generation"))
+def constrained_tried(spec: Spec) -> bool:
+    """Whether an attempt names constrained decoding as its method: a grammar, a schema, a JSON mode."""
+    return any(CONSTRAINED.search(attempt.method or "") for attempt in spec.attempts)
 
 
 @fact(cite=LADDER)
 def finetune_tried(spec: Spec) -> bool:
     """Whether finetuning was tried."""
-    return any(attempt.approach == "finetune" for attempt in spec.attempts)
+    return bool(_tried(spec, "finetune"))
+
+
+def _best(attempts: Iterable[Attempt], metric: str) -> float | None:
+    """The best score of some attempts, turned round where less is more."""
+    scores = [attempt.metrics[metric] for attempt in attempts if metric in attempt.metrics]
+    if not scores:
+        return None
+    return -min(scores) if lower_is_better(metric) else max(scores)
+
+
+def _gain(spec: Spec, one: tuple[str, ...], other: tuple[str, ...]) -> float | Unknown:
+    """Best score of some rungs minus that of others, in the first metric that both measured."""
+    for metric in dict.fromkeys((*spec.evaluation.target, *spec.evaluation.metrics)):
+        best, without = _best(_tried(spec, *one), metric), _best(_tried(spec, *other), metric)
+        if best is not None and without is not None:
+            return best - without
+    return Unknown(f"no metric was measured both with {' or '.join(one)} and with {' or '.join(other)}")
+
+
+@fact(unit="fraction", cite=LADDER)
+def few_shot_gain(spec: Spec) -> float | Unknown:
+    """Best score with examples in the prompt minus best score without, in the first metric that both measured."""
+    return _gain(spec, ("few-shot",), ("prompt",))
 
 
 @fact(unit="fraction", cite=LADDER)
 def rag_gain(spec: Spec) -> float | Unknown:
-    """Best score with retrieval minus best score without it, in the first metric of the target that both measured."""
-    for metric in spec.evaluation.target:
-        scored = [attempt for attempt in spec.attempts if metric in attempt.metrics]
-        rag = [attempt.metrics[metric] for attempt in scored if attempt.approach == "rag"]
-        without = [attempt.metrics[metric] for attempt in scored if attempt.approach in ("prompt", "few-shot")]
-        if rag and without:
-            return max(rag) - max(without)
-    return Unknown("no metric was measured both with and without retrieval")
+    """Best score with retrieval minus best score of prompts alone, in the first metric that both measured."""
+    return _gain(spec, ("rag",), PROMPTING)
+
+
+@fact(unit="fraction", cite=LADDER)
+def finetune_gain(spec: Spec) -> float | Unknown:
+    """Best score of a finetune minus best score of prompts alone, in the first metric that both measured."""
+    return _gain(spec, ("finetune",), PROMPTING)
+
+
+@fact(unit="fraction", cite=("wilson-1927",))
+def score_noise(evaluation_rows: int | Unknown, spec: Spec, thresholds: Mapping[str, float]) -> float:
+    """Half the 95% interval of the best score on the evaluation rows: a smaller difference is chance.
+
+    Without a count of rows, the smallest gain that is worth a rung.
+    """
+    if isinstance(evaluation_rows, Unknown) or not evaluation_rows:
+        return thresholds["smallest_gain"]
+    known = [score for attempt in spec.attempts for score in attempt.metrics.values() if 0 <= score <= 1]
+    return half_width(max(known, default=0.5), evaluation_rows, thresholds["interval_z"])
+
+
+def half_width(share: float, rows: int, z: float) -> float:
+    """Half the width of the Wilson score interval of a proportion."""
+    shrink = 1 + z**2 / rows
+    return z / shrink * (share * (1 - share) / rows + z**2 / (4 * rows**2)) ** 0.5
+
+
+@fact(cite=(*LADDER, "wilson-1927"))
+def few_shot_helped(few_shot_gain: float, score_noise: float) -> bool:
+    """Whether examples in the prompt gained more than chance."""
+    return few_shot_gain > score_noise
+
+
+@fact(cite=(*LADDER, "wilson-1927"))
+def rag_helped(rag_gain: float, score_noise: float) -> bool:
+    """Whether retrieval gained more than chance over prompts alone."""
+    return rag_gain > score_noise
+
+
+@fact(cite=(*LADDER, "wilson-1927"))
+def finetune_helped(finetune_gain: float, score_noise: float) -> bool:
+    """Whether a finetune gained more than chance over prompts alone."""
+    return finetune_gain > score_noise
+
+
+@fact(cite=("wilson-1927",))
+def gap_is_noise(target_gap: float, score_noise: float) -> bool:
+    """Whether the target was missed by less than chance explains."""
+    return 0 < target_gap <= score_noise
+
+
+@fact(unit="fraction", cite=LADDER)
+def form_score(spec: Spec) -> float | Unknown:
+    """Best score for form alone, such as valid JSON, of the attempts with examples in the prompt."""
+    scores = [
+        attempt.metrics[name] for attempt in _tried(spec, "few-shot") for name in FORM_METRICS & set(attempt.metrics)
+    ]
+    return max(scores) if scores else Unknown("no attempt with examples measured the form alone")

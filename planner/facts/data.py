@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.documents import Spec
     from planner.survey import DataSurvey, Survey
 
@@ -54,6 +56,109 @@ def train_quality(survey: Survey) -> str | Unknown:
     """How clean the training data are, as the spec says."""
     data = _data(survey, "train")
     return data if isinstance(data, Unknown) else data.quality or Unknown("the spec does not say how clean it is")
+
+
+@fact(cite=("book:finetuning-tactics",))
+def data_quality(survey: Survey) -> str | Unknown:
+    """How clean the examples are that training would learn from: labelled rows, else comparisons."""
+    data = next((survey.data[role] for role in ("train", "preferences") if survey.data.get(role)), None)
+    if data is None or not data.rows:
+        return Unknown("there are no examples")
+    return data.quality or Unknown("the spec does not say how clean the examples are")
+
+
+@fact(unit="rows", cite=("book:finetuning-tactics",))
+def example_rows(train_rows: int, preference_rows: int) -> int:
+    """Examples of the wanted behaviour: labelled rows or comparisons, whichever are more."""
+    return max(train_rows, preference_rows)
+
+
+@fact(unit="rows", cite=("book:finetuning-tactics",))
+def doubled_rows(example_rows: int) -> int:
+    """Twice the examples at hand: the step by which data scaling shows."""
+    return 2 * example_rows
+
+
+@fact(unit="rows", cite=("book:finetuning-tactics",))
+def rows_missing(rows_wanted: int, example_rows: int) -> int:
+    """Examples that are wanted beyond those at hand."""
+    return max(0, int(rows_wanted) - example_rows)
+
+
+@fact(unit="USD", cite=("book:finetuning-tactics",))
+def annotation_cost_low_usd(rows_missing: int, thresholds: Mapping[str, float]) -> float:
+    """What the missing examples cost when annotators write them at the lowest price."""
+    return rows_missing * thresholds["annotator_low_usd"]
+
+
+@fact(unit="USD", cite=("book:finetuning-tactics",))
+def annotation_cost_high_usd(rows_missing: int, thresholds: Mapping[str, float]) -> float:
+    """What the missing examples cost when annotators write them at the highest price."""
+    return rows_missing * thresholds["annotator_high_usd"]
+
+
+@fact(unit="USD", cite=("book:finetuning-tactics",))
+def expert_cost_low_usd(rows_missing: int, thresholds: Mapping[str, float]) -> float:
+    """What the missing examples cost when experts write them at the lowest price."""
+    return rows_missing * thresholds["expert_low_usd"]
+
+
+@fact(unit="USD", cite=("book:finetuning-tactics",))
+def expert_cost_high_usd(rows_missing: int, thresholds: Mapping[str, float]) -> float:
+    """What the missing examples cost when experts write them at the highest price."""
+    return rows_missing * thresholds["expert_high_usd"]
+
+
+@fact(unit="fraction", cite=("book:finetuning-tactics",))
+def conflict_share(survey: Survey) -> float | Unknown:
+    """Share of the training rows that repeat a prompt with another answer."""
+    data = _data(survey, "train")
+    if isinstance(data, Unknown):
+        return data
+    if data.source == "declared" or not data.rows:
+        return Unknown("the training data are not at hand")
+    return data.conflicts / data.rows
+
+
+@fact(unit="rows", cite=("book:finetuning-tactics",))
+def leaked_rows(survey: Survey) -> int | Unknown:
+    """Rows to measure on whose prompt also stands in the data to train or choose on."""
+    data = evaluation_data(survey)
+    if data is None or data.source == "declared":
+        return Unknown("the data to measure on are not at hand")
+    return sum(overlap.rows for overlap in data.overlaps if overlap.other in ("train", "preferences", "validation"))
+
+
+@fact(unit="fraction", cite=("book:finetuning-tactics",))
+def largest_label_share(survey: Survey) -> float | Unknown:
+    """Share of the most frequent label in the training data: what always answering it would score."""
+    data = _data(survey, "train")
+    if isinstance(data, Unknown):
+        return data
+    return Unknown("the labels were not read") if data.label_share is None else data.label_share
+
+
+@fact(unit="labels", cite=("book:finetuning-tactics",))
+def labels_without_rows(spec: Spec, survey: Survey) -> int | Unknown:
+    """Labels of the task that no training row shows."""
+    data = survey.data.get("train")
+    if data is None or not data.labels or not spec.task.output.labels:
+        return Unknown("the labels are not listed, or their rows were not read")
+    return sum(label not in data.labels for label in spec.task.output.labels)
+
+
+@fact(unit="tokens")
+def document_tokens(survey: Survey) -> float | Unknown:
+    """Mean tokens of a document."""
+    data = _data(survey, "documents")
+    return data if isinstance(data, Unknown) else data.mean_tokens or Unknown("the length of documents is not known")
+
+
+@fact(cite=("book:finetuning-and-rag",))
+def measures_on_validation(survey: Survey) -> bool:
+    """Whether the rows that rungs are measured on are those that settings are chosen on."""
+    roles = [role for role in ("evaluation", "test", "validation") if role in survey.data]
+    return bool(roles) and roles[0] == "validation"
 
 
 @fact(unit="tokens")

@@ -8,6 +8,10 @@ from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
     from planner.documents import Spec
+    from planner.survey import Survey
+
+# Formats whose grammar comes with libraries of constrained decoding.
+GRAMMARS = frozenset({"json", "yaml", "sql", "html"})
 
 
 @fact(cite=("book:finetuning-and-rag",))
@@ -58,6 +62,40 @@ def other_tasks(spec: Spec) -> int:
     return len(spec.task.other_tasks)
 
 
+@fact(unit="tasks", cite=("book:finetuning-and-rag",))
+def other_tasks_with_data(spec: Spec) -> int:
+    """Skills that must not get worse and have rows to measure them on."""
+    return sum(other.data is not None for other in spec.task.other_tasks)
+
+
+@fact(unit="fraction", cite=("book:finetuning-and-rag",))
+def strictest_tolerance(spec: Spec) -> float | Unknown:
+    """The smallest loss that one of the other skills may take."""
+    if not spec.task.other_tasks:
+        return Unknown("the spec names no other skills")
+    return min(other.tolerance for other in spec.task.other_tasks)
+
+
+@fact(unit="labels", cite=("book:finetuning-and-rag",))
+def label_count(spec: Spec, survey: Survey) -> int | Unknown:
+    """Labels to choose from, as listed or as found in the training data."""
+    train = survey.data.get("train")
+    found = spec.task.output.labels or (train.labels if train else None)
+    return len(found) if found else Unknown("no labels are listed or found")
+
+
+@fact(cite=("willard-2023-guided-generation",))
+def has_schema(survey: Survey) -> bool:
+    """Whether a JSON Schema says which answers are allowed."""
+    return bool(survey.schema)
+
+
+@fact(cite=("willard-2023-guided-generation", "dong-2024-xgrammar"))
+def constrainable(output_format: str, closed_labels: bool, rare_syntax: bool) -> bool:  # noqa: FBT001
+    """Whether decoding can be held to the form of an answer by what is at hand: labels, or a common grammar."""
+    return closed_labels or (output_format in GRAMMARS and not rare_syntax)
+
+
 @fact(unit="tenants", cite=("book:lora",))
 def tenants(spec: Spec) -> int:
     """Variants that must be served."""
@@ -93,3 +131,15 @@ def maintenance_owner(spec: Spec) -> bool | Unknown:
     """Whether somebody owns serving, monitoring and re-training."""
     owner = spec.constraints.maintenance_owner
     return Unknown("the spec does not say") if owner is None else owner
+
+
+@fact(cite=("book:finetuning-and-rag",))
+def ml_experience(spec: Spec) -> str | Unknown:
+    """How much machine learning the team has done."""
+    return spec.constraints.ml_experience or Unknown("the spec does not say")
+
+
+@fact(unit="ms")
+def latency_ms(spec: Spec) -> float | Unknown:
+    """Time that an answer may take."""
+    return spec.constraints.latency_ms or Unknown("the spec sets no limit")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.documents import Gate, JsonValue, Reason, Spec, Step, digest
 from planner.facts import Unknown
+from planner.survey.metrics import lower_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +83,8 @@ class Draft:
                 when="before",
                 metric=metric,
                 steps=(address,),
-                bound="low",
-                test=f"< {goal:g}",
+                bound="high" if lower_is_better(metric) else "low",
+                test=f"{'>' if lower_is_better(metric) else '<'} {goal:g}",
                 because="the ladder stops at the first rung whose measured result meets the target, beyond chance",
             )
             for address in self.measured

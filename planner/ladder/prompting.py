@@ -16,6 +16,9 @@ SEED = 0
 ANSWER_MARGIN = 1.25
 ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
 OTHER_ANSWER_TOKENS = 192
+# What the executors can do today of what is decided.
+BASELINE_KINDS = ("majority", "nearest", "tfidf-logistic")
+CHOICES = ("balanced", "random")
 
 
 def base_model(draft: Draft) -> Input:
@@ -49,12 +52,12 @@ def baselines(draft: Draft) -> None:
     draft.add(
         Step(
             address="evaluate/baselines",
-            title="Majority, nearest neighbour and TF-IDF with logistic regression",
+            title="Measure the baselines that need no language model's answer",
             executor="baselines",
             version="1",
             inputs=inputs,
             params={
-                "kinds": ["majority", "nearest", "tfidf-logistic"],
+                "kinds": [kind for kind in draft.answer("baselines") if kind in BASELINE_KINDS] or [*BASELINE_KINDS],
                 "labels": draft.output_params()["labels"],
                 "seed": SEED,
             },
@@ -62,14 +65,14 @@ def baselines(draft: Draft) -> None:
             rung="baselines",
             gates=draft.gates(),
         ),
-        because=("rungs",),
+        because=("rungs", "baselines"),
     )
 
 
 def prompting(draft: Draft, name: str) -> None:
     """A prompt and its measurement; `name` is `zero-shot` or `few-shot`."""
-    examples = int(draft.thresholds["examples_in_prompt"]) if name == "few-shot" else 0
-    examples = min(examples, draft.fact("train_rows") or 0)
+    examples = int(draft.answer("examples")) if name == "few-shot" else 0
+    examples = min(examples, draft.fact("train_rows") or 0, int(draft.thresholds["most_examples"]))
     add_prompt(draft, name, examples=examples, show_form=True, gates=draft.gates())
     evaluate(
         draft,
@@ -89,6 +92,7 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates
         "few-shot": f"Choose {examples} examples from the training data",
         "short": "Write the short prompt that the finetuned model will be given",
     }
+    choice = draft.answer("example_choice")
     draft.add(
         Step(
             address=f"prompt/{name}",
@@ -101,13 +105,13 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates
                 **draft.output_params(),
                 "show_form": show_form,
                 "examples": examples,
-                "select": "balanced",
+                "select": choice if choice in CHOICES else CHOICES[0],
                 "seed": SEED,
             },
             outputs=("prompt",),
             gates=gates,
         ),
-        because=("rungs",),
+        because=("rungs", "examples", "example_choice") if examples else ("rungs",),
     )
 
 

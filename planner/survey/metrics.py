@@ -7,15 +7,18 @@ KNOWN_METRICS: tuple[str, ...] = (
     "agreement",
     "bleu",
     "chrf",
+    "code_valid",
     "contains",
     "exact_match",
     "execution_accuracy",
     "f1",
     "faithfulness",
+    "html_valid",
     "json_exact",
     "json_valid",
     "label_accuracy",
     "macro_f1",
+    "normalised_match",
     "pass_at_1",
     "perplexity",
     "precision",
@@ -29,36 +32,88 @@ KNOWN_METRICS: tuple[str, ...] = (
     "rouge_l",
     "schema_valid",
     "slot_f1",
+    "sql_valid",
     "token_agreement",
     "token_f1",
     "win_rate",
+    "yaml_valid",
 )
 # These have no upper end at 1: a target of 12 is meant.
 UNBOUNDED_METRICS = frozenset({"bleu", "chrf", "perplexity"})
+# What the executors of this distribution measure by these names; others come from executors of the user's own.
+MEASURED_METRICS = frozenset(
+    {
+        "accuracy",
+        "agreement",
+        "bleu",
+        "chrf",
+        "code_valid",
+        "contains",
+        "exact_match",
+        "html_valid",
+        "json_exact",
+        "json_valid",
+        "label_accuracy",
+        "macro_f1",
+        "normalised_match",
+        "rouge_l",
+        "schema_valid",
+        "slot_f1",
+        "sql_valid",
+        "token_f1",
+        "yaml_valid",
+    }
+)
+# They look at the form of an answer and not at its content.
+FORM_METRICS = frozenset(
+    {
+        "code_valid",
+        "format_valid",
+        "html_valid",
+        "json_valid",
+        "parse_rate",
+        "schema_valid",
+        "sql_valid",
+        "syntax_valid",
+        "validity",
+        "yaml_valid",
+    }
+)
+# Of these, less is more.
+FALLING_METRICS = frozenset(
+    {"cer", "error_rate", "hallucination_rate", "loss", "perplexity", "refusal_rate", "ter", "toxicity", "wer"}
+)
 
 BY_FORMAT: dict[str, tuple[str, ...]] = {
-    "label": ("label_accuracy",),
+    "label": ("label_accuracy", "macro_f1"),
     "json": ("json_exact", "schema_valid"),
-    "sql": ("exact_match",),
-    "code": ("exact_match",),
-    "yaml": ("exact_match",),
-    "html": ("exact_match",),
+    "sql": ("exact_match", "sql_valid"),
+    "code": ("exact_match", "code_valid"),
+    "yaml": ("exact_match", "yaml_valid"),
+    "html": ("exact_match", "html_valid"),
     "dsl": ("exact_match",),
 }
 BY_KIND: dict[str, tuple[str, ...]] = {
-    "classification": ("label_accuracy",),
+    "classification": ("exact_match",),
     "extraction": ("token_f1",),
     "semantic-parsing": ("exact_match",),
     "question-answering": ("exact_match", "token_f1"),
     "summarization": ("rouge_l",),
     "translation": ("chrf",),
     "code": ("exact_match",),
+    "rewriting": ("exact_match", "rouge_l"),
 }
-OTHERWISE: tuple[str, ...] = ("exact_match", "rouge_l")
+OTHERWISE: tuple[str, ...] = ("rouge_l",)
 
 
-def default_metrics(kind: str, output_format: str, *, has_schema: bool = False) -> tuple[tuple[str, ...], str]:
+def default_metrics(
+    kind: str, output_format: str, *, has_schema: bool = False, has_labels: bool = False
+) -> tuple[tuple[str, ...], str]:
     """Metrics for a task that names none, and why these: the first is the one that a target would be set on."""
+    if output_format == "label" and not has_labels:
+        return ("exact_match",), "the answers are labels, and none are listed"
+    if has_labels and output_format == "text":
+        return ("label_accuracy",), "the answers come from a closed set of labels"
     if output_format in BY_FORMAT:
         names = BY_FORMAT[output_format]
         if output_format == "json" and kind in {"semantic-parsing", "extraction"}:
@@ -67,3 +122,8 @@ def default_metrics(kind: str, output_format: str, *, has_schema: bool = False) 
             names = tuple("json_valid" if name == "schema_valid" else name for name in names)
         return names, f"the answers' format is {output_format}"
     return BY_KIND.get(kind, OTHERWISE), f"the task's kind is {kind}"
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value of a metric is the better one."""
+    return metric in FALLING_METRICS

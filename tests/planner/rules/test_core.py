@@ -26,8 +26,8 @@ def test_the_examples_of_a_rule_hold_as_written(rule: object) -> None:
     assert {example.holds for example in row.rule.examples} == {True, False}
     for example in row.rule.examples:
         assert example.given.keys() <= read, "an example gives what the rule does not read"
-        unknown = {name: Unknown("the example does not give it") for name in read}
-        verdict = _trace(row, Board(unknown | example.given)).verdict
+        unknown = {name: Unknown("the example does not give it") for name in (*read, str(row.rule.answer)[1:])}
+        verdict = _trace(row, Board(unknown | example.given), TABLE.thresholds).verdict
         assert (verdict == "holds") == example.holds, example.given
 
 
