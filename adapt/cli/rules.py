@@ -82,7 +82,7 @@ def list_rules(
     pages = _catalogue(books)
     families = sorted({id_[:3] for id_ in pages.rules})
     if family is not None and family.upper() not in families:
-        fix = near(family.upper(), families) or f"There are: {', '.join(families)}."
+        fix = f"There are: {', '.join(families)}."
         raise InputError.one("CLI003", f"No rule is of the family `{family}`.", fix)
     if decision is not None and decision not in pages.decisions:
         fix = near(decision, pages.decisions) or f"There are: {', '.join(pages.decisions)}."
@@ -117,7 +117,7 @@ def show(name: str, books: tuple[Path, ...], *, as_json: bool) -> None:
     pages = _catalogue(books)
     page = pages.find(name)
     if page is None:
-        fix = near(name, pages.names()) or near(name.upper(), pages.rules) or "`adapt rules list` lists the rules."
+        fix = near(name, (each.lower() for each in pages.names())) or "`adapt rules list` lists the rules."
         raise InputError.one("CLI003", f"No rule, decision, threshold or fact is called `{name}`.", fix)
     if as_json:
         click.echo(pretty_json(page.to_json()), nl=False)

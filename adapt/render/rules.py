@@ -71,27 +71,29 @@ def paper(page: Page) -> RenderableType:
     return _decision(page) if isinstance(page, DecisionPage) else _fact(page)
 
 
-def _lines(title: str, subtitle: str, parts: Iterable[tuple[str, Iterable[str]]]) -> Text:
+def _lines(title: str, subtitle: str, parts: Iterable[tuple[str, Iterable[str]]]) -> RenderableType:
     """A heading, and under it named parts; those without lines are left out."""
-    text = Text()
-    text.append(title, style="bold green")
-    text.append(f"  {subtitle}\n")
+    heading = Text(title, style="bold green")
+    heading.append(f"  {subtitle}", style="not bold default")
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, lines in parts:
         for number, line in enumerate(lines):
-            label = f"{name}:" if number == 0 and name else ""
-            text.append(f"  {label:<11}", style="dim")
-            text.append(f"{line}\n")
-    text.rstrip()
-    return text
+            grid.add_row(name if number == 0 else "", Text(line))
+    return Group(heading, grid)
 
 
 def _cited(cite: Mapping[str, str]) -> list[str]:
     return [f"{source} [{key}]" for key, source in cite.items()]
 
 
-def _rule(page: RulePage) -> Text:
-    conditions = [" and ".join(row) or "always" for row in page.conditions]
-    joined = [line if number == 0 else f"or {line}" for number, line in enumerate(conditions)]
+def _rule(page: RulePage) -> RenderableType:
+    joined = [
+        f"{'' if not first and not second else 'and ' if second else 'or '}{line}"
+        for first, row in enumerate(page.conditions)
+        for second, line in enumerate(row or ("always",))
+    ]
     examples = [
         f"{', '.join(f'{name} = {plain(value)}' for name, value in item.given.items()) or 'nothing known'}: "
         + ("holds" if item.holds else "does not hold")
@@ -117,7 +119,7 @@ def _rule(page: RulePage) -> Text:
     return _lines(page.id, "a veto" if page.vetoes else "a rule", parts)
 
 
-def _threshold(page: ThresholdPage) -> Text:
+def _threshold(page: ThresholdPage) -> RenderableType:
     used = [", ".join((*page.rules, *page.facts)) or "the code that writes the steps"]
     parts = (
         ("value", [value_of(page)]),
@@ -130,7 +132,7 @@ def _threshold(page: ThresholdPage) -> Text:
     return _lines(page.name, "a threshold", parts)
 
 
-def _decision(page: DecisionPage) -> Text:
+def _decision(page: DecisionPage) -> RenderableType:
     parts = (
         ("asks", [page.asks]),
         ("answers", [page.takes]),
@@ -143,7 +145,7 @@ def _decision(page: DecisionPage) -> Text:
     return _lines(page.name, f"a decision of a {page.of}", parts)
 
 
-def _fact(page: FactPage) -> Text:
+def _fact(page: FactPage) -> RenderableType:
     kinds = {"bool": "yes or no", "number": "a number", "word": "a word"}
     parts = (
         ("what", [page.what]),

@@ -21,7 +21,7 @@ examples that are their tests. `adapt rules show ID` prints one of them.
 
 How a decision is made: a **veto** forbids answers that cannot work. What is left is answered by the pin of the spec
 (`overrides`), else by the rules of the user's own books, else by the rules below in their order, else by the default.
-A condition on a fact that is not known never holds. `$name` is a threshold.
+A condition on a fact that is not known never holds. `$name` stands for a threshold, `@name` for the value of a fact.
 """
 FORMS = {"bool": "yes or no", "number": "number", "word": "word"}
 

@@ -43,7 +43,7 @@ def copied(name: str, target: Path | None = None) -> str:
     elif bare in decisions:
         text = _default(bare, decisions[bare], book)
     else:
-        hint = near(name, {*rules, *thresholds, *decisions}) or near(name.upper(), rules)
+        hint = near(name, (each.lower() for each in (*rules, *thresholds, *decisions)))
         message = f"No rule, threshold or decision is called `{name}`."
         raise InputError.one("BOOK015", message, hint or "`adapt rules list` lists them.")
     whole = f"{before.rstrip()}\n\n{text}" if before else text
