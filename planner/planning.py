@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from planner.budget import budget, over_budget, time_estimates
 from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
 from planner.facts import FACTS, Board, Unknown
-from planner.ladder import Draft, lower, pins
+from planner.ladder import Draft, alternatives, lower, pins
 from planner.rules import core_book, evaluate, plan_table, user_books, warnings
-from planner.survey import Survey, normalise, read_spec
+from planner.rules.obstacles import obstacle_status
+from planner.survey import Survey, normalise, read_spec, surveyed
 from planner.survey import survey as look
 from planner.survey.plain_text import read_text
 from planner.survey.spec_syntax import parse_text
@@ -74,12 +75,20 @@ def decide(spec: Spec, survey: Survey, folder: Path) -> Decided:
     Raises:
         InputError: a rule book is wrong, or a pin cannot stand.
     """
+    return decide_by(user_books(folder / path for path in spec.rule_books), spec, survey)
+
+
+def decide_by(own: tuple[Book, ...], spec: Spec, survey: Survey) -> Decided:
+    """The same with the user's rule books already read.
+
+    Raises:
+        InputError: a pin cannot stand.
+    """
     base = spec.overrides.get("base_model")
     if isinstance(base, str) and base not in survey.models:
         message = f"The spec pins base_model to `{base}`, which is none of its models."
         fix = near(str(base), survey.models) or f"Its models: {', '.join(survey.models)}."
         raise InputError.one("PIN001", message, fix, pointer="/overrides/base_model")
-    own = user_books(folder / path for path in spec.rule_books)
     books = (*own, core_book())
     table = plan_table(own)
     board = Board({"spec": spec, "survey": survey, "thresholds": table.thresholds})
@@ -95,6 +104,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
     planned = budget(steps, survey)
     # Both look at facts, and the record lists every fact that was looked at.
     status, risks = _status(draft, waits_for), _risks(draft)
+    status = obstacle_status(decided.table, decided.decisions) or status
     unknown = {name: value for name, value in decided.board.known().items() if isinstance(value, Unknown)}
     document = Plan(
         name=spec.name or "task",
@@ -104,12 +114,14 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         spec=spec,
         filled=filled,
         hardware=survey.hardware,
+        surveyed=surveyed(survey),
         rule_books=tuple(book.record(decided.books[-1:]) for book in decided.books),
         pins=pinned,
         facts=tuple(_record(name, value) for name, value in decided.board.known().items()),
         decisions=decided.decisions,
         steps=steps,
         outputs=_outputs(draft),
+        alternatives=alternatives(draft),
         warnings=(*survey.findings, *warnings(decided.table, decided.decisions), *over_budget(spec, planned)),
         budget=planned,
         risks=risks,
@@ -179,11 +191,13 @@ def _status(draft: Draft, waits_for: tuple[str, ...]) -> Status:
 
 def _outputs(draft: Draft) -> dict[str, str]:
     """What the plan leaves, the best first."""
-    wanted = (("model", ("quantize/", "merge/")), ("adapter", ("train/",)), ("index", ("retrieve/",)))
+    wanted = (("model", ("quantize/", "merge/", "train/")), ("adapter", ("train/",)), ("index", ("retrieve/",)))
     found = {}
     for output, prefixes in wanted:
         for prefix in prefixes:
-            sources = [address for address in draft.steps if address.startswith(prefix)]
+            sources = [
+                address for address, step in draft.steps.items() if address.startswith(prefix) and output in step.outputs
+            ]
             if sources and output not in found:
                 found[output] = f"{sources[-1]}:{output}"
     prompts = [address for address in draft.steps if address.startswith("prompt/")]

@@ -120,10 +120,17 @@ def source_dtypes(survey: Survey) -> int:
     return len({source.shape.dtype for source in survey.merge_sources if source.shape and source.shape.dtype})
 
 
+@fact(cite=("book:numerical-representations",))
+def source_dtype(survey: Survey) -> str | Unknown:
+    """Dtype of release of the first source whose dtype is known."""
+    known = [source.shape.dtype for source in survey.merge_sources if source.shape and source.shape.dtype]
+    return known[0] if known else Unknown("the dtype of the merge's sources is not known")
+
+
 @fact(cite=(*MERGING, "mergekit-docs"))
-def merge_equal_weights(spec: Spec) -> list[float] | Unknown:
+def merge_equal_weights(spec: Spec, merge: str) -> list[float] | Unknown:
     """One weight for each source: equal shares, or minus one each to remove what they learnt."""
-    if spec.merge is None:
+    if spec.merge is None or merge == "none":
         return NO_MERGE
     count = len(spec.merge.sources)
     return [-1.0] * count if spec.merge.intent == "remove" else [round(1 / count, 6)] * count

@@ -20,9 +20,15 @@ VALUE_BYTES = 2
 
 
 @fact(cite=("book:finetuning-and-rag",))
-def weights_change(rungs: list[str], approach: str | Unknown) -> bool:
+def weights_change(rungs: list[str], approach: str | Unknown, merge: str) -> bool:
     """Whether a rung of the plan makes weights that nobody has served before."""
-    return "finetune" in rungs or approach == "merge"
+    return "finetune" in rungs or (approach == "merge" and merge != "none")
+
+
+@fact(cite=("book:finetuning-and-rag", "kim-2023-solar"))
+def training_planned(rungs: list[str], approach: str | Unknown, merge_training: str) -> bool:
+    """Whether a step of the plan trains weights: those of a rung, or those of a stack after its merge."""
+    return "finetune" in rungs or (approach == "merge" and merge_training != "none")
 
 
 @fact(unit="bytes", cite=STORED)

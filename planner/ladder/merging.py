@@ -88,7 +88,7 @@ def _merge(draft: Draft) -> None:
             params={
                 "method": method,
                 "adapters": list(adapters),
-                "dtype": draft.answer("base_dtype"),
+                "dtype": draft.answer("merge_dtype"),
                 "tokenizer": draft.answer("merge_tokenizer"),
                 "alignment": draft.answer("merge_alignment"),
                 "search": draft.answer("merge_search"),
@@ -108,7 +108,7 @@ def _title(method: str, sources: int) -> str:
 
 
 def _reasons(method: str) -> tuple[str, ...]:
-    shared = ("approach", "merge", "merge_tokenizer", "merge_alignment", "merge_search", "base_dtype")
+    shared = ("approach", "merge", "merge_tokenizer", "merge_alignment", "merge_search", "merge_dtype")
     if method in STACKS:
         return (*shared, "merge_layers", "merge_training")
     if method == "moe":
