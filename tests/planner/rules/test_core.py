@@ -58,7 +58,8 @@ def test_a_family_of_ids_belongs_to_one_part_of_the_books() -> None:
     families: dict[str, set[str]] = defaultdict(set)
     for rule in BOOK.rules:
         families[rule.decides].add(rule.id[:3])
-    assert all(len(letters) == 1 for letters in families.values()), families
+    # Warnings are spread over files by topic, each with a family of its own.
+    assert all(len(letters) == 1 for name, letters in families.items() if name != "warnings"), families
     files = {(rule.id[:3], BOOK.files[rule.id]) for rule in BOOK.rules}
     assert len({letters for letters, _ in files}) == len(files), "a family is spread over files"
 
