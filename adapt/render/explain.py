@@ -107,7 +107,8 @@ def _why_rejected(items: list[RejectedAnswer], because: str) -> Words:
     names = Span(", ".join(amount(item.answer) for item in items), "strong")
     if because == UNOFFERED:
         return (names, ", because no rule answers so; a pin in `overrides` can")
-    return (names, f", because {because}", Span(f" ({', '.join(items[0].rules)})" if items[0].rules else "", "quiet"))
+    rules = [rule for rule in items[0].rules if rule not in because]
+    return (names, f", because {because}", Span(f" ({', '.join(rules)})" if rules else "", "quiet"))
 
 
 def _needs(items: list[RejectedAnswer], needs: tuple[str, ...]) -> list[str]:
@@ -199,7 +200,7 @@ def _ruled_out(page: Page, shown: list[ExplainedDecision]) -> None:
     items: dict[tuple[str, str], list[RejectedAnswer]] = {}
     for decision in shown:
         for rejected in decision.rejected:
-            if rejected.rules and not rejected.because.startswith(("it is not the case", "`")):
+            if rejected.rules and not rejected.because.startswith(("rule ", "`")):
                 items.setdefault((decision.question, rejected.because), []).append(rejected)
     if items:
         page.heading("Ruled out")

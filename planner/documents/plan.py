@@ -15,7 +15,7 @@ from planner.documents.step import Estimate, Step
 
 OUTPUT_NAME = r"^[a-z][a-z0-9-]*$"
 # Prose and estimates may be improved without making it another plan.
-UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts", "alternatives"})
+UNDIGESTED = frozenset({"digest", "estimates", "risks", "warnings", "unknowns", "facts", "alternatives", "surveyed"})
 UNDIGESTED_IN_DECISION = frozenset(
     {"asks", "takes", "because", "why", "cite", "reasons", "rejected", "missing", "trace"}
 )
@@ -115,6 +115,8 @@ class Plan(ReadAhead):
     spec: Spec
     filled: tuple[Filled, ...] = ()
     hardware: HardwareRecord
+    surveyed: dict[str, JsonValue] = {}
+    """What was found of data, models and failures, so that decisions can be made again without the files."""
     rule_books: tuple[RuleBook, ...]
     pins: dict[str, Pin] = {}
     facts: tuple[FactRecord, ...] = ()

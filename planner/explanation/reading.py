@@ -70,7 +70,7 @@ class Record:
             verdict=cell.verdict,
             difference=gap[0] if gap else None,
             ratio=gap[1] if gap else None,
-            short=short(*gap, unit, size, whole_unit) if gap else "",
+            short=short(gap[0], unit, size, whole_unit) if gap else "",
             unknown=unknown if cell.verdict == "unknown" else "",
         )
 

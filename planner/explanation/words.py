@@ -104,15 +104,9 @@ def missing_by(test: str, value: JsonValue) -> tuple[float, float | None] | None
     return value - limit, value / limit if limit else None
 
 
-def short(difference: float, ratio: float | None, unit: str, whole: float | None = None, whole_unit: str = "") -> str:
-    """By how much a number misses: `196.0 GB too much`; `4,400 rows too few`."""
+def short(difference: float, unit: str, whole: float | None = None, whole_unit: str = "") -> str:
+    """By how much a number misses: `196.0 GB too much`, `4,400 rows short`; empty at the limit itself."""
     gap = amount(abs(difference) * whole, whole_unit) if whole is not None else amount(abs(difference), unit)
     if unit == "fraction" and whole is None:
         gap = f"{abs(difference) * PERCENT:.3g} points"
-    if not difference:
-        return ""
-    if difference > 0:
-        times = whole is None and ratio is not None and ratio >= DOUBLE
-        over = f"{ratio:.2g} times what is allowed, " if times else ""
-        return f"{over}{gap} too much"
-    return f"{gap} short"
+    return f"{gap} {'too much' if difference > 0 else 'short'}" if difference else ""

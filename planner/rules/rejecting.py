@@ -90,7 +90,11 @@ def _rejected(word: str, case: Settled, offers: list[Offer]) -> Rejected:
         return _made(word, because, (), (f"no pin at overrides.{case.name}",))
     if best:
         late = best.trace.verdict == "holds"
-        because = f"`{shown(case.answer)}` was answered first" if late else f"it is not the case that {best.trace.name}"
+        because = (
+            f"`{shown(case.answer)}` was answered first"
+            if late
+            else f'rule {best.trace.rule} does not hold: "{best.trace.name}"'
+        )
         return _made(word, because, (best.trace.rule,), wanting, ways)
     if word == case.question.default:
         because = f"it is the default, and `{shown(case.answer)}` is answered by a rule"

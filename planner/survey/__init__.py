@@ -8,6 +8,7 @@ from planner.survey.metrics import KNOWN_METRICS, default_metrics
 from planner.survey.model_files import survey_model
 from planner.survey.model_survey import ModelSurvey
 from planner.survey.normalise import normalise
+from planner.survey.record import survey_of, surveyed
 from planner.survey.spec_checks import check_spec, load_schema
 from planner.survey.spec_file import read_spec
 from planner.survey.survey import Survey, survey, tokenizer_of
@@ -32,5 +33,7 @@ __all__ = [
     "survey_failures",
     "survey_hardware",
     "survey_model",
+    "survey_of",
+    "surveyed",
     "tokenizer_of",
 ]

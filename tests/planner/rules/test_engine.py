@@ -214,7 +214,7 @@ def rejections(found: Decision) -> dict[Any, Rejected]:
 def test_a_rejected_answer_says_what_it_would_have_needed(engine: Engine) -> None:
     rules = rule(1, '[{ size = "> 9", ready = true }, { size = "> 9", speed = "> 1", colour = "red" }]')
     rejected = rejections(engine.choice(CHOICE, rules, size=5, ready=True, speed=0.5))["a"]
-    assert rejected.because == "it is not the case that reason 1"
+    assert rejected.because == 'rule TST001 does not hold: "reason 1"'
     assert rejected.rules == ("TST001",)
     assert rejected.needs == ("size > 9 (it is 5)",)
     assert rejected.other_ways == 1
