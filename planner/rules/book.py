@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from planner.documents import Document, JsonValue, RuleBook
 
 RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
 
 
-class Threshold(Document):
+class BookPart(Document):
+    """A part of a rule book. No schema of it is published, so its docstrings need not be read at every start."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
+class Threshold(BookPart):
     """A named, cited number that rules share."""
 
     value: float | int
@@ -22,7 +28,7 @@ class Threshold(Document):
     """Why a user's book changes it; required there."""
 
 
-class Question(Document):
+class Question(BookPart):
     """A decision: what is asked, the words that answer, and how rules that disagree are settled."""
 
     asks: str
@@ -35,14 +41,14 @@ class Question(Document):
     cite: tuple[str, ...] = ()
 
 
-class Example(Document):
+class Example(BookPart):
     """A test of a rule: facts, and whether it then holds."""
 
     given: dict[str, JsonValue]
     holds: bool
 
 
-class Rule(Document):
+class Rule(BookPart):
     """A row: when its conditions on facts hold, it answers a decision, or forbids answers."""
 
     id: Annotated[str, Field(pattern=RULE_ID)]
@@ -72,7 +78,7 @@ class Rule(Document):
         return (self.when,) if isinstance(self.when, dict) else self.when
 
 
-class Default(Document):
+class Default(BookPart):
     """What a decision answers when no rule does: the user's instead of the core's."""
 
     value: JsonValue
@@ -83,7 +89,7 @@ class Default(Document):
     cite: tuple[str, ...] = ()
 
 
-class Source(Document):
+class Source(BookPart):
     """A source of the user's own, with at least one way to find it."""
 
     title: Annotated[str, Field(min_length=1)]
@@ -100,14 +106,14 @@ class Source(Document):
         return f"{who}{self.title}. {where if self.doi or self.arxiv else self.url}"
 
 
-class Disabled(Document):
+class Disabled(BookPart):
     """A rule of another book that the user switches off."""
 
     id: Annotated[str, Field(pattern=RULE_ID)]
     reason: Annotated[str, Field(min_length=1)]
 
 
-class BookFile(Document):
+class BookFile(BookPart):
     """One TOML file."""
 
     book: str
@@ -120,7 +126,7 @@ class BookFile(Document):
     reference: dict[str, Source] = {}
 
 
-class Book(Document):
+class Book(BookPart):
     """All files of one book, in the order of their names; the user's books come before the core."""
 
     name: str
