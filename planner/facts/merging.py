@@ -17,6 +17,8 @@ METHODS = frozenset({
     "linear", "slerp", "task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "passthrough", "depth-upscaling",
     "moe", "concatenation",
 })  # fmt: skip
+# Methods that add the sources up; the others take their mean.
+SUMS = ("task-arithmetic", "concatenation")
 
 
 @fact(cite=MERGING)
@@ -129,8 +131,10 @@ def source_dtype(survey: Survey) -> str | Unknown:
 
 @fact(cite=(*MERGING, "mergekit-docs"))
 def merge_equal_weights(spec: Spec, merge: str) -> list[float] | Unknown:
-    """One weight for each source: equal shares, or minus one each to remove what they learnt."""
+    """One weight for each source: equal shares of a mean, ones of a sum, minus ones to remove what they learnt."""
     if spec.merge is None or merge == "none":
         return NO_MERGE
     count = len(spec.merge.sources)
-    return [-1.0] * count if spec.merge.intent == "remove" else [round(1 / count, 6)] * count
+    if spec.merge.intent == "remove":
+        return [-1.0] * count
+    return [1.0 if merge in SUMS else round(1 / count, 6)] * count

@@ -128,9 +128,12 @@ def _numbers(draft: Draft, method: str) -> dict[str, JsonValue]:
     numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
     if method == "slerp":
         return numbers | {"t": float(draft.answer("merge_t"))}
+    # Divided by their sum, weights that remove would add.
+    mean = method in ("linear", *PRUNING) and draft.fact("merge_intent") != "remove"
+    numbers["normalize"] = mean
     if method in ("linear", "concatenation"):
-        return numbers | {"normalize": method == "linear"}
-    numbers |= {"scale": float(draft.answer("merge_scale")), "normalize": method in PRUNING}
+        return numbers
+    numbers["scale"] = float(draft.answer("merge_scale"))
     if method in PRUNING:
         numbers["density"] = float(draft.answer("merge_density"))
     if method == "della":
