@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planner.documents import Finding, JsonValue, near
-from planner.facts import INPUTS, dependencies
+from planner.facts import INPUTS
 from planner.rules.answers import FORMS, KINDS, allowed, is_answer
 from planner.rules.cells import CellError, Test, parse_cell
 from planner.rules.problems import of_rule
@@ -39,6 +39,16 @@ class Names:
     questions: Mapping[str, Question]
     inputs: frozenset[str]
     """What the facts of the table may start from."""
+    _absent: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def absent(self, name: str) -> frozenset[str]:
+        """The inputs that a fact starts from and that the table does not have."""
+        if name not in self._absent:
+            self._absent[name] = frozenset()  # a circle of facts reaches nothing by itself
+            needs = self.facts[name].needs if name in self.facts else ()
+            own = {name} if name in INPUTS - self.inputs else set()
+            self._absent[name] = frozenset(own.union(*(self.absent(need) for need in needs)))
+        return self._absent[name]
 
     def words(self, name: str) -> tuple[str, ...]:
         """All words that a fact or decision can be, as far as they are known."""
@@ -140,7 +150,7 @@ def _beyond(rule: Rule, names: Names) -> list[Finding]:
     read += [answer[1:]] if isinstance(answer, str) and answer.startswith("@") else []
     problems = []
     for name in dict.fromkeys(read):
-        if absent := sorted((dependencies([name], names.facts) & INPUTS) - names.inputs):
-            message = f"it looks at the {absent[0]}, which a decision on `{rule.decides}` does not have."
+        if absent := names.absent(name):
+            message = f"it looks at the {min(absent)}, which a decision on `{rule.decides}` does not have."
             problems.append(of_rule(rule, message, f"It may look at: {', '.join(sorted(names.inputs))}.", column=name))
     return problems

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import sys
 import tomllib
 from contextlib import suppress
 from functools import cache
@@ -70,8 +69,6 @@ def _parsed(sources: dict[str, bytes], name: str) -> _Stored:
 
 def _keep(path: Path, stored: _Stored, siblings: str) -> None:
     """Write the parsed form, whole or not at all; a folder that cannot be written costs only time."""
-    if sys.dont_write_bytecode:
-        return
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
