@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from planner.catalog import find_device, price_per_hour
+from planner.catalog import price_per_hour
 from planner.documents import Budget, Estimate, Finding, Resources, Step, Where
 from planner.facts import Unknown
 from planner.facts.data import evaluation_data
-from planner.facts.memory import training_estimate
+from planner.facts.effort import device_rate, training_flops
+from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
+from planner.facts.spreading import method_fields, spread_fields
 from planner.memory import EstimateError, estimate_inference, inference_setting
 
 if TYPE_CHECKING:
     from planner.documents import Spec
+    from planner.facts.effort import Rate
     from planner.ladder import Draft
     from planner.survey import Survey
 
 # A step's own process: interpreter, torch, transformers, reading the weights.
 START_S = (3.0, 6.0, 15.0)
 LIGHT_S = (0.05, 0.3, 3.0)
-# Rate of one CPU core in matrix products of small models, in FLOP/s.
-CORE_FLOPS = (3e10, 1.0e11, 2.5e11)
-# Share of a device's dense peak rate that training and generation reach.
-UTILISATION = (0.10, 0.30, 0.50)
 CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
 PROMPT_TOKENS = 128
-FORWARD, BACKWARD_FROZEN, BACKWARD_FULL = 2, 2, 4
-
-
-class Rate(NamedTuple):
-    """Floating-point operations a second that work really reaches: low, expected, high."""
-
-    low: float
-    expected: float
-    high: float
-    assumption: str
+FORWARD = 2
+# What several devices together reach of the sum of their rates.
+SCALING = 0.85
 
 
 def time_estimates(draft: Draft, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps with their resources: time, memory, disk."""
-    rate = _rate(draft.survey)
+    rate = device_rate(draft.survey)
     return tuple(step.model_copy(update={"resources": _resources(draft, step, rate)}) for step in steps)
 
 
@@ -85,18 +77,6 @@ def _over(message: str, pointer: str) -> Finding:
     return Finding(code="BUDGET001", severity="warning", message=message, fix=fix, where=Where(pointer=pointer))
 
 
-def _rate(survey: Survey) -> Rate:
-    device = survey.hardware.device
-    if device.kind != "cpu" and device.key:
-        peak = find_device(device.key).tensor_tflops
-        if peak:
-            low, expected, high = (peak * 1e12 * share for share in UTILISATION)
-            return Rate(low, expected, high, f"10% to 50% of the {peak:g} TFLOP/s of {device.name}")
-    cores = survey.hardware.cores or 1
-    low, expected, high = (cores * each for each in CORE_FLOPS)
-    return Rate(low, expected, high, f"0.03 to 0.25 TFLOP/s for each of {cores} CPU cores")
-
-
 def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     size = parameters_of(draft.survey.models[draft.answer("base_model")]) or 0
     device: Literal["cpu", "accelerator"] = "cpu" if draft.survey.hardware.device.kind == "cpu" else "accelerator"
@@ -132,10 +112,15 @@ def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate 
     if not rows or not size:
         return None
     each = (tokens or 0) + draft.thresholds["instruction_tokens"]
-    backward = BACKWARD_FULL if step.params["method"] == "full" else BACKWARD_FROZEN
-    recomputed = FORWARD if step.params["gradient_checkpointing"] else 0
     seen = rows * float(str(step.params["epochs"])) * each
-    return _flops_time(seen * size * (FORWARD + backward + recomputed), rate)
+    method = str(step.params["method"])
+    flops = training_flops(size, seen, method, recomputed=bool(step.params["gradient_checkpointing"]))
+    devices = draft.fact("data_parallel") or 1
+    if devices == 1:
+        return _flops_time(flops, rate)
+    together = _flops_time(flops / (devices * SCALING), rate)
+    shared = f"{devices} devices reach {SCALING:.0%} of their sum"
+    return together.model_copy(update={"assumptions": (*together.assumptions, shared)})
 
 
 def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
@@ -156,16 +141,20 @@ def _bytes(interval: tuple[float, float, float], *assumptions: str) -> Estimate:
 
 
 def _training_memory(draft: Draft, step: Step) -> Estimate | None:
-    estimate = training_estimate(
-        draft.survey,
-        str(draft.answer("base_model")),
-        str(step.params["method"]),
-        int(str(step.params["max_length"])),
-        int(str(step.params["micro_batch"])),
-        checkpointing=bool(step.params["gradient_checkpointing"]),
-        rank=int(str(step.params["rank"])),
+    params = step.params
+    method = str(params["method"])
+    fields = method_fields(method, bits=draft.answer("base_quantization"), layers=draft.fact("last_layers") or 1)
+    fields |= arithmetic(str(params["precision"]), str(params["objective"]))
+    fields |= spread_fields(draft.answer("distribution"), draft.answer("offload"), draft.fact("device_count"))
+    found = estimate(
+        draft.survey.models[str(draft.answer("base_model"))],
+        **fields,
+        sequence=int(str(params["max_length"])),
+        batch=int(str(params["micro_batch"])),
+        checkpointing=bool(params["gradient_checkpointing"]),
+        rank=int(str(params.get("rank", 1))),
     )
-    return None if isinstance(estimate, Unknown) else _bytes(estimate.device_bytes, *estimate.assumptions)
+    return None if isinstance(found, Unknown) else _bytes(found.device_bytes, *found.assumptions)
 
 
 def _inference_memory(draft: Draft, step: Step) -> Estimate | None:

@@ -195,9 +195,7 @@ def _outputs(draft: Draft) -> dict[str, str]:
     found = {}
     for output, prefixes in wanted:
         for prefix in prefixes:
-            sources = [
-                address for address, step in draft.steps.items() if address.startswith(prefix) and output in step.outputs
-            ]
+            sources = [name for name, step in draft.steps.items() if name.startswith(prefix) and output in step.outputs]
             if sources and output not in found:
                 found[output] = f"{sources[-1]}:{output}"
     prompts = [address for address in draft.steps if address.startswith("prompt/")]

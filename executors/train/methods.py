@@ -54,6 +54,7 @@ def lora(model: Any, params: TrainParams) -> Method:
         task_type="CAUSAL_LM",
         r=params.rank,
         lora_alpha=params.alpha,
+        use_rslora=params.rank_scaling == "rslora",
         lora_dropout=params.dropout,
         target_modules=targets,
         bias="none",

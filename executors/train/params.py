@@ -19,7 +19,8 @@ class TrainParams(Params):
     method: Literal["lora"]
     rank: Count
     alpha: Annotated[float, Field(gt=0)]
-    """The adapter's output is scaled by alpha / rank."""
+    rank_scaling: Literal["classic", "rslora"]
+    """Whether the output is scaled by alpha / rank, or by alpha / sqrt(rank)."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
     targets: Literal["all-linear"] | list[str]
     """`all-linear` (all but the output head), or the last parts of module names, such as `q_proj`."""
@@ -48,6 +49,10 @@ class TrainParams(Params):
     base_dtype: Literal["fp32", "bf16", "fp16"]
     """What the frozen weights are stored in."""
     attention: Literal["sdpa", "eager"]
+    distribution: Literal["single"]
+    """One device trains; plans for several are refused."""
+    packing: Literal[False]
+    """Rows never share a sequence."""
     length_grouped: bool
     """Whether rows of like length share a batch, which saves padding."""
     early_stopping_patience: Annotated[int, Field(ge=1)] | None

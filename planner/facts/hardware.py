@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
+    from planner.catalog.devices import Device
     from planner.survey import Survey
+
+# The flash kernels of attention need Ampere or newer: https://github.com/Dao-AILab/flash-attention
+FLASH_CAPABILITY = (8, 0)
+FAST_LINKS = ("NVLink", "Infinity Fabric", "ICI", "Xe Link", "RoCE")
+
+
+@lru_cache(maxsize=256)
+def _entry(key: str) -> Device | None:
+    from planner.catalog.devices import find_device
+    from planner.catalog.errors import CatalogError
+
+    try:
+        return find_device(key)
+    except CatalogError:
+        return None
+
+
+def catalog_entry(survey: Survey) -> Device | None:
+    """The catalog's entry of the device that work is planned for."""
+    key = survey.hardware.device.key
+    return _entry(key) if key else None
 
 
 @fact()
@@ -16,10 +39,25 @@ def device_kind(survey: Survey) -> str:
     return survey.hardware.device.kind
 
 
+@fact()
+def device_class(survey: Survey) -> str | Unknown:
+    """`data-centre`, `workstation`, `consumer`, `edge` or `cpu`."""
+    if survey.hardware.device.kind == "cpu":
+        return "cpu"
+    entry = catalog_entry(survey)
+    return entry.kind if entry else Unknown("the device is not in the catalog")
+
+
 @fact(unit="devices")
 def device_count(survey: Survey) -> int:
     """Devices over all nodes; 1 for a CPU."""
     return survey.hardware.device.count * survey.hardware.nodes
+
+
+@fact(unit="nodes")
+def node_count(survey: Survey) -> int:
+    """Machines that work together."""
+    return survey.hardware.nodes
 
 
 @fact(unit="bytes")
@@ -28,11 +66,44 @@ def device_memory_bytes(survey: Survey) -> int | Unknown:
     return survey.hardware.device.memory_bytes or Unknown("the memory of the machine is not known")
 
 
+@fact(unit="bytes")
+def host_memory_bytes(survey: Survey) -> int | Unknown:
+    """Main memory of one machine."""
+    return survey.hardware.host_memory_bytes or Unknown("the main memory of the machine is not known")
+
+
+@fact()
+def fast_link(survey: Survey) -> bool | Unknown:
+    """Whether devices reach each other by a link of their own instead of PCIe."""
+    entry = catalog_entry(survey)
+    if entry is None or entry.interconnect is None:
+        return Unknown("the link between the devices is not known")
+    return entry.interconnect.startswith(FAST_LINKS)
+
+
 @fact(cite=("book:numerical-representations",))
 def bf16_supported(survey: Survey) -> bool | Unknown:
     """Whether the device computes in bfloat16."""
     supported = survey.hardware.device.bf16
     return Unknown("the device is not in the catalog") if supported is None else supported
+
+
+@fact(cite=("micikevicius-2022-fp8",))
+def fp8_supported(survey: Survey) -> bool | Unknown:
+    """Whether the device multiplies fp8 matrices."""
+    supported = survey.hardware.device.fp8
+    return Unknown("the device is not in the catalog") if supported is None else supported
+
+
+@fact(cite=("dao-2022-flash-attention",))
+def flash_supported(survey: Survey) -> bool | Unknown:
+    """Whether the flash kernels of attention, which keep packed rows apart, run on the device."""
+    device = survey.hardware.device
+    if device.kind != "cuda":
+        return False
+    if device.compute_capability is None:
+        return Unknown("the compute capability of the device is not known")
+    return tuple(map(int, device.compute_capability.split("."))) >= FLASH_CAPABILITY
 
 
 @fact(unit="cores")

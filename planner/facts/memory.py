@@ -1,126 +1,252 @@
-"""Facts about memory: which share of a device each method needs, at the high end of its estimate."""
+"""Facts about memory: which share of a device each method needs, at the high end of its estimate.
+
+Every share here is the least that a method can do with: one row at a time, activations recomputed. Above 1 it does
+not fit. What the chosen method needs as it will be set up is in `spreading`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import GB
-from planner.facts.model import architecture_of, inference_bytes
+from planner.facts.estimating import arithmetic, device_bytes
+from planner.facts.model import inference_bytes, parameters_of
 from planner.facts.registry import Unknown, fact
-from planner.memory import EstimateError, estimate_training, training_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from planner.memory import TrainingEstimate
     from planner.survey import Survey
 
 MEMORY = ("book:memory-bottlenecks", "korthikanti-2022")
+SHARDED = (*MEMORY, "zhao-2023-fsdp", "rajbhandari-2019-zero")
+OFFLOADED = (*MEMORY, "ren-2021-zero-offload")
+# Bytes on the host for each parameter: fp32 weights, gradients and two states, or frozen 16-bit weights.
+HOST_BYTES_FULL, HOST_BYTES_FROZEN = 16.0, 2.0
 
 
-def training_estimate(
+def share(survey: Survey, base_model: str, device: int, **fields: Any) -> float | Unknown:
+    """Share of a device of so many bytes that a setting needs."""
+    needed = device_bytes(survey.models[base_model], **fields)
+    return needed if isinstance(needed, Unknown) else needed / device
+
+
+def _least(
     survey: Survey,
     base_model: str,
-    method: str,
     sequence: int,
-    micro_batch: int,
-    *,
-    checkpointing: bool,
-    rank: int = 16,
-) -> TrainingEstimate | Unknown:
-    """Peak memory of one device for a step of training, as the train executor will set it up.
-
-    Args:
-        survey: what is at hand.
-        base_model: id of the model.
-        method: a word of the decision `method` that the memory math knows.
-        sequence: tokens of a row.
-        micro_batch: rows at once.
-        checkpointing: whether activations are recomputed.
-        rank: rank of a LoRA-like adapter.
-    """
-    shape = architecture_of(survey.models[base_model])
-    if isinstance(shape, Unknown):
-        return shape
-    fields: dict[str, Any] = {
-        "method": method,
-        "rank": rank,
-        "sequence": sequence,
-        "batch": micro_batch,
-        "checkpointing": checkpointing,
-        "padding_mask": micro_batch > 1,
-    }
-    try:
-        return estimate_training(shape, training_setting(**fields))
-    except EstimateError as error:
-        return Unknown(str(error))
+    device: int,
+    numbers: tuple[str, str],
+    **more: Any,
+) -> float | Unknown:
+    fields = {"batch": 1, "sequence": sequence, "checkpointing": True, **arithmetic(*numbers), **more}
+    return share(survey, base_model, device, **fields)
 
 
-def _share(survey: Survey, base_model: str, method: str, sequence: int, device: int) -> float | Unknown:
-    """The least a method can do with: one row at a time, activations recomputed."""
-    estimate = training_estimate(survey, base_model, method, sequence, 1, checkpointing=True)
-    return estimate if isinstance(estimate, Unknown) else estimate.device_bytes.high / device
+def _spread(devices: int) -> dict[str, Any]:
+    return {"sharding": "fsdp", "devices": devices} if devices > 1 else {}
 
 
 @fact(unit="fraction", cite=MEMORY)
 def full_memory_share(
-    survey: Survey, base_model: str, sequence_tokens: int, device_memory_bytes: int
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    precision: str,
+    objective: str,
+    device_kind: str,
 ) -> float | Unknown:
-    """Share of one device that full finetuning needs at least."""
-    return _share(survey, base_model, "full", sequence_tokens, device_memory_bytes)
+    """Share of one device that full finetuning needs at least, with 8-bit paged states where CUDA pages them."""
+    optimizer = "paged-adamw-8bit" if device_kind == "cuda" else "adamw"
+    numbers = (precision, objective)
+    return _least(survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="full", optimizer=optimizer)
+
+
+@fact(unit="fraction", cite=SHARDED)
+def full_sharded_share(
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    device_count: int,
+    precision: str,
+    objective: str,
+    full_memory_share: float,
+) -> float | Unknown:
+    """Share of each device that full finetuning needs when all devices share weights, gradients and states."""
+    if device_count == 1:
+        return full_memory_share
+    numbers = (precision, objective)
+    found = _least(
+        survey,
+        base_model,
+        sequence_tokens,
+        device_memory_bytes,
+        numbers,
+        method="full",
+        **_spread(device_count),
+    )
+    return found if isinstance(found, Unknown) else min(found, full_memory_share)
+
+
+@fact(unit="fraction", cite=OFFLOADED)
+def full_offload_share(
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    host_memory_bytes: int,
+    precision: str,
+    objective: str,
+) -> float | Unknown:
+    """Share of a device, or of main memory if that is larger, that full finetuning needs with weights on the host."""
+    numbers = (precision, objective)
+    found = _least(
+        survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="full", offload="parameters"
+    )
+    return _with_host(survey, base_model, found, host_memory_bytes, HOST_BYTES_FULL)
+
+
+def _with_host(survey: Survey, base_model: str, found: float | Unknown, host: int, each: float) -> float | Unknown:
+    size = parameters_of(survey.models[base_model])
+    if isinstance(found, Unknown) or size is None:
+        return found
+    return max(found, size * each / host)
+
+
+@fact(unit="fraction", cite=OFFLOADED)
+def full_least_share(full_sharded_share: float, full_offload_share: float | Unknown) -> float:
+    """Share that full finetuning needs at least in any way that the hardware offers, the host's memory included."""
+    return (
+        full_sharded_share if isinstance(full_offload_share, Unknown) else min(full_sharded_share, full_offload_share)
+    )
 
 
 @fact(unit="fraction", cite=(*MEMORY, "hu-2021-lora"))
 def lora_memory_share(
-    survey: Survey, base_model: str, sequence_tokens: int, device_memory_bytes: int
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    precision: str,
+    objective: str,
 ) -> float | Unknown:
     """Share of one device that LoRA on a 16-bit base needs at least."""
-    return _share(survey, base_model, "lora", sequence_tokens, device_memory_bytes)
+    return _least(survey, base_model, sequence_tokens, device_memory_bytes, (precision, objective), method="lora")
+
+
+@fact(unit="fraction", cite=(*SHARDED, "hu-2021-lora"))
+def lora_sharded_share(
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    device_count: int,
+    precision: str,
+    objective: str,
+    lora_memory_share: float,
+) -> float | Unknown:
+    """Share of each device that LoRA on a 16-bit base needs when all devices share the base."""
+    if device_count == 1:
+        return lora_memory_share
+    numbers = (precision, objective)
+    spread = _spread(device_count)
+    found = _least(survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="lora", **spread)
+    return found if isinstance(found, Unknown) else min(found, lora_memory_share)
+
+
+@fact(unit="fraction", cite=OFFLOADED)
+def lora_offload_share(
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    host_memory_bytes: int,
+    device_kind: str,
+    precision: str,
+    objective: str,
+) -> float | Unknown:
+    """Share of a device, or of main memory if that is larger, that LoRA needs with the base's weights on the host."""
+    if device_kind == "cpu":
+        return Unknown("a processor's memory is the host's already")
+    numbers = (precision, objective)
+    found = _least(
+        survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="lora", offload="parameters"
+    )
+    return _with_host(survey, base_model, found, host_memory_bytes, HOST_BYTES_FROZEN)
 
 
 @fact(unit="fraction", cite=(*MEMORY, "dettmers-2023-qlora"))
 def qlora_memory_share(
-    survey: Survey, base_model: str, sequence_tokens: int, device_memory_bytes: int
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    precision: str,
+    objective: str,
 ) -> float | Unknown:
     """Share of one device that LoRA on a 4-bit base needs at least."""
-    return _share(survey, base_model, "qlora", sequence_tokens, device_memory_bytes)
+    return _least(survey, base_model, sequence_tokens, device_memory_bytes, (precision, objective), method="qlora")
 
 
-@fact(unit="fraction", cite=(*MEMORY, "dettmers-2023-qlora"))
-def least_training_share(lora_memory_share: float, qlora_memory_share: float) -> float:
-    """Share of one device that the thriftiest way of training needs."""
-    return min(lora_memory_share, qlora_memory_share)
+@fact(unit="fraction", cite=(*SHARDED, "dettmers-2023-qlora"))
+def qlora_sharded_share(
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    device_count: int,
+    precision: str,
+    objective: str,
+    qlora_memory_share: float,
+) -> float | Unknown:
+    """Share of each device that LoRA on a 4-bit base needs when all devices share the base."""
+    if device_count == 1:
+        return qlora_memory_share
+    numbers = (precision, objective)
+    spread = _spread(device_count)
+    found = _least(survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="qlora", **spread)
+    return found if isinstance(found, Unknown) else min(found, qlora_memory_share)
+
+
+@fact(unit="fraction", cite=(*MEMORY, "zhao-2024-galore"))
+def galore_memory_share(
+    survey: Survey,
+    base_model: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+    precision: str,
+    objective: str,
+    galore_rank: int,
+) -> float | Unknown:
+    """Share of one device that training every weight through projected gradients needs at least."""
+    numbers = (precision, objective)
+    return _least(survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="galore", rank=galore_rank)
 
 
 @fact(unit="fraction", cite=MEMORY)
-def plain_memory_share(
-    survey: Survey, base_model: str, method: str, sequence_tokens: int, device_memory_bytes: int, micro_batch: int
-) -> float | Unknown:
-    """Share of one device that the chosen method needs with its micro-batch and without gradient checkpointing."""
-    estimate = training_estimate(survey, base_model, method, sequence_tokens, micro_batch, checkpointing=False)
-    return estimate if isinstance(estimate, Unknown) else estimate.device_bytes.high / device_memory_bytes
-
-
-@fact(unit="rows", cite=MEMORY)
-def largest_micro_batch(
+def partial_memory_share(
     survey: Survey,
     base_model: str,
-    method: str,
     sequence_tokens: int,
     device_memory_bytes: int,
-    effective_batch: int,
-    thresholds: Mapping[str, float],
-) -> int | Unknown:
-    """Largest power of two of rows at once, up to the effective batch, that fits with activations recomputed."""
-    batch = effective_batch
-    while batch > 1:
-        estimate = training_estimate(survey, base_model, method, sequence_tokens, batch, checkpointing=True)
-        if isinstance(estimate, Unknown):
-            return estimate
-        if estimate.device_bytes.high <= thresholds["memory_share_limit"] * device_memory_bytes:
-            break
-        batch //= 2
-    return batch
+    precision: str,
+    objective: str,
+    last_layers: int,
+) -> float | Unknown:
+    """Share of one device that training the last quarter of the layers needs at least."""
+    numbers = (precision, objective)
+    return _least(
+        survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="partial", layers_trained=last_layers
+    )
+
+
+@fact(unit="fraction", cite=(*MEMORY, "dettmers-2023-qlora"))
+def least_training_share(
+    lora_sharded_share: float, qlora_sharded_share: float, lora_offload_share: float | Unknown
+) -> float:
+    """Share of one device that the thriftiest way of training needs: a 4-bit base, all devices, or the host's memory."""
+    known = [lora_sharded_share, qlora_sharded_share]
+    return min(known if isinstance(lora_offload_share, Unknown) else [*known, lora_offload_share])
 
 
 @fact(unit="fraction", cite=MEMORY)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.documents import canonical_json
-from planner.facts.licences import model_forbids
 from planner.facts.registry import Unknown, fact
 from planner.memory import (
     Architecture,
@@ -20,9 +20,32 @@ from planner.memory import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from planner.documents import Spec
     from planner.survey import ModelSurvey, Survey
 
+# Tasks whose models answer with words; the others only read.
+GENERATING = frozenset({"causal", "encoder-decoder", "image-text"})
+
+
+@dataclass(frozen=True, eq=False)
+class _Config:
+    """A configuration compared by identity: the survey gives the same object for the same model."""
+
+    held: Mapping[str, Any]
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Config) and other.held is self.held
+
+
+@lru_cache(maxsize=512)
+def _shape(config: _Config) -> Architecture | Unknown:
+    return _architecture(canonical_json(dict(config.held)))
 
 
 @lru_cache(maxsize=256)
@@ -36,40 +59,20 @@ def _architecture(config: str) -> Architecture | Unknown:
 def architecture_of(model: ModelSurvey) -> Architecture | Unknown:
     """The architecture of a surveyed model, from its configuration or else from its size alone."""
     if model.config:
-        return _architecture(canonical_json(dict(model.config)))
+        return _shape(_Config(model.config))
     if model.params:
         return architecture_of_size(model.params)
     return Unknown(f"nothing is known of the shape of {model.id}")
 
 
-@fact(cite=("book:finetuning-tactics",))
-def strongest_model(spec: Spec, survey: Survey) -> str:
-    """The largest candidate that the licence allows and the device holds; the smallest when it holds none.
-
-    A student is a candidate; a teacher or draft model only helps.
-    """
-    candidates = [model.id for model in spec.models if model.role in ("candidate", "student")]
-    allowed = [name for name in candidates if not model_forbids(spec, survey.models[name])] or candidates
-    sizes = {name: parameters_of(survey.models[name]) or 0 for name in allowed}
-    held = [name for name in allowed if _held(survey.models[name], sizes[name], survey)]
-    return max(held, key=sizes.__getitem__) if held else min(allowed, key=sizes.__getitem__)
-
-
-def _held(model: ModelSurvey, parameters: int, survey: Survey) -> bool:
-    """Whether a device can answer with the model: in 4 bits on an accelerator, in 16 bits on a CPU."""
-    device = survey.hardware.device
-    dtype, bytes_each = ("bf16", 2.0) if device.kind == "cpu" else ("nf4", 0.5)
-    needed = inference_bytes(model, dtype)
-    if isinstance(needed, Unknown):
-        needed = parameters * bytes_each
-    return not device.memory_bytes or needed <= device.memory_bytes
-
-
 def inference_bytes(model: ModelSurvey, dtype: str) -> float | Unknown:
     """Device memory that one request needs with weights of a dtype, at the high end of the estimate."""
     shape = architecture_of(model)
-    if isinstance(shape, Unknown):
-        return shape
+    return shape if isinstance(shape, Unknown) else _inference(shape, dtype)
+
+
+@lru_cache(maxsize=4096)
+def _inference(shape: Architecture, dtype: str) -> float | Unknown:
     try:
         return float(estimate_inference(shape, inference_setting(dtype=dtype)).device_bytes.high)
     except EstimateError as error:
@@ -128,3 +131,89 @@ def model_files(survey: Survey, base_model: str) -> str:
 def teacher_given(spec: Spec) -> bool:
     """Whether the spec names a teacher to distil from."""
     return any(model.role == "teacher" for model in spec.models)
+
+
+@fact()
+def model_task(survey: Survey, base_model: str) -> str | Unknown:
+    """What the base model's head does: `causal`, `masked`, `encoder`, `encoder-decoder` or `image-text`."""
+    model = survey.models[base_model]
+    if model.task:
+        return model.task
+    shape = architecture_of(model) if model.config else Unknown("there is no configuration")
+    if isinstance(shape, Unknown) or not shape.known:
+        return Unknown(f"what {base_model} was made for is not known")
+    return "causal" if shape.decoder else "masked"
+
+
+@fact()
+def model_generates(model_task: str) -> bool:
+    """Whether the base model answers with words; an encoder only reads."""
+    return model_task in GENERATING
+
+
+@fact(cite=("ben-zaken-2022-bitfit",))
+def has_biases(survey: Survey, base_model: str) -> bool | Unknown:
+    """Whether the base model's layers have biases, which BitFit trains."""
+    shape = architecture_of(survey.models[base_model])
+    if isinstance(shape, Unknown):
+        return shape
+    if not shape.known or shape.declared_parameters is not None:
+        return Unknown(f"the layers of {base_model} are not known")
+    return any(linear.bias for linear, _ in shape.matrices())
+
+
+@fact()
+def weights_format(survey: Survey, base_model: str) -> str:
+    """The format that the base's weights are already quantized in, such as `gptq`; `none` for plain weights.
+
+    A GGUF file is converted back to plain weights before it is trained, so it counts as `none`.
+    """
+    model = survey.models[base_model]
+    if model.kind == "gguf":
+        return "none"
+    if model.quantization:
+        return model.quantization
+    return model.dtype if model.dtype in ("int8", "int4", "fp8", "mxfp4") else "none"
+
+
+@fact(cite=("book:model-merging",))
+def mixture_of_experts(survey: Survey, base_model: str) -> bool | Unknown:
+    """Whether the base model routes tokens to experts."""
+    shape = architecture_of(survey.models[base_model])
+    return shape if isinstance(shape, Unknown) else shape.is_mixture
+
+
+@fact(unit="layers", cite=("book:peft",))
+def last_layers(survey: Survey, base_model: str) -> int | Unknown:
+    """The last quarter of the base model's layers, which partial finetuning needs to come near full finetuning."""
+    shape = architecture_of(survey.models[base_model])
+    return shape if isinstance(shape, Unknown) else max(1, shape.layers // 4)
+
+
+@fact(unit="rank", cite=("zhao-2024-galore",))
+def galore_rank(hidden_size: int) -> int:
+    """Rank of GaLore's projection: the power of two nearest below a quarter of the width."""
+    return 1 << max(0, (hidden_size // 4).bit_length() - 1)
+
+
+@fact(unit="times", cite=("book:finetuning-and-rag",))
+def input_over_context(max_input_tokens: int, context_tokens: int) -> float:
+    """Longest input that must be handled, as a multiple of the base model's context."""
+    return max_input_tokens / context_tokens
+
+
+@fact(cite=("book:finetuning-tactics",))
+def student_given(spec: Spec) -> bool:
+    """Whether the spec names a student, which is to learn from a teacher."""
+    return any(model.role == "student" for model in spec.models)
+
+
+@fact(cite=("book:numerical-representations",))
+def trained_dtype(survey: Survey, base_model: str) -> str | Unknown:
+    """Dtype that the base model was trained in, where it is known to differ from the released one."""
+    from planner.catalog import find_model
+
+    model = survey.models[base_model]
+    if model.catalog_id is None:
+        return Unknown(f"what {base_model} was trained in is not known")
+    return find_model(model.catalog_id).trained_dtype or Unknown("no other dtype than the released one is known")

@@ -5,14 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from planner.facts.model import architecture_of
 from planner.facts.registry import Unknown, fact
-from planner.memory import EstimateError, trainable_parameters, training_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from planner.survey import Survey
 
 TACTICS = ("book:finetuning-tactics",)
 REGRET = ("schulman-2025-lora-without-regret", "tinker-cookbook")
@@ -20,15 +16,39 @@ REGRET = ("schulman-2025-lora-without-regret", "tinker-cookbook")
 
 @fact(unit="tokens", cite=TACTICS)
 def sequence_tokens(
-    longest_row_tokens: int | Unknown, context_tokens: int | Unknown, thresholds: Mapping[str, float]
+    longest_row_tokens: int | Unknown,
+    row_tokens: float | Unknown,
+    max_input_tokens: int | Unknown,
+    context_tokens: int | Unknown,
+    objective: str,
+    thresholds: Mapping[str, float],
 ) -> int:
-    """Length to train at: the longest row with room for the instruction, rounded up to 64, within the context."""
-    if isinstance(longest_row_tokens, Unknown):
-        wanted = int(thresholds["assumed_row_tokens"])
+    """Length to train at, rounded up to 64, within the context unless the training is to make that longer.
+
+    The longest row with room for the instruction; where only the mean is told, a multiple of it; else an assumption.
+    """
+    if not isinstance(longest_row_tokens, Unknown):
+        wanted = longest_row_tokens + thresholds["instruction_tokens"]
+    elif not isinstance(row_tokens, Unknown):
+        wanted = row_tokens * thresholds["longest_over_mean"] + thresholds["instruction_tokens"]
     else:
-        wanted = longest_row_tokens + int(thresholds["instruction_tokens"])
+        wanted = thresholds["assumed_row_tokens"]
+    if objective == "long-context" and not isinstance(max_input_tokens, Unknown):
+        return 64 * math.ceil(max(wanted, max_input_tokens + thresholds["instruction_tokens"]) / 64)
     length = max(64, 64 * math.ceil(wanted / 64))
     return length if isinstance(context_tokens, Unknown) else min(length, context_tokens)
+
+
+@fact(unit="times", cite=("krell-2021-packing",))
+def rows_in_sequence(max_length: int, row_tokens: float, thresholds: Mapping[str, float]) -> float:
+    """Rows of the mean length that would go into one sequence of the length trained at."""
+    return max_length / (row_tokens + thresholds["instruction_tokens"])
+
+
+@fact(unit="times", cite=TACTICS)
+def length_over_context(row_tokens: float, context_tokens: int, thresholds: Mapping[str, float]) -> float:
+    """Mean length of a row with its instruction, as a multiple of the base model's context."""
+    return (row_tokens + thresholds["instruction_tokens"]) / context_tokens
 
 
 @fact(cite=("book:finetuning-and-rag",))
@@ -59,9 +79,15 @@ def optimizer_steps(training_rows_seen: float, effective_batch: int) -> int:
 
 
 @fact(unit="rows", cite=TACTICS)
-def accumulation_steps(effective_batch: int, micro_batch: int) -> int:
-    """Micro-batches whose gradients are added up to one step."""
-    return math.ceil(effective_batch / micro_batch)
+def accumulation_steps(effective_batch: int, micro_batch: int, data_parallel: int) -> int:
+    """Micro-batches of each device whose gradients are added up to one step."""
+    return math.ceil(effective_batch / (micro_batch * data_parallel))
+
+
+@fact(unit="rows", cite=TACTICS)
+def rows_a_step(accumulation: int, micro_batch: int, data_parallel: int) -> int:
+    """Rows of one optimizer step over all devices, as set up."""
+    return accumulation * micro_batch * data_parallel
 
 
 @fact(unit="", cite=REGRET)
@@ -83,28 +109,13 @@ def full_learning_rate(hidden_size: int, model_family: str, thresholds: Mapping[
     return float(f"{thresholds['full_rate_at_2000'] * (2000 / hidden_size) ** power:.1e}")
 
 
-@fact(unit="tokens", cite=REGRET)
-def answer_tokens(survey: Survey) -> float | Unknown:
-    """Tokens of all answers in the training data: the information that an adapter must hold, at most."""
-    data = survey.data.get("train")
-    if data is None or data.rows is None or data.completion_tokens is None:
-        return Unknown("the length of the answers is not known")
-    return data.rows * data.completion_tokens.mean
+@fact(unit="times", cite=("book:lora",))
+def alpha_over_rank(alpha: float, rank: int) -> float:
+    """How strongly an adapter is scaled: alpha divided by the rank."""
+    return alpha / rank
 
 
-@fact(unit="rank", cite=REGRET)
-def rank_for_capacity(
-    survey: Survey, base_model: str, answer_tokens: float, thresholds: Mapping[str, float]
-) -> int | Unknown:
-    """Smallest power of two, within bounds, whose adapter has at least one parameter a trained token."""
-    shape = architecture_of(survey.models[base_model])
-    if isinstance(shape, Unknown):
-        return shape
-    rank = int(thresholds["smallest_rank"])
-    try:
-        each = trainable_parameters(shape, training_setting(method="lora", rank=rank)) / rank
-    except EstimateError as error:
-        return Unknown(str(error))
-    while rank < thresholds["largest_rank"] and each * rank < answer_tokens:
-        rank *= 2
-    return rank
+@fact(unit="times", cite=TACTICS)
+def rate_over_usual(learning_rate: float, lora_learning_rate: float, full_learning_rate: float, method: str) -> float:
+    """The learning rate as a multiple of what the method usually takes."""
+    return learning_rate / (full_learning_rate if method in ("full", "partial", "galore") else lora_learning_rate)

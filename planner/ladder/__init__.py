@@ -1,7 +1,8 @@
 """From decisions to steps: the ladder with its gates."""
 
+from planner.ladder.alternatives import alternatives
 from planner.ladder.draft import Draft
 from planner.ladder.lower import lower
 from planner.ladder.pins import pins
 
-__all__ = ["Draft", "lower", "pins"]
+__all__ = ["Draft", "alternatives", "lower", "pins"]

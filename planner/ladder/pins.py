@@ -52,7 +52,7 @@ def _model_id(draft: Draft, key: str) -> str:
     sources = draft.survey.merge_sources
     if key == "merge-base":
         return next((source.base for source in sources if source.base), str(draft.answer("base_model")))
-    return sources[int(key.removeprefix("source-"))].id if sources else key
+    return sources[int(key.removeprefix("source-"))].id if sources and key.startswith("source-") else key
 
 
 def _model(draft: Draft, key: str) -> Pin | None:

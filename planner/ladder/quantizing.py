@@ -53,9 +53,10 @@ def quantizing(draft: Draft) -> None:
 
 
 def _model(draft: Draft) -> Input:
-    """What is served: the merged model, or the base under adapters and prompts."""
-    merged = [step for step in draft.steps if step.startswith("merge/")]
-    return Input(step=merged[-1], output="model") if merged else base_model(draft)
+    """What is served: the model that was merged or trained whole, or the base under adapters and prompts."""
+    made = ("merge", "train")
+    whole = [name for name, step in draft.steps.items() if step.executor in made and "model" in step.outputs]
+    return Input(step=whole[-1], output="model") if whole else base_model(draft)
 
 
 def _reference(draft: Draft) -> str | None:

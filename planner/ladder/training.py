@@ -4,36 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Gate, Input, JsonValue, Retry, Step
+from planner.documents import Gate, Input, JsonValue, Step
+from planner.ladder.launching import Training, output_of, train
+from planner.ladder.paths import before_training
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
-MAX_GRAD_NORM = 1.0
-BETA1, BETA2 = 0.9, 0.999
-HYPERPARAMETERS = (
-    "rank",
-    "alpha",
-    "dropout",
-    "targets",
-    "learning_rate",
-    "schedule",
-    "warmup_ratio",
-    "epochs",
-    "micro_batch",
-    "accumulation",
-    "max_length",
-    "prompt_loss_weight",
-    "gradient_checkpointing",
-    "optimizer",
-    "weight_decay",
-    "precision",
-    "base_dtype",
-    "attention",
-)
-WHOLE = ("rank", "micro_batch", "accumulation", "max_length")
 # What each objective trains on, in the order in which it is done.
 STAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "continued-pretraining+sft": (("continued-pretraining", "documents"), ("sft", "train")),
@@ -75,23 +54,27 @@ def training(draft: Draft, base: Input | None = None) -> None:
     if index and draft.answer("approach") == "rag+finetune":
         # The reader learns from the prompts that it will be given: with passages in them.
         inputs["index"] = Input(step=index, output="index")
-    previous: str | None = None
+    before = before_training(draft, inputs, gates)
+    base = before.model or base
+    inputs["model"] = base
+    output = output_of(str(draft.answer("method")))
+    previous = ""
     objective = str(draft.answer("objective"))
     for stage, role in STAGES.get(objective, ((objective, "train"),)):
-        previous = _train(draft, stage, role, previous, inputs, gates)
-    adapter = Input(step=previous, output="adapter")
-    tuned = str(previous).partition("/")[2]
+        previous = _train(draft, stage, before.rows or Input(pin=f"data/{role}"), inputs, gates)
+        inputs = {**inputs, output: Input(step=previous, output=output)}
+    tuned = previous.partition("/")[2]
     measured = evaluate(
         draft,
         tuned,
         "Measure the finetuned model",
         rung=f"finetune ({draft.answer('method')})",
-        inputs={**inputs, "adapter": adapter},
+        inputs=inputs,
         because=("method",),
         gates=(),
     )
-    if draft.answer("serving") == "merged":
-        _merge(draft, tuned, base, adapter, measured)
+    if output == "adapter" and draft.answer("serving") == "merged":
+        _merge(draft, tuned, base, inputs["adapter"], measured)
 
 
 def _diagnosed(test: str, because: str) -> Gate:
@@ -105,62 +88,15 @@ def _diagnosed(test: str, because: str) -> Gate:
     )
 
 
-def _train(
-    draft: Draft, stage: str, role: str, previous: str | None, inputs: dict[str, Input], gates: tuple[Gate, ...]
-) -> str:
-    sources = {**inputs, "train": Input(pin=f"data/{role}")}
-    validated = bool(draft.fact("validation_rows")) and role == "train"
-    if validated:
+def _train(draft: Draft, stage: str, train_on: Input, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> str:
+    sources = {**inputs, "train": train_on}
+    if draft.fact("validation_rows") and train_on.pin != "data/documents":
         sources["validation"] = Input(pin="data/validation")
-    if previous:
-        sources["adapter"] = Input(step=previous, output="adapter")
-    params: dict[str, JsonValue] = {name: draft.answer(name) for name in HYPERPARAMETERS}
-    params |= {name: int(draft.answer(name)) for name in WHOLE}
-    params |= {
-        "objective": stage,
-        "method": draft.answer("method"),
-        "epochs": float(draft.answer("epochs")),
-        "alpha": float(draft.answer("alpha")),
-        "beta1": BETA1,
-        "beta2": BETA2,
-        "max_grad_norm": MAX_GRAD_NORM,
-        "length_grouped": True,
-        "early_stopping_patience": 2 if validated else None,
-        "evaluations_per_epoch": 1 if validated else 0,
-        "checkpoint_s": float(draft.answer("checkpoint_s")),
-        "seed": SEED,
-    }
-    return draft.add(
-        Step(
-            address=f"train/{stage}",
-            title=f"Train by {draft.answer('method')} ({stage})",
-            executor="train",
-            version="1",
-            inputs=sources,
-            params=params,
-            outputs=("adapter",),
-            gates=gates,
-            retry=_out_of_memory(params),
-            checkpoint_s=float(draft.answer("checkpoint_s")),
-            known_now={"method": draft.answer("method")},
-            known_after=("train_loss", "validation_loss", "peak memory"),
-        ),
-        because=("objective", "method", *HYPERPARAMETERS, "checkpoint_s"),
-    )
-
-
-def _out_of_memory(params: dict[str, JsonValue]) -> tuple[Retry, ...]:
-    """Halve the micro-batch and double accumulation, so that the effective batch stays; recompute activations last."""
-    batch, accumulation = int(str(params["micro_batch"])), int(str(params["accumulation"]))
-    ladder = []
-    while batch > 1 and batch % 2 == 0:
-        batch, accumulation = batch // 2, accumulation * 2
-        change: dict[str, JsonValue] = {"micro_batch": batch, "accumulation": accumulation}
-        ladder.append(Retry(on="oom", set=change, because="half the rows at once, the same effective batch"))
-    if not params["gradient_checkpointing"]:
-        recompute: dict[str, JsonValue] = {"gradient_checkpointing": True}
-        ladder.append(Retry(on="oom", set=recompute, because="activations are recomputed instead of kept"))
-    return tuple(ladder)
+    changes: dict[str, JsonValue] = {}
+    if stage == "continued-pretraining":
+        # A stage before another: what is decided is decided for the stage on pairs.
+        changes = {"epochs": float(draft.thresholds["raw_text_epochs"]), "prompt_loss_weight": 1.0, "packing": True}
+    return train(draft, Training(stage, stage, sources, gates, changes))
 
 
 def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str) -> None:

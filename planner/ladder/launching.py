@@ -1,0 +1,158 @@
+"""One step of training: its parameters by method and objective, how it is spread, what to change when memory runs out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from planner.documents import Gate, Input, JsonValue, Retry, Step
+from planner.facts.estimating import query_value_targets
+from planner.ladder.prompting import SEED
+
+if TYPE_CHECKING:
+    from planner.ladder.draft import Draft
+
+# Parameters of every training.
+COMMON = (
+    "learning_rate",
+    "schedule",
+    "warmup_ratio",
+    "epochs",
+    "micro_batch",
+    "accumulation",
+    "max_length",
+    "packing",
+    "length_grouped",
+    "prompt_loss_weight",
+    "gradient_checkpointing",
+    "optimizer",
+    "weight_decay",
+    "beta1",
+    "beta2",
+    "max_grad_norm",
+    "precision",
+    "base_dtype",
+    "attention",
+    "distribution",
+)
+LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets")
+SOFT = ("virtual_tokens", "initialisation")
+# Parameters that only some methods have.
+BY_METHOD: dict[str, tuple[str, ...]] = {
+    "lora": LOW_RANK,
+    "dora": LOW_RANK,
+    "relora": LOW_RANK,
+    "longlora": LOW_RANK,
+    "qlora": (*LOW_RANK, "base_quantization"),
+    "galore": ("rank",),
+    "partial": ("layers_trained",),
+    "prompt-tuning": SOFT,
+    "prefix-tuning": SOFT,
+    "p-tuning": SOFT,
+}
+# Methods whose result is a whole model, not something beside one.
+WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
+INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})
+FLOATS = frozenset({"alpha", "epochs", "beta1", "beta2", "max_grad_norm"})
+# Evaluations without a lower validation loss after which training ends.
+PATIENCE = 2
+
+
+class Training(NamedTuple):
+    """What one training has of its own: everything else follows from the decisions."""
+
+    name: str
+    """Last part of the step's address, and what the title says."""
+    objective: str
+    inputs: dict[str, Input]
+    gates: tuple[Gate, ...]
+    changes: dict[str, JsonValue]
+    """Parameters that differ from the decisions."""
+    title: str = ""
+
+
+def output_of(method: str) -> str:
+    """What a training by a method leaves: a whole model, or an adapter beside the base."""
+    return "model" if method in WHOLE_MODEL else "adapter"
+
+
+def train(draft: Draft, wanted: Training) -> str:
+    """Draw one training.
+
+    Returns:
+        The step's address.
+    """
+    method = str(draft.answer("method"))
+    names = named(draft, wanted.objective)
+    validated = "validation" in wanted.inputs
+    stops = validated and bool(draft.answer("early_stopping"))
+    params: dict[str, JsonValue] = {name: _value(draft, name) for name in names}
+    params |= {
+        "objective": wanted.objective,
+        "method": method,
+        "early_stopping_patience": PATIENCE if stops else None,
+        "evaluations_per_epoch": 1 if validated else 0,
+        "checkpoint_s": float(draft.answer("checkpoint_s")),
+        "seed": SEED,
+    }
+    params |= _spread(draft) | wanted.changes
+    reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
+    return draft.add(
+        Step(
+            address=f"train/{wanted.name}",
+            title=wanted.title or f"Train by {method} ({wanted.name})",
+            executor="train",
+            version="1",
+            inputs=wanted.inputs,
+            params=params,
+            outputs=(output_of(method),),
+            gates=wanted.gates,
+            retry=_out_of_memory(params),
+            checkpoint_s=float(draft.answer("checkpoint_s")),
+            known_now={"method": method},
+            known_after=("train_loss", "validation_loss", "peak memory"),
+        ),
+        because=(*reasons, "offload") if "offload" in params else reasons,
+    )
+
+
+def named(draft: Draft, objective: str) -> tuple[str, ...]:
+    """The decisions that are parameters of a training, those that mean nothing to its method left out."""
+    names = (*COMMON, *BY_METHOD.get(str(draft.answer("method")), ()))
+    if objective == "preference":
+        names = (*names, "preference_beta")
+    if draft.answer("scaling") != "none" and objective == "long-context":
+        names = (*names, "scaling")
+    return names
+
+
+def _value(draft: Draft, name: str) -> JsonValue:
+    answer: JsonValue = draft.answer(name)
+    if name == "targets" and answer == "query-value":
+        return list(query_value_targets(draft.survey.models[draft.answer("base_model")])) or "all-linear"
+    if name in INTEGERS:
+        return int(str(answer))
+    return float(str(answer)) if name in FLOATS else answer
+
+
+def _spread(draft: Draft) -> dict[str, JsonValue]:
+    """How many devices take part and what waits on the host, where there is more than one device's own memory."""
+    fields: dict[str, JsonValue] = {}
+    if draft.answer("distribution") not in ("single", "offload"):
+        fields |= {"devices": draft.fact("device_count"), "nodes": draft.fact("node_count")}
+    if draft.answer("offload") != "none":
+        fields["offload"] = draft.answer("offload")
+    return fields
+
+
+def _out_of_memory(params: dict[str, JsonValue]) -> tuple[Retry, ...]:
+    """Halve the micro-batch and double accumulation, so that the effective batch stays; recompute activations last."""
+    batch, accumulation = int(str(params["micro_batch"])), int(str(params["accumulation"]))
+    ladder = []
+    while batch > 1 and batch % 2 == 0:
+        batch, accumulation = batch // 2, accumulation * 2
+        change: dict[str, JsonValue] = {"micro_batch": batch, "accumulation": accumulation}
+        ladder.append(Retry(on="oom", set=change, because="half the rows at once, the same effective batch"))
+    if not params["gradient_checkpointing"] and params["method"] != "prefix-tuning":
+        recompute: dict[str, JsonValue] = {"gradient_checkpointing": True}
+        ladder.append(Retry(on="oom", set=recompute, because="activations are recomputed instead of kept"))
+    return tuple(ladder)

@@ -1,0 +1,162 @@
+"""Longer ways to a trained model: progression from cheap to strong, and distillation by a teacher."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from planner.documents import Input, JsonValue, Step
+from planner.ladder.launching import Training, output_of, train
+from planner.ladder.prompting import SEED, evaluate
+from planner.ladder.siblings import Candidate, candidates
+
+if TYPE_CHECKING:
+    from planner.documents import Gate
+    from planner.ladder.draft import Draft
+
+
+class Before(NamedTuple):
+    """What a path changes of the training that follows it."""
+
+    rows: Input | None = None
+    """Rows that a teacher wrote, to train on instead of the spec's."""
+    model: Input | None = None
+    """The model to train instead of the base."""
+
+
+class Ladder(NamedTuple):
+    """The models of a path, from the cheapest to the best; the same model may stand in two places."""
+
+    cheapest: Candidate
+    middling: Candidate
+    best: Candidate
+
+
+def models_of(draft: Draft) -> Ladder:
+    """The smallest, the middle and the largest of the models that may stand in for the base."""
+    known = candidates(draft)
+    return Ladder(known[0], known[len(known) // 2], known[-1])
+
+
+def before_training(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> Before:
+    """Draw what a path puts before the training of the base.
+
+    Args:
+        draft: the plan so far.
+        inputs: of the training of the base.
+        gates: of the training of the base; what is before it waits for the same.
+    """
+    path = draft.answer("path")
+    if path == "progression":
+        _progression(draft, inputs, gates)
+    return _distillation(draft, inputs, gates) if path == "distillation" else Before()
+
+
+def _progression(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> None:
+    """The cheapest model tests the code, the middling one the data; each is measured, for the price of performance."""
+    ladder = models_of(draft)
+    rows = draft.fact("training_rows") or 1
+    whole = float(draft.answer("epochs"))
+    stage = _stage(draft)
+    share = draft.thresholds["data_check_share"]
+    once = round(min(1.0, draft.thresholds["check_rows"] / rows), 4)
+    plans = (
+        ("code-check", ladder.cheapest, once, f"Test the code: {ladder.cheapest.id} on a few rows"),
+        ("data-check-part", ladder.middling, share, f"Test the data: {ladder.middling.id} on a part of them"),
+        ("data-check", ladder.middling, whole, f"Test the data: {ladder.middling.id} on all of them"),
+    )
+    for name, model, epochs, title in plans:
+        own = {**inputs, "model": _model(draft, model), "train": _rows(draft)}
+        changes: dict[str, JsonValue] = {"epochs": epochs}
+        address = train(draft, Training(name, stage, own, gates, changes, title))
+        if name == "data-check":
+            _measure(draft, name, own, address, f"Measure {model.id}: a point of price against performance")
+
+
+def _measure(draft: Draft, name: str, own: dict[str, Input], address: str, title: str) -> None:
+    output = output_of(str(draft.answer("method")))
+    inputs = {key: source for key, source in own.items() if key != "train"}
+    inputs[output] = Input(step=address, output=output)
+    evaluate(draft, name, title, rung=None, inputs=inputs, because=("path",))
+
+
+def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> Before:
+    """A strong model, trained on the small set where that is possible, writes the rows that the base learns from."""
+    teacher = _teacher(draft)
+    source: dict[str, Input] = {"model": _model(draft, teacher), "prompt": inputs["prompt"]}
+    if draft.fact("train_rows"):
+        source["examples"] = Input(pin="data/train")
+    if not teacher.named and draft.fact("train_rows"):
+        own = {**inputs, "model": source["model"], "train": Input(pin="data/train")}
+        trained = train(draft, Training("teacher", "sft", own, gates, {}, f"Train the teacher {teacher.id}"))
+        output = output_of(str(draft.answer("method")))
+        source[output] = Input(step=trained, output=output)
+    address = draft.add(
+        Step(
+            address="distill/rows",
+            title=f"Let {teacher.id} write rows to learn from",
+            executor="distill",
+            version="1",
+            inputs=source,
+            params={
+                "rows": int(draft.thresholds["distilled_rows"]),
+                **draft.output_params(),
+                "keep_given_rows": True,
+                "drop_duplicates": True,
+                "drop_overlap_with_test": True,
+                "temperature": 1.0,
+                "seed": SEED,
+            },
+            outputs=("rows",),
+            gates=gates,
+            known_after=("rows written", "rows kept"),
+        ),
+        because=("path",),
+    )
+    student = None if teacher.named else _model(draft, models_of(draft).cheapest)
+    return Before(Input(step=address, output="rows"), student)
+
+
+def _teacher(draft: Draft) -> Candidate:
+    """The teacher that the spec names, else the best model at hand."""
+    for reference in draft.spec.models:
+        if reference.role == "teacher":
+            return Candidate(reference.id, None, named=True)
+    return models_of(draft).best
+
+
+def _stage(draft: Draft) -> str:
+    """What the middling models are trained to do: as the base, on pairs where there are any."""
+    objective = str(draft.answer("objective"))
+    return "sft" if objective == "continued-pretraining+sft" else objective
+
+
+def _rows(draft: Draft) -> Input:
+    roles = {"preference": "preferences", "continued-pretraining": "documents"}
+    return Input(pin=f"data/{roles.get(_stage(draft), 'train')}")
+
+
+def _model(draft: Draft, model: Candidate) -> Input:
+    """A model that is not the base, as a step reads it: its files, or the output of the step that fetches it."""
+    base = str(draft.answer("base_model"))
+    known = draft.survey.models.get(model.id)
+    pin = Input(pin="model/base") if model.id == base else Input(pin=f"model/{model.id}")
+    if known is not None and known.kind in ("folder", "hub-cache"):
+        return pin
+    name = "base" if model.id == base else re.sub(r"[^a-z0-9.]+", "-", model.id.rpartition("/")[2].lower()).strip("-.")
+    address = f"prepare/{name}"
+    if address not in draft.steps:
+        draft.add(
+            Step(
+                address=address,
+                title=f"Fetch {model.id}",
+                executor="prepare",
+                version="1",
+                inputs={"source": pin},
+                params={"dtype": draft.answer("base_dtype")},
+                outputs=("model",),
+                known_after=("digest of the converted weights",),
+            ),
+            because=("path", "base_dtype"),
+        )
+    return Input(step=address, output="model")
