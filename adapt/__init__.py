@@ -111,7 +111,7 @@ def review(
     A file that cannot be read is a finding of its own; the others are reviewed all the same.
 
     Args:
-        files: YAML, JSON or TOML files; the tool is recognised by what they hold.
+        files: YAML, JSON or TOML files, or folders with some; the tool is recognised by what they hold.
         model: folder, file or id of the model, where a file names none that is known.
         hardware: a device such as `a10g` or `8xh100`, or devices in full as in a spec; without it nothing is said of
             fitting into memory.
@@ -122,7 +122,5 @@ def review(
         InputError: the model, the hardware, the data or a rule book cannot be used.
     """
     from planner.review import review as judge
-    from planner.rules import user_book
 
-    books = tuple(user_book(Path(path)) for path in rules)
-    return judge([Path(file) for file in files], model=model, hardware=hardware, data=data, rule_books=books)
+    return judge(files, model=model, hardware=hardware, data=data, rule_books=rules)

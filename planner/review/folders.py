@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator
 
     from planner.documents import Findings
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".toml"})
+#: Folders that hold no configuration of the user's.
+SKIPPED = frozenset({"node_modules", "__pycache__"})
 UNKNOWN_TOOL = "CONF030"
 
 
@@ -24,11 +27,19 @@ def files_in(paths: Iterable[Path]) -> tuple[tuple[Path, ...], frozenset[str]]:
         if not path.is_dir():
             named[path] = True
             continue
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
-                named.setdefault(file, False)
+        for file in _below(path):
+            named.setdefault(file, False)
     return tuple(named), frozenset(str(file) for file, is_named in named.items() if not is_named)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files of a folder that may be configurations, in the order of their paths."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        for name in sorted(names):
+            file = Path(root, name)
+            if file.suffix.lower() in SUFFIXES and not name.startswith(".") and file.is_file():
+                yield file
 
 
 def without_unknown(findings: Findings, files: Collection[str] | None) -> tuple[Findings, tuple[str, ...]]:

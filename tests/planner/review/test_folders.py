@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("b.yml", "a/c.YAML", "a/d.json", "e.toml", "notes.txt", ".hidden.yml", ".git/config.yaml", "z.py"):
+    for name in (
+        "b.yml",
+        "a/c.YAML",
+        "a/d.json",
+        "e.toml",
+        "notes.txt",
+        ".hidden.yml",
+        ".git/config.yaml",
+        "z.py",
+        "node_modules/x.json",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
@@ -24,13 +34,13 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_stands_for_its_configurations_in_order(folder: Path) -> None:
     files, from_folders = files_in([folder])
-    assert [file.relative_to(folder).as_posix() for file in files] == ["a/c.YAML", "a/d.json", "b.yml", "e.toml"]
+    assert [file.relative_to(folder).as_posix() for file in files] == ["b.yml", "e.toml", "a/c.YAML", "a/d.json"]
     assert from_folders == {str(file) for file in files}
 
 
 def test_a_file_is_taken_once_and_as_named_whatever_its_suffix(folder: Path) -> None:
     files, from_folders = files_in([folder / "notes.txt", folder / "b.yml", folder])
-    assert [file.name for file in files] == ["notes.txt", "b.yml", "c.YAML", "d.json", "e.toml"]
+    assert [file.name for file in files] == ["notes.txt", "b.yml", "e.toml", "c.YAML", "d.json"]
     assert str(folder / "b.yml") not in from_folders
 
 
