@@ -19,6 +19,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 # Command to module and one line of help, so that `adapt --help` imports no command.
 COMMANDS = {
+    "init": ("adapt.cli.init", "Write a first spec from a data file and a few questions."),
     "plan": ("adapt.cli.plan", "Decide how to adapt a model, and write the plan."),
     "explain": ("adapt.cli.explain", "Say why a plan decides as it does."),
     "why-not": ("adapt.cli.why_not", "Say what another answer would have needed."),
