@@ -34,7 +34,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
     if "hybrid" in rungs:
         retrieving(draft, HYBRID)
     if "finetune" in rungs:
-        if _undiagnosed(draft):
+        if draft.fact("model_generates") is not False and _undiagnosed(draft):
             if not any(draft.steps[address].executor == "evaluate" for address in draft.measured):
                 # What was tried before left no answers here that could be read.
                 prompting(draft, "zero-shot")

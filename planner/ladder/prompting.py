@@ -16,9 +16,8 @@ SEED = 0
 ANSWER_MARGIN = 1.25
 ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
 OTHER_ANSWER_TOKENS = 192
-# What the executors can do today of what is decided.
+# Those that the executor fits; a probe on the base's features is a method of training.
 BASELINE_KINDS = ("majority", "nearest", "tfidf-logistic")
-CHOICES = ("balanced", "random")
 
 
 def base_model(draft: Draft) -> Input:
@@ -92,7 +91,6 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates
         "few-shot": f"Choose {examples} examples from the training data",
         "short": "Write the short prompt that the finetuned model will be given",
     }
-    choice = draft.answer("example_choice")
     draft.add(
         Step(
             address=f"prompt/{name}",
@@ -105,7 +103,7 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates
                 **draft.output_params(),
                 "show_form": show_form,
                 "examples": examples,
-                "select": choice if choice in CHOICES else CHOICES[0],
+                "select": draft.answer("example_choice"),
                 "seed": SEED,
             },
             outputs=("prompt",),
@@ -141,6 +139,8 @@ def evaluate(
                 "max_new_tokens": answer_limit(draft),
                 "batch_size": int(draft.thresholds["evaluation_batch"]),
                 "dtype": draft.answer("base_dtype"),
+                "decoding": _decoding(draft),
+                "passages": int(draft.answer("passages")) if "index" in inputs else None,
                 "limit": spec.evaluation.limit,
                 "seed": SEED,
             },
@@ -151,6 +151,13 @@ def evaluate(
         ),
         because=because,
     )
+
+
+def _decoding(draft: Draft) -> str:
+    """How the executor holds an answer's form: as decided, where it has the labels, the schema or the grammar."""
+    decided = str(draft.answer("decoding"))
+    at_hand = draft.spec.task.output.labels if decided == "labels" else draft.spec.task.output.format == "json"
+    return decided if at_hand else "free"
 
 
 def answer_limit(draft: Draft) -> int:

@@ -87,7 +87,7 @@ def test_failures_are_read_from_a_report_or_cases(tmp_path: Path) -> None:
         ("f.json", "{}", "`source` is missing"),
         ("f.json", "{", "not valid JSON"),
         ("f.jsonl", "", "is empty"),
-        ("f.jsonl", '{"cause": "behavior"}\n', "Did you mean `behaviour`?"),
+        ("f.jsonl", '{"cause": "behavyour"}\n', "Did you mean `behaviour`?"),
     ],
 )
 def test_unusable_failures_are_findings(tmp_path: Path, name: str, content: str, said: str) -> None:
@@ -98,8 +98,16 @@ def test_unusable_failures_are_findings(tmp_path: Path, name: str, content: str,
 
 
 def test_a_misspelt_cause_in_counts_is_a_warning(tmp_path: Path) -> None:
-    found = survey(spec_of(failures={"behavior": 2}), tmp_path)
+    found = survey(spec_of(failures={"behavyour": 2}), tmp_path)
     assert ["Did you mean `behaviour`?" in str(finding) for finding in found.findings] == [True]
+
+
+def test_counts_under_two_spellings_of_a_symptom_are_added(tmp_path: Path) -> None:
+    found = survey(spec_of(failures={"behavior": 2, "Invalid JSON": 3, "malformed": 4}), tmp_path)
+    assert not [finding for finding in found.findings if finding.code == "FAIL001"]
+    assert found.failures is not None
+    assert found.failures.by_cause == {"behaviour": 2}
+    assert found.failures.by_symptom == {"malformed": 7}
 
 
 def test_a_spec_of_declarations_touches_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
