@@ -178,7 +178,8 @@ def test(files: tuple[Path, ...], *, as_json: bool) -> None:
         click.echo(pretty_json(result.to_json()), nl=False)
     else:
         passed = result.examples - len(result.failed)
-        click.echo(f"{passed} of {result.examples} examples of {result.rules} rules come out as they say.")
+        rules = f"{result.rules} rule{'' if result.rules == 1 else 's'}"
+        click.echo(f"{passed} of {result.examples} examples of {rules} come out as they say.")
         if result.failed:
             from adapt.render.findings import findings
 
@@ -193,8 +194,8 @@ def test(files: tuple[Path, ...], *, as_json: bool) -> None:
 def copy(name: str, target: Path | None) -> None:
     """Copy a rule, a threshold or the default of a decision into a book of your own, to change it there.
 
-    The copy of a rule has an id of its own, and the old rule is switched off; both wait for your reason. Without
-    --to the text is printed. A book that is there is added to; what it holds stays.
+    The copy of a rule has an id of its own and goes before the rules that ship; the old rule is switched off, and
+    waits for your reason. Without --to the text is printed. A book that is there is added to; what it holds stays.
     """
     from planner.rules.copying import copied
 
@@ -204,6 +205,8 @@ def copy(name: str, target: Path | None) -> None:
         return
     from executors.files import write_atomic
 
+    if not target.parent.is_dir():
+        raise InputError.one("CLI002", f"The folder {target.parent} is not there.", "Name another file with --to.")
     write_atomic(target, text)
     click.echo(
         f"Copied to {target}. Fill in the reason, change what you like, then: adapt rules check {target}", err=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Document)
 _SHOWN_CHARACTERS = 80
+_SUBJECT = re.compile(r"^(Value error, |(Input|String|List|Tuple|Dictionary|Value|Data) (?=should))")
 
 
 def near(name: str, names: Iterable[str]) -> str:
@@ -131,7 +133,7 @@ def _sentence(
         return f"`{name}` is not a known key.", hint
     shown = json.dumps(detail["input"], ensure_ascii=False, default=str)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."
-    what = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").lower().rstrip(".")
+    what = _SUBJECT.sub("", detail["msg"]).lower().rstrip(".")
     hint = ""
     if isinstance(detail["input"], str):
         words = [word for option in _options(node, root) for word in option.get("enum", [])]

@@ -24,7 +24,7 @@ class Threshold(BookPart):
     unit: str
     why: Annotated[str, Field(min_length=1)]
     cite: tuple[str, ...] = ()
-    reason: str | None = None
+    reason: Annotated[str, Field(min_length=1)] | None = None
     """Why a user's book changes it; required there."""
 
 

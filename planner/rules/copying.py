@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import InputError, JsonValue, near
-from planner.rules.reading import core_book, read_user_book, review_book
+from planner.rules.book import RULE_ID
+from planner.rules.reading import MAX_BYTES, core_book, read_toml, review_book
+from planner.survey.plain_text import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from planner.rules.book import Book, Question, Rule, Threshold
+    from planner.rules.book import Question, Rule, Threshold
 
 FAMILIES = ("OWN", "MYR", "XYZ")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -31,17 +33,21 @@ def copied(name: str, target: Path | None = None) -> str:
     Raises:
         InputError: nothing has that name, the book cannot be read, or it has a copy already.
     """
-    before, book = _target(target)
+    before, data = _target(target)
     bare = name.lstrip("$")
     rules = {rule.id: rule for each in (core_book(), review_book()) for rule in each.rules}
     thresholds = {**review_book().thresholds, **core_book().thresholds}
     decisions = core_book().decisions
+    held = _Held.of(data)
+    if {name.upper(), f"threshold {bare}", f"default {bare}"} & held.copies:
+        fix = "Change it there, or copy to another file."
+        raise InputError.one("BOOK015", f"The book {target} has a copy of `{name}` already.", fix, file=str(target))
     if name.upper() in rules:
-        text = _rule(rules[name.upper()], book, rules.keys())
+        text = _rule(rules[name.upper()], held, rules)
     elif bare in thresholds:
-        text = _threshold(bare, thresholds[bare], book)
+        text = _threshold(bare, thresholds[bare])
     elif bare in decisions:
-        text = _default(bare, decisions[bare], book)
+        text = _default(bare, decisions[bare])
     else:
         hint = near(name, (each.lower() for each in (*rules, *thresholds, *decisions)))
         message = f"No rule, threshold or decision is called `{name}`."
@@ -51,36 +57,44 @@ def copied(name: str, target: Path | None = None) -> str:
     return whole
 
 
-def _target(target: Path | None) -> tuple[str, Book | None]:
-    """The text of the book as it is, and what it holds."""
-    if target is not None and target.exists():
-        from planner.survey.plain_text import read_text
+class _Held(NamedTuple):
+    """What a book holds already; its reasons may still be empty."""
 
-        book, _, _ = read_user_book(target)
-        text = read_text(target, str(target), code="BOOK")
-        if "book" not in tomllib.loads(text):
-            message = f"{target} is TOML, but no rule book."
-            raise InputError.one("BOOK015", message, "Name another file with --to.", file=str(target))
-        return text, book
-    name = _BARE.findall(target.stem) if target else []
-    return f'book = {_value(name[0] if name else "mine")}\nversion = "1"\n', None
+    rules: frozenset[str]
+    copies: frozenset[str]
 
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> _Held:
+        """Read from the plain values of a book, as far as they are of the right form."""
 
-def _refuse(name: str, book: Book | None) -> None:
-    if book is not None:
-        fix = "Change it there, or copy to another file."
-        raise InputError.one("BOOK015", f"The book {book.path} has a copy of {name} already.", fix, file=book.path)
+        def ids(kind: str) -> list[str]:
+            tables = data.get(kind, [])
+            return [str(table.get("id")) for table in tables if isinstance(table, dict)]
+
+        named = [f"{kind} {name}" for kind in ("threshold", "default") for name in data.get(kind, {})]
+        return cls(frozenset(ids("rule")), frozenset([*ids("disable"), *named]))
 
 
-def _rule(rule: Rule, book: Book | None, taken: Iterable[str]) -> str:
+def _target(target: Path | None) -> tuple[str, dict[str, Any]]:
+    """The text of the book as it is, and its values."""
+    if target is None or not target.exists():
+        name = _BARE.findall(target.stem) if target else []
+        return f'book = {_value(name[0] if name else "mine")}\nversion = "1"\n', {}
+    text = read_text(target, str(target), code="BOOK", max_bytes=MAX_BYTES)
+    data = read_toml(text, str(target))
+    if "book" not in data:
+        message = f"{target} is TOML, but no rule book."
+        raise InputError.one("BOOK015", message, "Name another file with --to.", file=str(target))
+    return text, data
+
+
+def _rule(rule: Rule, held: _Held, taken: Iterable[str]) -> str:
     """The old rule switched off, and its copy under an id of the user's own."""
-    if book is not None and any(item.id == rule.id for item in book.disabled):
-        _refuse(rule.id, book)
     shipped = {id_[:3] for id_ in taken}
-    own = {item.id for item in book.rules} if book else set()
-    family = next(iter(sorted(id_[:3] for id_ in own)), "") or next(each for each in FAMILIES if each not in shipped)
+    family = next((id_[:3] for id_ in sorted(held.rules) if re.match(RULE_ID, id_)), "")
+    family = family or next(each for each in FAMILIES if each not in shipped)
     number = int(rule.id[3:])
-    while f"{family}{number:03}" in own:
+    while f"{family}{number:03}" in held.rules:
         number += 1
     lines = ["[[disable]]", f'id = "{rule.id}"', 'reason = ""  # why, in a sentence', "", "[[rule]]"]
     lines += [f'id = "{family}{number:03}"', f"name = {_value(rule.name)}", f'decides = "{rule.decides}"']
@@ -93,17 +107,13 @@ def _rule(rule: Rule, book: Book | None, taken: Iterable[str]) -> str:
     return "\n".join([*lines, "]", ""])
 
 
-def _threshold(name: str, item: Threshold, book: Book | None) -> str:
-    if book is not None and name in book.thresholds:
-        _refuse(f"`{name}`", book)
+def _threshold(name: str, item: Threshold) -> str:
     lines = [f"[threshold.{name}]", f"value = {_value(item.value)}", f"unit = {_value(item.unit)}"]
     lines += [f"why = {_value(item.why)}", f"cite = {_value(list(item.cite))}", 'reason = ""  # why you change it']
     return "\n".join([*lines, ""])
 
 
-def _default(name: str, question: Question, book: Book | None) -> str:
-    if book is not None and name in book.defaults:
-        _refuse(f"the default of `{name}`", book)
+def _default(name: str, question: Question) -> str:
     lines = [f"[default.{name}]", f"value = {_value(question.default)}", f"because = {_value(question.because)}"]
     return "\n".join([*lines, f"cite = {_value(list(question.cite))}", 'reason = ""  # why you change it', ""])
 

@@ -61,7 +61,8 @@ def _shipped(folder: Path) -> Book:
 
 def _parsed(sources: dict[str, bytes], name: str) -> _Stored:
     read = {
-        file: validate(BookFile, _toml(text.decode(), file), code="BOOK", file=file) for file, text in sources.items()
+        file: validate(BookFile, read_toml(text.decode(), file), code="BOOK", file=file)
+        for file, text in sources.items()
     }
     files = read or {name: BookFile(book=name, version="0.1")}
     return _Stored(digest=digest([file.to_json() for file in files.values()]), files=files)
@@ -146,7 +147,7 @@ def read_user_book(path: Path) -> tuple[Book, list[Finding], set[str]]:
     from planner.survey.plain_text import read_text
 
     name = str(path)
-    data = _toml(read_text(path, name, code="BOOK", max_bytes=MAX_BYTES), name)
+    data = read_toml(read_text(path, name, code="BOOK", max_bytes=MAX_BYTES), name)
     problems: list[Finding] = []
     broken: set[str] = set()
     try:
@@ -176,7 +177,7 @@ def read_user_book(path: Path) -> tuple[Book, list[Finding], set[str]]:
     return book, problems, broken
 
 
-def _toml(text: str, file: str) -> dict[str, Any]:
+def read_toml(text: str, file: str) -> dict[str, Any]:
     """The values of a TOML text.
 
     Raises:
@@ -205,6 +206,8 @@ def _place(problem: Finding) -> tuple[str, str]:
 def _named(problem: Finding, data: dict[str, Any]) -> Finding:
     """The finding with the id of its rule, which says more than its number."""
     kind, number = _place(problem)
+    if (problem.where.pointer or "").endswith("/reason") and "missing" not in problem.message:
+        return problem.model_copy(update={"fix": "Say why, in a sentence."})
     tables = data.get(kind)
     if kind != "rule" or not isinstance(tables, list) or not number.isdigit():
         return problem
