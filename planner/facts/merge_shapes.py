@@ -118,13 +118,6 @@ def stack_factor(stacked_layers: int, source_layers: int) -> float:
     return stacked_layers / source_layers
 
 
-@fact(unit="layers", cite=UPSCALING)
-def layers_left_out(stacked_layers: int, source_layers: int, distinct_sources: int) -> int:
-    """Layers that each copy gives up where two copies meet: 8 for 32 layers twice that become 48 [SOLAR]."""
-    copies = max(distinct_sources, math.ceil(stacked_layers / source_layers))
-    return source_layers - math.ceil(stacked_layers / copies)
-
-
 @fact(unit="parameters", cite=(*UPSCALING, "komatsuzaki-2022-sparse-upcycling"))
 def merged_parameters(
     survey: Survey, base_model: str, merge: str, merge_sources: int, stack_factor: float | Unknown

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SERVING = ("book:memory-bottlenecks", "book:quantization")
 # Runtimes that hold the weights and nothing else of note: no CUDA context, no allocator that keeps blocks.
 LEAN = ("device", "cpu")
+# Servers read a long prompt in pieces: only a piece's activations live at once [vllm-docs: chunked prefill].
+PREFILL_TOKENS = 2048
 
 
 @lru_cache(maxsize=16384)
@@ -89,7 +91,7 @@ def served_shape(survey: Survey, base_model: str, merged: int | Unknown) -> Arch
 
 
 def _needed(
-    shape: Architecture | Unknown, dtype: str, tokens: int, adapters: int, rank: int, kind: str
+    shape: Architecture | Unknown, dtype: str, tokens: int, adapters: int, rank: int, kind: str, cache: str = "bf16"
 ) -> tuple[float, float] | Unknown:
     """Least and probable need in bytes: of a shape that is known the high end, of one guessed from a size the middle.
 
@@ -97,8 +99,9 @@ def _needed(
     """
     if isinstance(shape, Unknown):
         return shape
-    generated = min(256, tokens - 1)
-    fields = {"dtype": dtype, "prompt": tokens - generated, "generated": generated, "adapters": adapters, "rank": rank}
+    chunk = min(tokens, PREFILL_TOKENS)
+    fields = {"dtype": dtype, "prompt": chunk, "generated": tokens - chunk, "adapters": adapters, "rank": rank}
+    fields["cache_dtype"] = cache
     found = _estimate(shape, tuple(sorted(fields.items())))
     if isinstance(found, Unknown):
         return found
@@ -144,21 +147,28 @@ def serving_share_8bit(
     return _share(needed, serving_memory_bytes)
 
 
-@fact(unit="fraction", cite=(*SERVING, "dettmers-2023-qlora"))
-def serving_share_4bit(
+@fact(cite=SERVING)
+def serving_setting(quantization_bits: int, kv_cache: str, serving_kind: str) -> list[str]:
+    """Format of the weights, format of the cache, and kind of machine, as they were decided."""
+    weights = {4: "int4", 8: "int8"}.get(quantization_bits, "bf16")
+    return [weights, "bf16" if kv_cache == "16-bit" else kv_cache, serving_kind]
+
+
+@fact(unit="fraction", cite=SERVING)
+def served_share(
+    serving_setting: list[str],
     survey: Survey,
     base_model: str,
     merged_parameters: int | Unknown,
     serving_tokens: int,
     resident_adapters: int,
     rank: int,
-    serving_kind: str,
     serving_memory_bytes: int,
 ) -> float | Unknown:
-    """The same with 4-bit weights."""
+    """Share of the memory for serving that the result needs as it was decided to be served."""
+    bits, cache, kind = serving_setting
     shape = served_shape(survey, base_model, merged_parameters)
-    needed = _needed(shape, "int4", serving_tokens, resident_adapters, rank, serving_kind)
-    return _share(needed, serving_memory_bytes)
+    return _share(_needed(shape, bits, serving_tokens, resident_adapters, rank, kind, cache), serving_memory_bytes)
 
 
 @fact(unit="fraction", cite=SERVING)
