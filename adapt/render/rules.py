@@ -56,9 +56,7 @@ def listing(pages: Catalogue, chosen: Mapping[str, RulePage]) -> RenderableType:
         rules.add_row(id_, shown, Text(answer_of(rule), style="red" if rule.vetoes else "green"), rule.name)
         before = rule.decides
     decisions = len({rule.decides for rule in chosen.values()})
-    total = (
-        f"{len(chosen)} rules of {decisions} decisions; {len(pages.thresholds)} thresholds, {len(pages.facts)} facts"
-    )
+    total = f"{len(chosen)} rules of {decisions} decision{'' if decisions == 1 else 's'}; {len(pages.thresholds)} thresholds, {len(pages.facts)} facts"
     return Group(Text(total, style="bold"), "", counts, "", rules)
 
 

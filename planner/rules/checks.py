@@ -44,7 +44,8 @@ def problems_of(books: tuple[Book, ...], broken: Iterable[str] = ()) -> list[Fin
     own = {rule.id for book in books for rule in book.rules}
     for shipped, part, inputs in ((core_book(), of_plans, PLAN_INPUTS), (review_book(), of_reviews, REVIEW_INPUTS)):
         joined = join((*(part(book) for book in books), shipped), inputs)
-        problems += [_blamed(problem, own, books) for problem in joined.problems]
+        before = join((shipped,), inputs).problems
+        problems += [_blamed(problem, own, books) for problem in joined.problems if problem not in before]
         problems += _rows(joined, own)
     return problems
 
