@@ -1,0 +1,124 @@
+"""From the rules that hold to findings: a sentence with the values found, the place, and what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from planner.documents import Finding, Where
+from planner.facts import FACTS, Board, Unknown
+from planner.review import facts as _facts  # noqa: F401 - registers the facts that the rules read
+from planner.rules import evaluate
+
+if TYPE_CHECKING:
+    from planner.documents import Cell, RuleTrace
+    from planner.documents.review import Setting
+    from planner.review.configuration import Configuration
+    from planner.review.options import Options
+    from planner.rules import Table
+    from planner.rules.book import Rule
+
+_NAMED = re.compile(r"@([a-z][a-z0-9_]*)")
+PREFIX = "config_"
+#: Rules that compare with what our own rules would choose stand back where another rule speaks of the same setting.
+COMPARING = "RFA"
+
+
+def judge(configuration: Configuration, options: Options, table: Table) -> tuple[Finding, ...]:
+    """Every finding of the table's rules about one configuration, in the order of the book."""
+    board = Board({"configuration": configuration, "options": options, "thresholds": table.thresholds})
+    rules = {row.rule.id: row.rule for row in table.rows.get("findings", ())}
+    held = [
+        (rules[trace.rule], trace)
+        for decision in evaluate(table, board, {})
+        if decision.question == "findings"
+        for trace in decision.trace
+        if trace.verdict == "holds"
+    ]
+    told = {rule.about for rule, _ in held if not rule.id.startswith(COMPARING)}
+    return tuple(
+        _finding(rule, trace, configuration, board)
+        for rule, trace in held
+        if not (rule.id.startswith(COMPARING) and rule.about in told)
+    )
+
+
+def _finding(rule: Rule, trace: RuleTrace, configuration: Configuration, board: Board) -> Finding:
+    return Finding(
+        code=rule.id,
+        severity=rule.severity or "warning",
+        message=_message(rule, trace, configuration, board),
+        why=rule.why,
+        fix=_filled(rule.fix, board),
+        where=_where(rule, trace, configuration),
+        cite=rule.cite,
+    )
+
+
+def _where(rule: Rule, trace: RuleTrace, configuration: Configuration) -> Where:
+    """The place of the setting that the rule is about, else of the first setting that it looked at."""
+    read = [cell.fact.removeprefix(PREFIX) for cell in _holding(trace)]
+    for name in (rule.about, *read):
+        setting = configuration.settings.get(name)
+        if setting is not None and setting.where.line is not None:
+            return setting.where
+    return Where(file=configuration.file)
+
+
+def _holding(trace: RuleTrace) -> tuple[Cell, ...]:
+    """The cells of the row that holds."""
+    return next((row for row in trace.rows if all(cell.verdict == "holds" for cell in row)), ())
+
+
+def _message(rule: Rule, trace: RuleTrace, configuration: Configuration, board: Board) -> str:
+    name = _filled(rule.name, board)
+    parts = []
+    setting = configuration.settings.get(rule.about)
+    if setting is not None:
+        parts.append(_said(setting, configuration.written(rule.about)))
+    for cell in _holding(trace):
+        entry = FACTS.get(cell.fact)
+        own = cell.fact.removeprefix(PREFIX)
+        if entry is None or entry.kind != "number" or own == rule.about or f"@{cell.fact}" in rule.name:
+            continue
+        other = configuration.settings.get(own)
+        words = f"`{other.name}`" if other is not None else own.replace("_", " ")
+        unit = f" {entry.unit}" if entry.unit and entry.unit not in ("fraction", "rank") else ""
+        parts.append(f"{words} is {shown(cell.value)}{unit} (looked for: {cell.test})")
+    return f"{name[0].upper()}{name[1:]}{': ' if parts else ''}{'; '.join(parts)}."
+
+
+def _said(setting: Setting, written: Any) -> str:
+    """What a setting is, in the file's own words, and whether it is the tool's default."""
+    if setting.name == "secret" or (written is None and isinstance(setting.value, bool)):
+        return f"`{setting.name}` is not set"
+    if not setting.stated:
+        return f"`{setting.name}` is {shown(setting.value)}, the tool's default"
+    return f"`{setting.name}` is {shown(setting.value if written is None else written)}"
+
+
+def _filled(text: str, board: Board) -> str:
+    """The text with every `@fact` replaced by its value."""
+
+    def value(match: re.Match[str]) -> str:
+        found = board.get(match[1])
+        return "unknown" if isinstance(found, Unknown) else shown(found, quoted=False)
+
+    return _NAMED.sub(value, text)
+
+
+def shown(value: Any, *, quoted: bool = True) -> str:
+    """A value as people write it."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 or value != int(value) else f"{int(value):,}"
+    if isinstance(value, list):
+        names = [str(item).removesuffix("@train") for item in value]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"{', '.join(f'`{name}`' for name in names[:3])}{more}"
+    if isinstance(value, str):
+        return f"`{value}`" if quoted else value
+    return str(value)
