@@ -1,4 +1,4 @@
-"""Facts about the choice of the base model: the strongest candidate that everything known allows, and why not a larger."""
+"""Facts about the choice of the base model: the strongest candidate that is allowed, and why not a larger one."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def partial_memory_share(
 def least_training_share(
     lora_sharded_share: float, qlora_sharded_share: float, lora_offload_share: float | Unknown
 ) -> float:
-    """Share of one device that the thriftiest way of training needs: a 4-bit base, all devices, or the host's memory."""
+    """Share of one device that the thriftiest way needs: a 4-bit base, all devices, or the host's memory."""
     known = [lora_sharded_share, qlora_sharded_share]
     return min(known if isinstance(lora_offload_share, Unknown) else [*known, lora_offload_share])
 

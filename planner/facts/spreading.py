@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Methods whose every weight has a gradient and states on the device.
 WHOLE = frozenset({"full", "galore", "partial"})
+TARGETED = frozenset({"lora", "qlora", "dora", "relora", "longlora"})
+ESTIMATED_OPTIMIZERS = frozenset({"adamw", "adamw-8bit", "paged-adamw-8bit"})
 
 
 def method_fields(method: str, *, bits: str = "nf4", layers: int | Unknown = 1) -> dict[str, Any]:
@@ -119,18 +121,23 @@ def _and_host(survey: Survey, memory_setting: str, found: float | Unknown, host:
     return max(found, size * (HOST_BYTES_FULL if method in WHOLE else HOST_BYTES_FROZEN) / host)
 
 
+@fact(cite=SHARDED)
+def spread_setting(distribution: str, offload: str, device_count: int) -> str:
+    """How training is spread, what waits on the host and over how many devices, in one line."""
+    return f"{distribution}|{offload}|{device_count}"
+
+
+def _spread(spread_setting: str) -> dict[str, Any]:
+    distribution, offload, devices = spread_setting.split("|")
+    return spread_fields(distribution, offload, int(devices))
+
+
 @fact(unit="fraction", cite=SHARDED)
 def spread_memory_share(
-    survey: Survey,
-    memory_setting: str,
-    device_memory_bytes: int,
-    device_count: int,
-    distribution: str,
-    offload: str,
+    survey: Survey, memory_setting: str, device_memory_bytes: int, spread_setting: str
 ) -> float | Unknown:
     """Share of each device that one row at a time needs as training is spread, with AdamW."""
-    spread = spread_fields(distribution, offload, device_count)
-    return chosen_share(survey, memory_setting, device_memory_bytes, **spread)
+    return chosen_share(survey, memory_setting, device_memory_bytes, **_spread(spread_setting))
 
 
 @fact(unit="devices", cite=SHARDED)
@@ -139,21 +146,25 @@ def data_parallel(distribution: str, device_count: int) -> int:
     return device_count if distribution in ("ddp", "fsdp", "zero-2", "zero-3") else 1
 
 
+@fact(cite=MEMORY)
+def set_up(spread_setting: str, optimizer: str, rank: int) -> str:
+    """How training is spread, its optimizer and its rank, in one line."""
+    return f"{spread_setting}|{optimizer}|{rank}"
+
+
+def _as_set_up(set_up: str) -> dict[str, Any]:
+    spread, optimizer, rank = set_up.rsplit("|", 2)
+    known = optimizer if optimizer in ESTIMATED_OPTIMIZERS else "adamw"
+    return _spread(spread) | {"optimizer": known, "rank": int(rank)}
+
+
 @fact(unit="fraction", cite=MEMORY)
 def plain_memory_share(
-    survey: Survey,
-    memory_setting: str,
-    device_memory_bytes: int,
-    device_count: int,
-    distribution: str,
-    offload: str,
-    optimizer: str,
-    micro_batch: int,
-    rank: int,
+    survey: Survey, memory_setting: str, device_memory_bytes: int, set_up: str, micro_batch: int
 ) -> float | Unknown:
     """Share of each device that the chosen set-up needs with its micro-batch and without gradient checkpointing."""
-    fields = spread_fields(distribution, offload, device_count) | _as_set_up(optimizer, rank)
-    return chosen_share(survey, memory_setting, device_memory_bytes, **fields, batch=micro_batch, checkpointing=False)
+    fields = _as_set_up(set_up) | {"batch": micro_batch, "checkpointing": False}
+    return chosen_share(survey, memory_setting, device_memory_bytes, **fields)
 
 
 @fact(unit="rows", cite=MEMORY)
@@ -161,22 +172,15 @@ def largest_micro_batch(
     survey: Survey,
     memory_setting: str,
     device_memory_bytes: int,
-    device_count: int,
+    set_up: str,
     data_parallel: int,
-    distribution: str,
-    offload: str,
-    optimizer: str,
     effective_batch: int,
-    rank: int,
     thresholds: Mapping[str, float],
 ) -> int | Unknown:
     """Largest power of two of rows at once on a device that fits, up to its part of the effective batch."""
-    fields = spread_fields(distribution, offload, device_count) | _as_set_up(optimizer, rank)
-    batch = 1
-    while 2 * batch <= max(1, effective_batch // data_parallel):
-        batch *= 2
+    batch = 1 << max(0, (effective_batch // data_parallel).bit_length() - 1)
     while batch > 1:
-        found = chosen_share(survey, memory_setting, device_memory_bytes, **fields, batch=batch)
+        found = chosen_share(survey, memory_setting, device_memory_bytes, **_as_set_up(set_up), batch=batch)
         if isinstance(found, Unknown):
             return found
         if found <= thresholds["memory_share_limit"]:
@@ -185,47 +189,28 @@ def largest_micro_batch(
     return batch
 
 
-def _as_set_up(optimizer: str, rank: int) -> dict[str, Any]:
-    known = {"adamw", "adamw-8bit", "paged-adamw-8bit"}
-    return {"optimizer": optimizer if optimizer in known else "adamw", "rank": rank}
-
-
-def _with_targets(
-    survey: Survey, memory_setting: str, device: int, spread: dict[str, Any], rank: int, **more: Any
-) -> float | Unknown:
-    if memory_setting.rsplit("|", 6)[1] not in ("lora", "qlora", "dora", "relora"):
-        return Unknown("the method has no targets to choose")
-    return chosen_share(survey, memory_setting, device, **spread, rank=rank, **more)
-
-
 @fact(unit="fraction", cite=("hu-2021-lora",))
 def all_linear_share(
-    survey: Survey,
-    memory_setting: str,
-    device_memory_bytes: int,
-    device_count: int,
-    distribution: str,
-    offload: str,
-    rank: int,
+    survey: Survey, memory_setting: str, device_memory_bytes: int, spread_setting: str, rank: int
 ) -> float | Unknown:
     """Share of each device that one row at a time needs with adapters on every linear layer."""
-    spread = spread_fields(distribution, offload, device_count)
-    return _with_targets(survey, memory_setting, device_memory_bytes, spread, rank)
+    return _with_targets(survey, memory_setting, device_memory_bytes, spread_setting, rank=rank)
 
 
 @fact(unit="fraction", cite=("hu-2021-lora",))
 def query_value_share(
-    survey: Survey,
-    memory_setting: str,
-    device_memory_bytes: int,
-    device_count: int,
-    distribution: str,
-    offload: str,
-    rank: int,
+    survey: Survey, memory_setting: str, device_memory_bytes: int, spread_setting: str, rank: int
 ) -> float | Unknown:
     """Share of each device that one row at a time needs with adapters on queries and values alone."""
     names = query_value_targets(survey.models[memory_setting.rsplit("|", 6)[0]])
     if not names:
         return Unknown("the model names its queries and values otherwise")
-    spread = spread_fields(distribution, offload, device_count)
-    return _with_targets(survey, memory_setting, device_memory_bytes, spread, rank, targets=names)
+    return _with_targets(survey, memory_setting, device_memory_bytes, spread_setting, rank=rank, targets=names)
+
+
+def _with_targets(
+    survey: Survey, memory_setting: str, device: int, spread_setting: str, **more: Any
+) -> float | Unknown:
+    if memory_setting.rsplit("|", 6)[1] not in TARGETED:
+        return Unknown("the method has no targets to choose")
+    return chosen_share(survey, memory_setting, device, **_spread(spread_setting), **more)

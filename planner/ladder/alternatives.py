@@ -8,10 +8,10 @@ from planner.documents import Alternative, Estimate, Stage
 from planner.facts.effort import device_rate, training_flops
 from planner.ladder.merging import ensemble
 from planner.ladder.paths import Ladder, models_of
-from planner.ladder.siblings import Candidate
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
+    from planner.ladder.siblings import Candidate
 
 TACTICS = ("book:finetuning-tactics",)
 
@@ -46,7 +46,8 @@ def _progression(draft: Draft, ladder: Ladder) -> Alternative | None:
     part = draft.thresholds["data_check_share"] / epochs
     return Alternative(
         name="progression",
-        because="code and data are new: the cheapest model tests the code, a middling one the data, the best the ceiling",
+        because="code and data are new: the cheapest model tests the code, a middling one the data, the best shows the "
+        "ceiling",
         set={"overrides.path": "progression"},
         stages=(
             _stage(draft, "Test the code", ladder.cheapest, once, "that code, template and stop token work"),

@@ -1,4 +1,4 @@
-"""One step of training: its parameters by method and objective, how it is spread, what to change when memory runs out."""
+"""One step of training: its parameters by method and objective, its devices, what to change when memory runs out."""
 
 from __future__ import annotations
 
