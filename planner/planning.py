@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from planner.budget import budget, over_budget, time_estimates
 from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
 from planner.facts import FACTS, Board, Unknown
-from planner.ladder import Draft, alternatives, lower, pins
+from planner.ladder import Draft, alternatives, lower, pins, risks
 from planner.rules import core_book, evaluate, plan_table, user_books, warnings
 from planner.rules.obstacles import obstacle_status
 from planner.survey import Survey, normalise, read_spec, surveyed
@@ -103,7 +103,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
     pinned, waits_for = pins(draft)
     planned = budget(steps, survey)
     # Both look at facts, and the record lists every fact that was looked at.
-    status, risks = _status(draft, waits_for), _risks(draft)
+    status, at_risk = _status(draft, waits_for), risks(draft)
     status = obstacle_status(decided.table, decided.decisions) or status
     unknown = {name: value for name, value in decided.board.known().items() if isinstance(value, Unknown)}
     document = Plan(
@@ -124,7 +124,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         alternatives=alternatives(draft),
         warnings=(*survey.findings, *warnings(decided.table, decided.decisions), *over_budget(spec, planned)),
         budget=planned,
-        risks=risks,
+        risks=at_risk,
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
     )
     return document.model_copy(update={"digest": plan_digest(document.to_json())})
@@ -202,14 +202,3 @@ def _outputs(draft: Draft) -> dict[str, str]:
     if prompts:
         found["prompt"] = f"{prompts[-1]}:prompt"
     return found
-
-
-def _risks(draft: Draft) -> tuple[str, ...]:
-    """What may go otherwise than planned, and what then happens."""
-    risks = []
-    if any(step.executor == "train" for step in draft.steps.values()):
-        risks.append("Training may run out of memory: the step's retry ladder keeps the effective batch.")
-    rows = draft.fact("evaluation_rows")
-    if rows and draft.measured:
-        risks.append(f"With {rows} rows to measure on, a rung near the target may pass or miss it by chance.")
-    return tuple(risks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -193,7 +194,7 @@ def score_noise(evaluation_rows: int | Unknown, spec: Spec, thresholds: Mapping[
 def half_width(share: float, rows: int, z: float) -> float:
     """Half the width of the Wilson score interval of a proportion."""
     shrink = 1 + z**2 / rows
-    return z / shrink * (share * (1 - share) / rows + z**2 / (4 * rows**2)) ** 0.5
+    return z / shrink * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
 
 
 @fact(cite=(*LADDER, "wilson-1927"))

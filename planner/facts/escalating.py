@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TACTICS = ("book:finetuning-tactics",)
 # The rule of thumb for answering: weights and a fifth for activations and cache, here of weights in four bits.
 BYTES_A_PARAMETER = 0.5 * 1.2
+# Names under which configurations count their experts.
+EXPERTS = frozenset({"num_local_experts", "num_experts", "n_routed_experts"})
 
 
 @fact(unit="models", cite=TACTICS)
@@ -31,8 +33,9 @@ def stronger_model(
 ) -> str | Unknown:
     """A stronger model to try: the largest of the spec beyond the base, else one of the catalog.
 
-    Of the catalog: instruction-tuned, free for the use, at least so much larger that a difference can be expected;
-    the largest that the device can answer with in four bits, or when none can, the smallest.
+    Of the catalog: instruction-tuned, free for the use, without experts (whose parameters are not all at work), and so
+    much larger that a difference can be expected; the largest that the devices can answer with in four bits, or when
+    they hold none, the smallest.
     """
     if escalation == "none":
         return Unknown("no stronger model is called for")
@@ -48,6 +51,7 @@ def stronger_model(
         for model in all_models()
         if model.task == "causal"
         and model.tuned == "instruct"
+        and not EXPERTS & model.config.keys()
         and model.params >= size * thresholds["stronger_size_ratio"]
         and (model.commercial_use or spec.constraints.license_use == "research")
     }

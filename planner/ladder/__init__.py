@@ -4,5 +4,6 @@ from planner.ladder.alternatives import alternatives
 from planner.ladder.draft import Draft
 from planner.ladder.lower import lower
 from planner.ladder.pins import pins
+from planner.ladder.risks import risks
 
-__all__ = ["Draft", "alternatives", "lower", "pins"]
+__all__ = ["Draft", "alternatives", "lower", "pins", "risks"]

@@ -8,6 +8,7 @@ from planner.documents import Alternative, Estimate, Stage
 from planner.facts.effort import device_rate, training_flops
 from planner.ladder.merging import ensemble
 from planner.ladder.paths import Ladder, models_of
+from planner.ladder.stronger import stronger_base
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -19,7 +20,7 @@ TACTICS = ("book:finetuning-tactics",)
 def alternatives(draft: Draft) -> tuple[Alternative, ...]:
     """The paths that were not taken to a trained model, and the ensemble that a merge could have been."""
     if "finetune" not in draft.answer("rungs"):
-        return ensemble(draft)
+        return (*stronger_base(draft), *ensemble(draft))
     taken = draft.answer("path")
     ladder = models_of(draft)
     told = {"direct": _direct, "progression": _progression, "distillation": _distillation}
