@@ -23,13 +23,14 @@ def test_the_example_of_a_review_prints_tool_memory_and_findings() -> None:
     assert code > 0
     assert f"{FAULTY} is of axolotl, " in said
     assert "GB expected" in said
-    assert "warning REV" in said
+    assert "warning RDA106" in said
 
 
 def test_the_example_of_a_review_is_content_with_a_clean_file() -> None:
     code, said = example(CLEAN)
     assert code == 0
     assert "warning" not in said
+    assert "is of axolotl" in said
 
 
 def test_the_example_is_short_enough_to_be_copied() -> None:

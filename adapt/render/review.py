@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 INDENT = 2
 FILE_WIDTH = 120
+KEYS = 3
 
 
 def review(result: Findings) -> RenderableType:
@@ -44,7 +45,7 @@ def _heading(name: str, file: ReviewedFile | None) -> Text:
     text = Text().append(name or "everything together", style="bold")
     if file is None:
         return text.append(f": {NOT_READ}" if name else "", style="bold red")
-    keys = f" (by {', '.join(file.recognised_by)})" if file.recognised_by else ""
+    keys = f" (by {', '.join(file.recognised_by[:KEYS])})" if file.recognised_by else ""
     text.append(f": {TOOLS[file.tool]}").append(keys, style="dim")
     if file.memory is not None:
         text.append(f"\n{' ' * INDENT}{memory(file)}")

@@ -1,4 +1,4 @@
-"""Findings that a comment in the configuration sets aside: `# adapt: ignore[REV103] the reason`.
+"""Findings that a comment in the configuration sets aside: `# adapt: ignore[RHY102] the reason`.
 
 The comment stands on the line of the finding, or on lines of its own right above it. `ignore-file[...]` holds for the
 whole file, also for values that the file leaves to the tool's default. JSON has no comments: a baseline serves there.

@@ -46,9 +46,9 @@ def warned(text: str) -> list[dict[str, Any]]:
 def test_a_finding_is_told_with_place_reason_cure_and_source(adapt: Callable, faulty: Path) -> None:
     said = adapt("review", faulty, "--hardware", "a10g")
     words = " ".join(said.out.split())
-    for part in ("train.yml: Axolotl (by base_model", "memory ", "on A10G", "train_on_inputs", "why: ", "fix: "):
+    for part in ("train.yml: Axolotl (by adapter, base_model", "memory ", "on NVIDIA A10G", "train_on_inputs"):
         assert part in words
-    assert "source: " in words
+    assert all(f"{word}: " in words for word in ("why", "fix", "source"))
     assert said.out.splitlines()[-1].startswith("1 file: 2 warnings")
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_is_one_finding_and_the_others_are_reviewed(a
     lost = [finding for finding in document["findings"] if finding["where"]["file"] != "train.yml"]
     assert [finding["where"]["file"] for finding in lost] == ["broken.yaml", "missing.yml"]
     assert {finding["severity"] for finding in lost} == {"error"}
-    assert len(warned(said.out)) == 4
+    assert [each["code"] for each in warned(said.out) if each["where"]["file"] == "train.yml"] == ["RDA106"]
 
 
 @pytest.mark.parametrize("form", ["terminal", "markdown", "json", "sarif", "junit"])
@@ -108,7 +108,7 @@ def test_the_same_review_prints_the_same_bytes(faulty: Path, tmp_path: Path) -> 
 def test_lesser_findings_can_be_left_out_and_the_exit_code_stays(adapt: Callable, faulty: Path) -> None:
     said = adapt("review", faulty, "--min-severity", "error", "--fail-on", "warning")
     assert said.code == 3
-    assert "warning REV" not in said.out
+    assert "warning R" not in said.out
 
 
 def test_rows_or_a_file_can_be_given_as_data_with_or_without_a_role(adapt: Callable, faulty: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_hostile_file_is_one_clear_finding(name: str, adapt: Callable, faulty:
     (finding,) = [each for each in json.loads(said.out)["findings"] if each["where"]["file"] == file]
     assert finding["severity"] == "error"
     assert finding["message"].endswith(".")
-    assert len(warned(said.out)) == 3
+    assert [each["code"] for each in warned(said.out)][1:] == ["RDA106"]
     assert "Traceback" not in said.err
 
 
@@ -249,5 +249,5 @@ def test_an_interrupt_leaves_with_130_and_no_half_file(
     monkeypatch.setattr(Path, "replace", interrupted)
     said = adapt("review", faulty, "--format", "sarif", "--out", "result")
     assert (said.code, said.out) == (130, "")
-    assert said.err.startswith("Interrupted")
+    assert said.err.strip().startswith("Interrupted")
     assert here() == ["train.yml"]

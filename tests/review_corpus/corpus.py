@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,10 @@ FAULTS: dict[str, str] = MANIFEST["fault"]
 """Name of a fault to the words of the domain."""
 CODES: dict[str, list[str]] = MANIFEST["codes"]
 """Name of a fault to the rules that find it."""
+
+
+REFUSED_PIN = "PIN001"
+RULE = re.compile(r"\b[A-Z]{3}[0-9]{3}\b")
 
 
 class Case(NamedTuple):
@@ -60,7 +65,11 @@ def reviewed(case: Case) -> Findings:
 
 def raised(case: Case) -> frozenset[str]:
     """The faults whose rules found something of weight in a configuration."""
-    codes = {finding.code for finding in reviewed(case).at_least("warning")}
+    # A pin that is refused names the rule that forbids it.
+    found = reviewed(case).at_least("warning")
+    codes = {finding.code for finding in found} | {
+        word for finding in found if finding.code == REFUSED_PIN for word in RULE.findall(finding.message)
+    }
     return frozenset(fault for fault, rules in CODES.items() if codes & set(rules))
 
 
