@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from planner.documents import Finding, InputError, ModelReference
 from planner.survey.model_files import look_at_model
 from planner.survey.plain_text import read_json
-from planner.survey.problems import pointer_to
+from planner.survey.problems import pointer_to, problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,8 @@ class SourceSurvey:
     id: str
     base: str | None = None
     """Id of the model that it was finetuned from: the spec's word, or else the adapter's own."""
+    own_base: str | None = None
+    """The base that an adapter's files name."""
     kind: Literal["model", "adapter"] | None = None
     rank: int | None = None
     """Rank of an adapter."""
@@ -49,15 +51,31 @@ def look_at_sources(
     found: list[SourceSurvey] = []
     findings: list[Finding] = []
     for index, source in enumerate(spec.merge.sources if spec.merge else ()):
+        pointer = pointer_to("merge", "sources", index, "path")
         try:
-            found.append(_source(source, folder, models))
+            survey = _source(source, folder, models)
+            found.append(survey)
+            findings += _other_base(survey, pointer)
         except InputError as error:
-            pointer = pointer_to("merge", "sources", index, "path")
             findings += [
                 item.model_copy(update={"where": item.where.model_copy(update={"pointer": pointer})})
                 for item in error.findings
             ]
     return tuple(found), findings
+
+
+def _other_base(source: SourceSurvey, pointer: str) -> list[Finding]:
+    """A warning when an adapter names another base than the spec does."""
+    if source.own_base is None or source.base is None or _last(source.own_base) == _last(source.base):
+        return []
+    message = f"The adapter {source.id} was trained on {source.own_base}; the spec says {source.base}."
+    fix = "An adapter on another base is noise: correct `base`, or take the adapter that belongs to it."
+    return [problem("MODEL040", message, fix, pointer=pointer, severity="warning")]
+
+
+def _last(name: str) -> str:
+    """The last part of an id or path: a local copy of a base keeps it."""
+    return name.rstrip("/").rpartition("/")[2].lower()
 
 
 def _source(source: MergeSource, folder: Path, models: Mapping[str, ModelSurvey]) -> SourceSurvey:
@@ -89,15 +107,18 @@ def _adapter(
     config = read_json(path, name, code="MODEL", pointer=None)
     values = config if isinstance(config, dict) else {}
     rank = values.get("r")
-    base = source.base or values.get("base_model_name_or_path") or None
+    own = values.get("base_model_name_or_path")
+    own = own if isinstance(own, str) and own else None
+    base = source.base or own
     return SourceSurvey(
         id=source.id,
-        base=base if isinstance(base, str) else None,
+        base=base,
+        own_base=own,
         kind="adapter",
         rank=rank if isinstance(rank, int) and rank > 0 else source.rank,
         licence=source.license,
         pin=source.path,
-        base_model=_known(base if isinstance(base, str) else None, models, folder),
+        base_model=_known(base, models, folder),
     )
 
 

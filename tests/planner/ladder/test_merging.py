@@ -1,0 +1,174 @@
+"""Steps of a merge: explicit numbers for every method, further training after a stack, each source measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner.documents import InputError, Plan
+from planner.ladder.merging import stacked
+from planner.planning import plan
+from tests.planner.specs_after_training import MISTRAL, SEVEN, merging, sources
+
+ONE_BASE = {
+    "linear": {"weights": [0.333333] * 3, "normalize": True},
+    "task-arithmetic": {"weights": [1.0] * 3, "normalize": False, "scale": 0.4},
+    "ties": {"weights": [0.333333] * 3, "normalize": True, "scale": 1.0, "density": 0.2},
+    "dare-linear": {"density": 0.5, "scale": 1.0},
+    "dare-ties": {"density": 0.5, "scale": 1.0},
+    "della": {"density": 0.5, "spread": 0.1},
+}
+
+
+def merged(*args: Any, **changes: Any) -> Plan:
+    return plan(merging(*args, **changes))
+
+
+@pytest.mark.parametrize("method", ONE_BASE)
+def test_every_number_of_a_method_is_said(method: str) -> None:
+    step = merged(sources("a", "b", "c"), method=method).step("merge/models")
+    expected: dict[str, Any] = ONE_BASE[method]
+    assert {name: step.params[name] for name in expected} == expected
+    shared = {"method": method, "tokenizer": "base", "alignment": "none", "search": "none", "dtype": "bf16"}
+    assert {name: step.params[name] for name in shared} == shared
+    assert ("base" in step.inputs) == (method != "linear"), "a task vector needs the base"
+
+
+def test_slerp_lies_in_the_middle_of_two() -> None:
+    step = merged(sources("a", "b")).step("merge/models")
+    assert (step.params["method"], step.params["t"]) == ("slerp", 0.5)
+    assert "density" not in step.params
+
+
+def test_what_is_removed_counts_minus_one_and_is_not_divided_by_the_sum() -> None:
+    step = merged(sources("persona"), "remove").step("merge/models")
+    assert step.params["weights"] == [-1.0]
+    assert step.params["normalize"] is False
+    pruned = merged(sources("a", "b"), "remove", method="ties").step("merge/models")
+    assert pruned.params["normalize"] is False, "minus over minus would add"
+
+
+def test_a_pin_of_weights_reaches_the_step() -> None:
+    document = merged(sources("a", "b"), method="linear", overrides={"merge_weights": [0.7, 0.3]})
+    assert document.step("merge/models").params["weights"] == [0.7, 0.3]
+
+
+def test_solar_stacks_the_first_24_and_the_last_24_layers_and_trains_on() -> None:
+    document = merged([MISTRAL], "upscale", models=[MISTRAL], data={"documents": {"examples": 9000}})
+    step = document.step("merge/models")
+    assert step.params["slices"] == [{"source": 0, "layers": [0, 24]}, {"source": 0, "layers": [8, 32]}]
+    assert step.params["layers"] == 48
+    train = document.step("train/continued-pretraining")
+    assert train.inputs["model"].step == "merge/models"
+    assert [finding.code for finding in document.warnings if finding.code.startswith("SVW10")] == ["SVW105"]
+
+
+def test_goliath_stacks_72_layers_of_each() -> None:
+    base = "meta-llama/Llama-2-70b-hf"
+    hardware = {"devices": [{"name": "H100", "memory_gb": 80, "count": 8}]}
+    document = merged(sources("one", "two", base=base), "upscale", models=[{"id": base}], hardware=hardware)
+    slices = document.step("merge/models").params["slices"]
+    assert slices == [{"source": 0, "layers": [0, 72]}, {"source": 1, "layers": [8, 80]}]
+
+
+@pytest.mark.parametrize(
+    ("copies", "layers", "total", "expected"),
+    [
+        (2, 32, 48, [(0, 24), (8, 32)]),
+        (2, 32, 64, [(0, 32), (0, 32)]),
+        (2, 80, 144, [(0, 72), (8, 80)]),
+        (2, 31, 45, [(0, 23), (9, 31)]),
+        (3, 32, 72, [(0, 24), (4, 28), (8, 32)]),
+    ],
+)
+def test_a_stack_begins_at_the_bottom_and_ends_at_the_top(
+    copies: int, layers: int, total: int, expected: list[tuple[int, int]]
+) -> None:
+    found = stacked(copies, layers, total)
+    assert found == expected
+    assert sum(end - start for start, end in found) == total
+    assert (found[0][0], found[-1][1]) == (0, layers)
+
+
+def test_a_stack_without_data_says_so_and_waits_for_them() -> None:
+    document = merged([MISTRAL], "upscale", models=[MISTRAL], data={})
+    assert "SVW104" in {finding.code for finding in document.warnings}
+    assert "data.train as a file" in document.status.waits_for
+
+
+def test_experts_are_served_two_a_token_and_their_router_is_trained() -> None:
+    document = merged(sources("a", "b", "c", "d"), "experts", data={"train": {"examples": 900}})
+    step = document.step("merge/models")
+    assert (step.params["experts"], step.params["experts_per_token"]) == (4, 2)
+    decision = document.decision("merge_training")
+    assert decision is not None
+    assert decision.answer == "router"
+    assert document.step("train/sft").inputs["model"].step == "merge/models"
+
+
+def test_each_source_is_measured_alone_when_there_is_something_to_measure_on() -> None:
+    found = [step.address for step in merged(sources("a", "b")).steps]
+    assert found == [
+        "prompt/zero-shot",
+        "evaluate/source-0",
+        "evaluate/source-1",
+        "merge/models",
+        "evaluate/merged",
+    ]
+    without = [step.address for step in merged(sources("a", "b"), data={}).steps]
+    assert not [address for address in without if "source" in address]
+
+
+def test_an_adapter_is_not_measured_without_its_base() -> None:
+    adapters = sources("a", "b", kind="adapter", rank=16)
+    document = merged(adapters)
+    assert not [step for step in document.steps if step.address.startswith("evaluate/source")]
+    step = document.step("merge/models")
+    assert (step.params["method"], step.params["adapters"]) == ("task-arithmetic", [True, True])
+    assert "base" in step.inputs
+
+
+def test_validation_data_choose_and_test_data_do_not() -> None:
+    data = {"validation": {"examples": 100}, "test": {"examples": 100}}
+    soup = merged(sources("a", "b", "c"), "average", data=data).step("merge/models")
+    assert (soup.params["search"], soup.inputs["validation"].pin) == ("greedy-soup", "data/validation")
+    assert merged(sources("a", "b", "c"), data=data).step("merge/models").params["search"] == "grid"
+    assert merged(sources("a", "b", "c")).step("merge/models").params["search"] == "none"
+
+
+def test_models_of_different_bases_are_aligned_before_they_are_averaged() -> None:
+    found = [*sources("a"), *sources("b", base="o7"), *sources("c")]
+    document = merged(found, method="ties")
+    step = document.step("merge/models")
+    assert (step.params["method"], step.params["alignment"]) == ("linear", "permutation")
+    assert {"SVW101", "WRN111"} <= {finding.code for finding in document.warnings}
+
+
+def test_models_of_different_shapes_are_measured_and_not_merged() -> None:
+    sizes = [{"id": "b3", "params": 3_000_000_000}, SEVEN]
+    document = merged([*sources("a", base="b3"), *sources("b")], models=sizes)
+    assert not document.status.applyable
+    assert any("vote" in need for need in document.status.needs)
+    assert [step.executor for step in document.steps].count("evaluate") == 2
+    assert not [step for step in document.steps if step.executor == "merge"]
+    decision = document.decision("merge")
+    assert decision is not None
+    assert {item.answer for item in decision.rejected} >= {"linear", "slerp", "ties"}
+
+
+def test_a_pinned_method_that_cannot_work_is_refused_with_the_rule() -> None:
+    with pytest.raises(InputError, match="MRG001"):
+        merged(sources("a", "b", "c"), overrides={"merge": "slerp"})
+
+
+def test_an_ensemble_is_told_as_the_alternative_with_its_cost() -> None:
+    [ensemble] = [each for each in merged(sources("a", "b", "c")).alternatives if each.name == "ensemble"]
+    assert "3 times the memory" in ensemble.because
+    assert [stage.model for stage in ensemble.stages] == ["a", "b", "c"]
+
+
+def test_a_merge_of_one_model_is_no_merge() -> None:
+    document = merged(sources("a"))
+    assert not document.status.applyable
+    assert "SVW108" in {finding.code for finding in document.warnings}
