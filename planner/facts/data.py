@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.documents import DataSource
 from planner.facts.registry import Unknown, fact
+from planner.facts.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,14 +53,14 @@ def validation_rows(survey: Survey) -> int:
     return (data.rows or 0) if data else 0
 
 
-@fact(cite=("book:finetuning-tactics",))
+@fact(cite=("book:finetuning-tactics",), words=words_of(DataSource, "quality"))
 def train_quality(survey: Survey) -> str | Unknown:
     """How clean the training data are, as the spec says."""
     data = _data(survey, "train")
     return data if isinstance(data, Unknown) else data.quality or Unknown("the spec does not say how clean it is")
 
 
-@fact(cite=("book:finetuning-tactics",))
+@fact(cite=("book:finetuning-tactics",), words=words_of(DataSource, "quality"))
 def data_quality(survey: Survey) -> str | Unknown:
     """How clean the examples are that training would learn from: labelled rows, else comparisons."""
     data = next((survey.data[role] for role in ("train", "preferences") if survey.data.get(role)), None)

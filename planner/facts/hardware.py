@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from planner.documents import DeviceFacts
 from planner.facts.registry import Unknown, fact
+from planner.facts.words import words_of
 
 if TYPE_CHECKING:
     from planner.catalog.devices import Device
@@ -33,7 +35,7 @@ def catalog_entry(survey: Survey) -> Device | None:
     return _entry(key) if key else None
 
 
-@fact()
+@fact(words=words_of(DeviceFacts, "kind"))
 def device_kind(survey: Survey) -> str:
     """`cuda`, `rocm`, `mps`, `xpu`, `tpu` or `cpu`."""
     return survey.hardware.device.kind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.documents import Merge
 from planner.facts.registry import Unknown, fact
+from planner.facts.words import words_of
 
 if TYPE_CHECKING:
     from planner.documents import Spec
@@ -27,7 +29,7 @@ def merge_requested(spec: Spec) -> bool:
     return spec.merge is not None
 
 
-@fact(cite=MERGING)
+@fact(cite=MERGING, words=words_of(Merge, "intent"))
 def merge_intent(spec: Spec) -> str | Unknown:
     """What the merge is for."""
     return spec.merge.intent if spec.merge else NO_MERGE

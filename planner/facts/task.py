@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.documents import Constraints, Output, Task
 from planner.facts.registry import Unknown, fact
+from planner.facts.words import words_of
 
 if TYPE_CHECKING:
     from planner.documents import Spec
@@ -14,13 +16,13 @@ if TYPE_CHECKING:
 GRAMMARS = frozenset({"json", "yaml", "sql", "html"})
 
 
-@fact(cite=("book:finetuning-and-rag",))
+@fact(cite=("book:finetuning-and-rag",), words=words_of(Task, "kind"))
 def task_kind(spec: Spec) -> str:
     """The kind of task, in the spec's words."""
     return spec.task.kind
 
 
-@fact()
+@fact(words=words_of(Output, "format"))
 def output_format(spec: Spec) -> str:
     """The form of an answer, in the spec's words."""
     return spec.task.output.format
@@ -50,7 +52,7 @@ def needs_outside_knowledge(spec: Spec) -> bool:
     return spec.task.knowledge.private or spec.task.knowledge.freshness != "static"
 
 
-@fact(cite=("book:finetuning-and-rag",))
+@fact(cite=("book:finetuning-and-rag",), words=words_of(Task, "changes"))
 def task_changes(spec: Spec) -> str:
     """How often the task itself changes."""
     return spec.task.changes
@@ -114,7 +116,7 @@ def max_input_tokens(spec: Spec) -> int | Unknown:
     return spec.task.max_input_tokens or Unknown("the spec gives no longest input")
 
 
-@fact()
+@fact(words=words_of(Constraints, "deployment"))
 def deployment(spec: Spec) -> str | Unknown:
     """Where the model will be served."""
     return spec.constraints.deployment or Unknown("the spec names no deployment")
@@ -133,7 +135,7 @@ def maintenance_owner(spec: Spec) -> bool | Unknown:
     return Unknown("the spec does not say") if owner is None else owner
 
 
-@fact(cite=("book:finetuning-and-rag",))
+@fact(cite=("book:finetuning-and-rag",), words=words_of(Constraints, "ml_experience"))
 def ml_experience(spec: Spec) -> str | Unknown:
     """How much machine learning the team has done."""
     return spec.constraints.ml_experience or Unknown("the spec does not say")

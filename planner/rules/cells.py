@@ -167,9 +167,7 @@ def _parsed(cell: JsonValue, thresholds: Mapping[str, float]) -> Test:
             return _list(text, tuple(_operand(word, thresholds) for word in words))
     elif _WORD.match(text) and ".." not in text:
         return Test("=", (_operand(text, thresholds),))
-    raise CellError(
-        f"{cell!r} is not one comparison: write true, a word, `in [a, b]`, `>= 3`, `< $threshold` or `1..5`"
-    )
+    raise CellError(f"{cell!r} is not one comparison")
 
 
 def _range(text: str, low: Scalar, high: Scalar) -> Test:

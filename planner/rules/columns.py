@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Cells = tuple[tuple[str, Test], ...]
 
 
+CELL = "One comparison a cell: true, a word, `in [a, b]`, `>= 3`, `< $threshold` or `1..5`."
+
+
 @dataclass(frozen=True)
 class Row:
     """A rule with its cells read: alternatives of tests that must all hold."""
@@ -68,7 +71,7 @@ def read_rule(rule: Rule, tier: Tier, names: Names) -> tuple[Row, list[Finding]]
             try:
                 test = parse_cell(cell, names.thresholds)
             except CellError as error:
-                problems.append(of_rule(rule, f"{error}.", column=name))
+                problems.append(of_rule(rule, f"{error}.", CELL, column=name))
                 continue
             problems += _column(rule, name, cell, test, names)
             tests.append((name, test))
@@ -82,7 +85,7 @@ def _decision(rule: Rule, names: Names) -> list[Finding]:
     problems = []
     question = names.questions.get(rule.decides)
     if (rule.answer is None) == (not rule.vetoes):
-        problems.append(of_rule(rule, "it must have either an `answer` or `vetoes`."))
+        problems.append(of_rule(rule, "it must have either an `answer` or `vetoes`.", "Write one of them."))
     if question is None:
         hint = near(rule.decides, names.questions) or f"There are: {', '.join(sorted(names.questions))}."
         return [*problems, of_rule(rule, f"there is no decision `{rule.decides}`.", hint)]
@@ -108,7 +111,8 @@ def _answer(rule: Rule, answer: JsonValue, decides: str, question: Question, nam
         if fact is None:
             return [of_rule(rule, f"there is no fact `{answer}`.", near(answer[1:], names.facts))]
         if form != "any" and fact.kind != KINDS[form]:
-            return [of_rule(rule, f"`{answer}` is a {fact.kind}, and {decides} takes {FORMS[form]}.")]
+            message = f"`{answer}` is a {fact.kind}, and {decides} takes {FORMS[form]}."
+            return [of_rule(rule, message, "Name a fact of that form.")]
         return []
     if is_answer(question, answer):
         return []

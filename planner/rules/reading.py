@@ -8,6 +8,7 @@ import os
 import tomllib
 from contextlib import suppress
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,17 +149,19 @@ def read_user_book(path: Path) -> tuple[Book, list[Finding], set[str]]:
 
     name = str(path)
     data = read_toml(read_text(path, name, code="BOOK", max_bytes=MAX_BYTES), name)
-    problems: list[Finding] = []
-    broken: set[str] = set()
+    found: list[Finding] = []
+    file = BookFile(book=path.stem, version="0")
     try:
         file = validate(BookFile, data, code="BOOK", file=name)
     except InputError as error:
-        problems = [_named(problem, data) for problem in error.findings]
-        broken = {part for problem in error.findings for part in _place(problem) if part}
-        try:
-            file = validate(BookFile, _without(data, error.findings), code="BOOK")
-        except InputError:
-            file = BookFile(book=path.stem, version="0")
+        found = list(error.findings)
+    told = {problem.where.pointer for problem in found}
+    found += [problem for problem in _not_finite(data, "", name) if problem.where.pointer not in told]
+    if found:
+        with suppress(InputError):
+            file = validate(BookFile, _without(data, found), code="BOOK")
+    problems = [_named(problem, data) for problem in found]
+    broken = {part for problem in found for part in _place(problem) if part}
     rules = [rule.id for rule in file.rule]
     book = Book(
         name=file.book,
@@ -195,6 +198,18 @@ def read_toml(text: str, file: str) -> dict[str, Any]:
         said, line = str(error), None
     problem = of_book("BOOK004", f"{file} is not TOML: {said}.", "Mend the syntax.", "", file)
     raise InputError([problem.model_copy(update={"where": problem.where.model_copy(update={"line": line})})])
+
+
+def _not_finite(value: Any, pointer: str, file: str) -> list[Finding]:
+    """Numbers that TOML has and a rule cannot compare with: nan and inf."""
+    if isinstance(value, float) and not isfinite(value):
+        name = pointer.rpartition("/")[2]
+        return [of_book("BOOK003", f"`{name}` is {value}.", "It should be a finite number.", pointer, file)]
+    if isinstance(value, dict):
+        return [item for key, each in value.items() for item in _not_finite(each, f"{pointer}/{key}", file)]
+    if isinstance(value, list):
+        return [item for index, each in enumerate(value) for item in _not_finite(each, f"{pointer}/{index}", file)]
+    return []
 
 
 def _place(problem: Finding) -> tuple[str, str]:
