@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import AnswerReason, Cell, Decision, Finding, InputError, JsonValue, RuleTrace
 from planner.facts import Board, Unknown
+from planner.rules.memo import RuleMemo, key_of, memo_of
 from planner.rules.needing import needs, verdict_of
 from planner.rules.pinning import pinned, unknown_pins
 from planner.rules.rejecting import Settled, rejected
@@ -34,11 +34,9 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
     """
     problems = unknown_pins(table, pins)
     decisions: dict[str, Decision] = {}
-    run = _Evaluation(table, board, pins)
     for name in table.order:
-        traces = tuple(_trace(row, board, table.thresholds) for row in table.rows[name])
         try:
-            decision = _decide(name, traces, run)
+            decision = _remembered(name, _Evaluation(table, board, pins, {}))
         except InputError as error:
             problems += error.findings
             board.answer(name, None)
@@ -51,15 +49,38 @@ def evaluate(table: Table, board: Board, pins: Mapping[str, JsonValue]) -> tuple
 
 
 class _Evaluation(NamedTuple):
-    """What one evaluation has: the rules, the facts, the user's pins."""
+    """What the evaluation of a question has: the rules, the facts, the user's pins."""
 
     table: Table
     board: Board
     pins: Mapping[str, JsonValue]
+    used: dict[str, object]
+    """The facts that answers referred to, with their values."""
 
     def value(self, answer: JsonValue) -> JsonValue:
         """An answer with `$threshold` and `@fact` replaced; None when the fact is unknown."""
-        return _resolved(answer, self.board, self.table.thresholds)
+        if isinstance(answer, str) and answer[:1] == "$":
+            return self.table.thresholds[answer[1:]]
+        if isinstance(answer, str) and answer[:1] == "@":
+            value = self.used[answer[1:]] = self.board.get(answer[1:])
+            return None if isinstance(value, Unknown) else value
+        return answer
+
+
+def _remembered(name: str, run: _Evaluation) -> Decision:
+    """The decision, from an earlier evaluation that saw the same values."""
+    memo = memo_of(run.table, name)
+    key = key_of(memo.columns, run.board, repr(run.pins[name]) if name in run.pins else None)
+    known = memo.decisions.get(key)
+    if known is not None and all(_same(run.board.get(fact), value) for fact, value in known[0].items()):
+        return known[1]
+    decision = _decide(name, tuple([_trace(rule, run) for rule in memo.rules]), run)
+    memo.decisions.keep(key, (run.used, decision))
+    return decision
+
+
+def _same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
 
 
 class _Answer(NamedTuple):
@@ -74,30 +95,30 @@ class _Answer(NamedTuple):
     reasons: tuple[AnswerReason, ...] = ()
 
 
-def _resolved(answer: JsonValue, board: Board, thresholds: Mapping[str, float]) -> JsonValue:
-    if isinstance(answer, str) and answer[:1] == "$":
-        return thresholds[answer[1:]]
-    if isinstance(answer, str) and answer[:1] == "@":
-        value = board.get(answer[1:])
-        return None if isinstance(value, Unknown) else value
-    return answer
+def _trace(memo: RuleMemo, run: _Evaluation) -> RuleTrace:
+    """A rule with the verdict of each of its cells, and with what its answer refers to when it holds."""
+    key = key_of(memo.columns, run.board)
+    found = memo.traces.get(key)
+    if found is None:
+        found = trace_of(memo.row, run.board)
+        memo.traces.keep(key, found)
+    answer = found.answer
+    if found.verdict == "holds" and isinstance(answer, str) and answer[:1] in ("$", "@"):
+        return found.model_copy(update={"value": run.value(answer)})
+    return found
 
 
-def _trace(row: Row, board: Board, thresholds: Mapping[str, float] | None = None) -> RuleTrace:
+def trace_of(row: Row, board: Board) -> RuleTrace:
     """A rule with the verdict of each of its cells."""
     rule = row.rule
     rows = tuple([tuple([_cell(name, test, board) for name, test in cells]) for cells in row.rows])
     verdicts = [verdict_of(cells) for cells in rows]
     verdict: Verdict = "holds" if "holds" in verdicts else "unknown" if "unknown" in verdicts else "fails"
-    answer: JsonValue = list(rule.vetoes) if rule.vetoes else rule.answer
-    refers = verdict == "holds" and isinstance(answer, str) and answer[:1] in ("$", "@")
-    value = _resolved(answer, board, thresholds or {}) if refers else None
     return RuleTrace.model_construct(
         rule=rule.id,
         name=rule.name,
         tier=row.tier,
-        answer=answer,
-        value=value,
+        answer=list(rule.vetoes) if rule.vetoes else rule.answer,
         verdict=verdict,
         rows=rows,
         cite=rule.cite,
@@ -106,17 +127,15 @@ def _trace(row: Row, board: Board, thresholds: Mapping[str, float] | None = None
 
 def _cell(name: str, test: Test, board: Board) -> Cell:
     value = board.get(name)
-    if isinstance(value, Unknown):
-        return _cell_record(name, test.text, None, "unknown", test.thresholds)
-    verdict: Verdict = "holds" if test.holds(value) else "fails"
-    make = _cell_record.__wrapped__ if isinstance(value, list) else _cell_record
-    return make(name, test.text, value, verdict, test.thresholds)
-
-
-# Frozen, and most are the same from one evaluation to the next; typed, because 1, 1.0 and true are written differently.
-@lru_cache(maxsize=8192, typed=True)
-def _cell_record(name: str, test: str, value: JsonValue, verdict: Verdict, thresholds: tuple[str, ...]) -> Cell:
-    return Cell.model_construct(fact=name, test=test, value=value, verdict=verdict, thresholds=thresholds)
+    unknown = isinstance(value, Unknown)
+    verdict: Verdict = "unknown" if unknown else "holds" if test.holds(value) else "fails"
+    return Cell.model_construct(
+        fact=name,
+        test=test.text,
+        value=None if unknown else value,
+        verdict=verdict,
+        thresholds=test.thresholds,
+    )
 
 
 def _decide(name: str, traces: Traces, run: _Evaluation) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from planner.rules.reach import overlaps
 
 if TYPE_CHECKING:
     from planner.rules.book import Book, Question
+    from planner.rules.memo import QuestionMemo
 
 __all__ = ["Joined", "Row", "Table", "compile_books", "join"]
 
@@ -30,6 +31,8 @@ class Table:
     rows: dict[str, tuple[Row, ...]]
     """Rules of each question: the user's first, then the core's, each in the order of its book."""
     thresholds: dict[str, float]
+    memo: dict[str, QuestionMemo] = field(default_factory=dict, compare=False, repr=False)
+    """What earlier evaluations found."""
 
 
 @dataclass(frozen=True)
