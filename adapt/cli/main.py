@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("adapt.cli.plan", "Decide how to adapt a model, and write the plan."),
     "explain": ("adapt.cli.explain", "Say why a plan decides as it does."),
     "why-not": ("adapt.cli.why_not", "Say what another answer would have needed."),
+    "flips": ("adapt.cli.flips", "Say which change of an input would change the plan."),
     "diff": ("adapt.cli.diff", "Say what changed between two plans, and because of which decision."),
     "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
     "status": ("adapt.cli.status", "Say how a run stands."),
