@@ -70,6 +70,8 @@ def write_atomic(path: Path, content: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     data = content.encode()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file, so it is not replaced", str(path))
     try:
         with disk_guard(path, len(data)):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -172,8 +172,8 @@ def _check_target(target: Path | None, files: tuple[Path, ...]) -> None:
     problem = ""
     if any(target.resolve() == file.resolve() for file in files):
         problem = f"{target} is one of the files to review."
-    elif target.is_dir():
-        problem = f"{target} is a folder."
+    elif target.exists() and not target.is_file():
+        problem = f"{target} is a folder, a device or a pipe."
     elif not target.parent.is_dir():
         problem = f"The folder {target.parent} is not there."
     elif not os.access(target.parent, os.W_OK):

@@ -36,7 +36,7 @@ def read_text(path: Path, name: str, *, code: str, pointer: str | None = None, m
             raise _error(f"{code}011", message, "Is it the right file?", name, pointer)
         content = path.read_bytes()
     except FileNotFoundError:
-        raise _error(f"{code}012", f"`{name}` does not exist.", _beside(path), name, pointer) from None
+        raise _error(f"{code}012", f"`{name}` does not exist.", _beside(path, pointer), name, pointer) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _error(f"{code}013", f"`{name}` cannot be read: {reason}.", "", name, pointer) from None
@@ -82,8 +82,8 @@ def _inside(folder: Path) -> str:
     return "Name a file inside it."
 
 
-def _beside(path: Path) -> str:
-    """The file that a misspelt path may have meant."""
+def _beside(path: Path, pointer: str | None) -> str:
+    """The file that a misspelt path may have meant; what a spec names starts at the spec."""
     from difflib import get_close_matches
 
     try:
@@ -91,4 +91,5 @@ def _beside(path: Path) -> str:
     except OSError:
         return f"The folder `{path.parent.name}` does not exist either."
     matches = get_close_matches(path.name, names[:1000], n=1, cutoff=0.6)
-    return f"Did you mean `{matches[0]}`?" if matches else "Paths are relative to the folder of the spec."
+    from_spec = "Paths are relative to the folder of the spec." if pointer else ""
+    return f"Did you mean `{matches[0]}`?" if matches else from_spec

@@ -130,6 +130,7 @@ def test_rows_or_a_file_can_be_given_as_data_with_or_without_a_role(adapt: Calla
         (("--out", "train.yml"), "one of the files to review"),
         (("--out", "nowhere/x.sarif"), "nowhere"),
         (("--write-baseline", "."), "is a folder"),
+        (("--out", os.devnull), "a device or a pipe"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_exit_code_2_and_nothing_is_written(
