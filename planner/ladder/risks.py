@@ -38,7 +38,6 @@ def _of_data(draft: Draft) -> list[str]:
     low, high, expert_low, expert_high = (
         draft.fact(f"{who}_cost_{end}_usd") for who in ("annotation", "expert") for end in ("low", "high")
     )
-    return [
-        f"The data may be too few: {missing:,} more examples would make {int(draft.answer('rows_wanted')):,}, for "
-        f"${low:,.0f} to ${high:,.0f} by annotators or ${expert_low:,.0f} to ${expert_high:,.0f} by experts."
-    ]
+    wanted = f"{missing:,} more examples would make {int(draft.answer('rows_wanted')):,}"
+    cost = f"${low:,.0f} to ${high:,.0f} by annotators, or ${expert_low:,.0f} to ${expert_high:,.0f} by experts"
+    return [f"The data may be too few: {wanted}, for {cost}."]
