@@ -14,16 +14,13 @@ if TYPE_CHECKING:
     from planner.explanation import Flips
     from planner.explanation.documents import Flip
 
-# Beyond so many at one change, the rest follows from the first ones; `--json` has them all.
-SHOWN = 4
-
 
 def flips(found: Flips, *, by_name: bool = False) -> Page:
     """The whole answer of `adapt flips` as a page.
 
     Args:
         found: the flips.
-        by_name: whether inputs or decisions were asked for by name; then everything is shown.
+        by_name: whether inputs or decisions were asked for by name; then every answer has its reason.
     """
     page = Page()
     page.heading((f"{found.name}: ", Span("what would change the plan", "answer")), 1)
@@ -53,24 +50,33 @@ def _levers(found: Iterable[Flip]) -> list[str]:
 
 
 def _changes(found: list[Flip], *, everything: bool) -> list[Item]:
-    """One point for each value of the input, with the answers that change there."""
-    at: dict[str, list[Flip]] = {}
-    for flip in found:
-        at.setdefault(flip.change, []).append(flip)
-    return [_change(change, flips, everything=everything) for change, flips in at.items()]
+    """One point for each value of the input, the nearest first; words that change the same answers stand together."""
+    at: dict[tuple[str, str], list[Flip]] = {}
+    for flip in sorted(found, key=_distance):
+        at.setdefault((flip.direction, repr(flip.at)), []).append(flip)
+    alike: dict[tuple[object, ...], list[list[Flip]]] = {}
+    for (direction, value), flips in at.items():
+        outcome = tuple((flip.question, repr(flip.answer)) for flip in flips)
+        alike.setdefault(outcome if direction == "other" else (direction, value), []).append(flips)
+    return [_change(same, everything=everything) for same in alike.values()]
 
 
-def _change(change: str, found: list[Flip], *, everything: bool) -> Item:
-    order = by_importance(flip.question for flip in found)
-    flips = sorted(found, key=lambda flip: order.index(flip.question))
-    first = flips[0]
-    words: Words = (Span(change, "strong"), ": ", *_answer(first), f", because {first.because}")
-    rest = flips[1:] if everything else flips[1:SHOWN]
-    inner = [Item((*_answer(flip), Span(f", because {flip.because}", "quiet"))) for flip in rest]
-    hidden = len(flips) - 1 - len(rest)
-    if hidden:
-        inner.append(Item(Span(f"and {hidden} more that follow", "quiet")))
-    return Item(words, tuple(inner))
+def _distance(flip: Flip) -> tuple[bool, float]:
+    """Upward changes first, each direction from the nearest on."""
+    numbers = [value if isinstance(value, int | float) else 0 for value in (flip.at, flip.now)]
+    return flip.direction == "down", abs(numbers[0] - numbers[1]) if flip.direction != "other" else 0
+
+
+def _change(same: list[list[Flip]], *, everything: bool) -> Item:
+    """A change with the weightiest answer and its reason; the others in one line, or each with its reason."""
+    order = by_importance(flip.question for flip in same[0])
+    first, *rest = sorted(same[0], key=lambda flip: order.index(flip.question))
+    changes = ", ".join([*(amount(flips[0].at) for flips in same[:-1]), same[-1][0].change])
+    words: Words = (Span(changes, "strong"), ": ", *_answer(first), f", because {first.because}")
+    if everything:
+        return Item(words, tuple(Item((*_answer(flip), Span(f", because {flip.because}", "quiet"))) for flip in rest))
+    along = ", ".join(f"{flip.question} {amount(flip.answer)}" for flip in rest)
+    return Item(words, (Item(Span(f"with it {along}", "quiet")),) if along else ())
 
 
 def _answer(flip: Flip) -> tuple[str | Span, ...]:

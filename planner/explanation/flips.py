@@ -11,7 +11,7 @@ from planner.explanation.groups import GROUPS, REST, by_importance, group_of
 from planner.explanation.inputs import Inputs
 from planner.explanation.levers import levers_of
 from planner.explanation.search import first_change, grid
-from planner.explanation.words import amount, number
+from planner.explanation.words import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,7 +159,7 @@ class _Search:
         for choice in self._lever.choices:
             decisions = self._at(choice)
             if decisions is None:
-                self._limit(choice, amount(choice))
+                self._limit(choice, self._choice_words(choice))
                 continue
             found += [self._flip(question, choice, "other") for question in self._changed(decisions)]
         return found
@@ -216,25 +216,23 @@ class _Search:
             instead_of=self._engine.now[question].answer,
             because=decision.because,
             rule=decision.rule,
-            change=words or f"{amount(at)} (now {amount(self._lever.now)})",
+            change=words or self._choice_words(at),
         )
+
+    def _choice_words(self, choice: JsonValue) -> str:
+        """`weekly (now rarely)`; an event, such as one more attempt, has no value now."""
+        now = self._lever.now
+        was = "" if self._lever.is_event else f" (now {'not given' if now is None else amount(now)})"
+        return f"{amount(choice)}{was}"
 
     def _at_words(self, at: float, scale: Scale, *, up: bool, to_the_end: bool) -> str:
         """`at 38 GB and more (now 24 GB)`."""
-        beyond = " and more" if up else " and less"
         is_end = at == (scale.high if up else scale.low)
+        beyond = "" if is_end else " and more" if up else " and less"
+        point = "" if is_end or to_the_end else ", up to a point" if up else ", down to a point"
         now = self._lever.now
         was = "not given" if now is None else _with_unit(now, scale)
-        tail = (
-            ""
-            if is_end
-            else beyond
-            if to_the_end
-            else f"{beyond}, up to a point"
-            if up
-            else f"{beyond}, down to a point"
-        )
-        return f"at {_with_unit(at, scale)}{tail} (now {was})"
+        return f"at {_with_unit(at, scale)}{beyond}{point} (now {was})"
 
     def _limit(self, at: JsonValue, change: str) -> None:
         error = self._seen[repr(at)]
@@ -243,5 +241,7 @@ class _Search:
 
 
 def _with_unit(value: JsonValue, scale: Scale) -> str:
-    shown = number(value) if isinstance(value, int | float) else amount(value)
-    return f"{shown} {scale.unit}".rstrip()
+    if isinstance(value, int | float) and value >= 10**4:
+        # A step is a step: 1,234,567 rows are not 1.23 million.
+        return f"{value:,.0f} {scale.unit}".rstrip()
+    return amount(value, scale.unit)

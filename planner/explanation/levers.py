@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from planner.documents import Spec
@@ -42,6 +42,8 @@ class Lever:
     """For numbers; words and flags have choices."""
     choices: tuple[JsonValue, ...]
     set: Callable[[Inputs, JsonValue], Inputs]
+    is_event: bool = False
+    """Whether it is something that may happen, and has no value now."""
 
 
 ROWS = Scale(0, 10_000_000, unit="rows", when_absent="from low")
@@ -165,4 +167,4 @@ def _attempts(inputs: Inputs) -> Iterator[Lever]:
         scale = Scale(0, 1000, unit="prompts")
         yield _number("attempts.prompts_tried", tried, scale, change.set_prompts_tried)
     for approach in _APPROACHES:
-        yield _words(f"attempts.{approach}", None, (MEASURED,), change.add_attempt)
+        yield replace(_words(f"attempts.{approach}", None, (MEASURED,), change.add_attempt), is_event=True)

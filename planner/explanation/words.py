@@ -25,7 +25,7 @@ def amount(value: JsonValue, unit: str = "") -> str:
     if isinstance(value, list):
         return ", ".join(amount(item) for item in value) or "none"
     if not isinstance(value, int | float):
-        return "nothing" if value is None else str(value)
+        return "no answer" if value is None else str(value)
     write = _UNITS.get(unit)
     noun = unit.removesuffix("s") if value == 1 else unit
     return write(value) if write else f"{number(value)} {noun}".rstrip()
