@@ -58,6 +58,12 @@ def _line_of(text: str, word: str) -> int | None:
     return text.count("\n", 0, at) + 1 if at >= 0 else None
 
 
+def _text_at(text: str, at: int) -> tuple[str, int]:
+    """The string whose opening quote stands at a position, and where it ends."""
+    value, end = json.JSONDecoder().raw_decode(text, at)
+    return str(value), end
+
+
 class _Places:
     """Walks a text that is known to be JSON and notes where each value starts."""
 
@@ -83,7 +89,7 @@ class _Places:
         self._lines.setdefault(pointer, self._here(at))
         opening = self._text[at]
         if opening == '"':
-            return json.decoder.scanstring(self._text, at + 1)[1]
+            return _text_at(self._text, at)[1]
         if opening not in "{[":
             match = _PLAIN.match(self._text, at)
             return match.end() if match else at + 1
@@ -92,7 +98,7 @@ class _Places:
         while self._text[at] != closing:
             name = str(index)
             if opening == "{":
-                name, at = json.decoder.scanstring(self._text, at + 1)
+                name, at = _text_at(self._text, at)
                 name = name.replace("~", "~0").replace("/", "~1")
                 self._lines[f"{pointer}/{name}"] = self._here(at)
                 at = self._skip(at) + 1

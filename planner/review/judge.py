@@ -6,9 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import Finding, Where
+from planner.documents.review import RANK
 from planner.facts import FACTS, Board, Unknown
 from planner.review import facts as _facts  # noqa: F401 - registers the facts that the rules read
 from planner.rules import evaluate
+from planner.survey.problems import first_of
 
 if TYPE_CHECKING:
     from planner.documents import Cell, RuleTrace
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 _NAMED = re.compile(r"@([a-z][a-z0-9_]*)")
 PREFIX = "config_"
-#: Rules that compare with what our own rules would choose stand back where another rule speaks of the same setting.
-COMPARING = "RFA"
 
 
 def judge(configuration: Configuration, options: Options, table: Table) -> tuple[Finding, ...]:
@@ -35,12 +35,18 @@ def judge(configuration: Configuration, options: Options, table: Table) -> tuple
         for trace in decision.trace
         if trace.verdict == "holds"
     ]
-    told = {rule.about for rule, _ in held if not rule.id.startswith(COMPARING)}
-    return tuple(
-        _finding(rule, trace, configuration, board)
-        for rule, trace in held
-        if not (rule.id.startswith(COMPARING) and rule.about in told)
-    )
+    return tuple(_finding(rule, trace, configuration, board) for rule, trace in _once(held))
+
+
+def _once(held: list[tuple[Rule, RuleTrace]]) -> list[tuple[Rule, RuleTrace]]:
+    """Of rules that say the same of the same setting, the gravest; of equals the first."""
+    best: dict[tuple[str, str], tuple[Rule, RuleTrace]] = {}
+    for rule, trace in held:
+        key = (rule.about or rule.id, str(rule.answer))
+        known = best.get(key)
+        if known is None or RANK[rule.severity or "warning"] > RANK[known[0].severity or "warning"]:
+            best[key] = (rule, trace)
+    return list(best.values())
 
 
 def _finding(rule: Rule, trace: RuleTrace, configuration: Configuration, board: Board) -> Finding:
@@ -74,23 +80,24 @@ def _message(rule: Rule, trace: RuleTrace, configuration: Configuration, board: 
     name = _filled(rule.name, board)
     parts = []
     setting = configuration.settings.get(rule.about)
-    if setting is not None:
+    if setting is not None and rule.about != "secret":
         parts.append(_said(setting, configuration.written(rule.about)))
     for cell in _holding(trace):
         entry = FACTS.get(cell.fact)
         own = cell.fact.removeprefix(PREFIX)
-        if entry is None or entry.kind != "number" or own == rule.about or f"@{cell.fact}" in rule.name:
+        # A name that holds values of its own says what has to be said.
+        if entry is None or entry.kind != "number" or own == rule.about or "@" in rule.name:
             continue
         other = configuration.settings.get(own)
         words = f"`{other.name}`" if other is not None else own.replace("_", " ")
-        unit = f" {entry.unit}" if entry.unit and entry.unit not in ("fraction", "rank") else ""
-        parts.append(f"{words} is {shown(cell.value)}{unit} (looked for: {cell.test})")
+        unit = "" if not entry.unit or entry.unit == "fraction" or words.endswith(entry.unit) else f" {entry.unit}"
+        parts.append(f"{words}: {shown(cell.value)}{unit} (the limit: {cell.test})")
     return f"{name[0].upper()}{name[1:]}{': ' if parts else ''}{'; '.join(parts)}."
 
 
 def _said(setting: Setting, written: Any) -> str:
     """What a setting is, in the file's own words, and whether it is the tool's default."""
-    if setting.name == "secret" or (written is None and isinstance(setting.value, bool)):
+    if not setting.stated and isinstance(setting.value, bool | str):
         return f"`{setting.name}` is not set"
     if not setting.stated:
         return f"`{setting.name}` is {shown(setting.value)}, the tool's default"
@@ -114,11 +121,9 @@ def shown(value: Any, *, quoted: bool = True) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 or value != int(value) else f"{int(value):,}"
+        return f"{int(value):,}" if value == int(value) else f"{value:.3g}"
     if isinstance(value, list):
-        names = [str(item).removesuffix("@train") for item in value]
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return f"{', '.join(f'`{name}`' for name in names[:3])}{more}"
+        return first_of([f"`{str(item).removesuffix('@train')}`" for item in value])
     if isinstance(value, str):
         return f"`{value}`" if quoted else value
     return str(value)

@@ -138,7 +138,7 @@ def _local_data(configuration: Configuration) -> dict[str, DataSurvey]:
     """The rows of the files that a configuration names, as far as they lie on this machine in a shape that is known."""
     sources = {}
     for role, setting in (("train", "datasets"), ("test", "eval_datasets")):
-        names = configuration.value(setting) or ()
+        names: list[Any] = configuration.value(setting) or []
         path = _file(str(names[0]), configuration.folder) if len(names) == 1 else None
         if path is not None:
             sources[role] = DataSource(path=path)

@@ -95,14 +95,14 @@ def _toml_values(text: str, lines: dict[str, int]) -> Any:
         line = int(place[1]) if place and place[1] else None
         raise SyntaxProblemError(f"{_TOML_PLACE.sub('', str(error))}.", line) from None
     table, seen = "", dict[str, int]()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
+    for number, row in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(row):
             table = pointer_to(*_parts(header[2]))
             if header[1] == "[[":
                 seen[table] = seen.get(table, -1) + 1
                 table = f"{table}/{seen[table]}"
             lines.setdefault(table, number)
-        elif key := _KEY.match(line):
+        elif key := _KEY.match(row):
             lines.setdefault(table + pointer_to(*_parts(key[1])), number)
     return values
 

@@ -16,19 +16,32 @@ if TYPE_CHECKING:
 _SLICE = re.compile(r"(?P<name>[^\[]+?)(?:\[(?P<start>-?\d*)(?P<a>%?):(?P<end>-?\d*)(?P<b>%?)\])?$")
 _TEST_ONLY = frozenset({"test", "eval", "evaluation", "holdout", "heldout"})
 _LOCAL = frozenset({".jsonl", ".json", ".csv", ".parquet", ".ndjson", ".tsv", ".txt"})
-#: Chat templates by the word that tools name them with, and the family of models that they belong to.
+#: Families of models that speak a chat template, by the word that tools name it with.
 TEMPLATES = {
-    "llama2": "llama-2", "llama-2": "llama-2", "llama2_zh": "llama-2", "llama3": "llama-3", "llama-3": "llama-3",
-    "llama3.1": "llama-3", "llama3_2_vision": "llama-3", "llama4": "llama-4", "qwen": "qwen", "qwen3": "qwen",
-    "qwen3_nothink": "qwen", "qwen_25": "qwen", "qwen25": "qwen", "qwen2_vl": "qwen", "gemma": "gemma",
-    "gemma2": "gemma", "gemma3": "gemma", "gemma4": "gemma", "mistral": "mistral", "mistral_v1": "mistral",
-    "mistral_v2v3": "mistral", "mistral_v3_tekken": "mistral", "mistral_v7_tekken": "mistral", "mistral_small": "mistral",
-    "ministral": "mistral", "phi": "phi", "phi_3": "phi", "phi_35": "phi", "phi_4": "phi", "phi_small": "phi",
-    "deepseek": "deepseek", "deepseek_v2": "deepseek", "deepseek3": "deepseek", "deepseekcoder": "deepseek",
-    "glm4": "glm", "chatglm3": "glm", "yi": "yi", "falcon": "falcon", "cohere": "command-r",
-    "command_a": "command-r", "granite3": "granite", "olmo": "olmo", "baichuan2": "baichuan",
-    "vicuna": "vicuna", "command_r": "command-r",
+    "llama-2": ("llama2", "llama-2", "llama2_zh"),
+    "llama-3": ("llama3", "llama-3", "llama3.1", "llama3_2_vision"),
+    "llama-4": ("llama4",),
+    "qwen": ("qwen", "qwen3", "qwen3_nothink", "qwen_25", "qwen25", "qwen2_vl", "chatml"),
+    "gemma": ("gemma", "gemma2", "gemma3", "gemma3n", "gemma4"),
+    "mistral": (
+        "mistral", "mistral_v1", "mistral_v2v3", "mistral_v3_tekken", "mistral_v7_tekken", "mistral_small", "ministral",
+    ),
+    "phi": ("phi", "phi_3", "phi_35", "phi_4", "phi_small"),
+    "deepseek": ("deepseek", "deepseek_v2", "deepseek3", "deepseekcoder", "deepseekr1"),
+    "glm": ("glm4", "chatglm3"),
+    "yi": ("yi", "chatml"),
+    "smollm": ("smollm", "smollm2", "chatml"),
+    "internlm": ("intern2", "chatml"),
+    "falcon": ("falcon",),
+    "command-r": ("cohere", "command_r", "command_a"),
+    "granite": ("granite3",),
+    "olmo": ("olmo",),
+    "baichuan": ("baichuan2",),
+    "vicuna": ("vicuna",),
+    "": ("alpaca",),
 }  # fmt: skip
+_KNOWN_TEMPLATES = frozenset(word for words in TEMPLATES.values() for word in words)
+_INSTRUCT = re.compile(r"instruct|chat|[-_]it(?:$|[-_])|[-_]sft", re.IGNORECASE)
 
 
 def _rows(options: Options, role: str) -> int | None:
@@ -48,12 +61,21 @@ def config_data_rows(options: Options) -> int | Unknown:
 def config_most_rows(configuration: Configuration, config_data_rows: int | Unknown) -> float | Unknown:
     """Rows that are trained on at most: those of the data, or what the file limits each data set to."""
     limit = configuration.value("max_samples")
-    sets = len(configuration.value("datasets") or ())
-    if not isinstance(config_data_rows, Unknown):
-        return min(config_data_rows, limit * max(1, sets)) if limit else config_data_rows
-    if limit and sets:
-        return float(limit * sets)
-    return config_data_rows
+    names = configuration.value("datasets") or ()
+    bounds = [size for name in names for size in (_sliced_rows(str(name)), limit) if size is not None]
+    most = float(sum(bounds)) if names and len(bounds) >= len(names) else None
+    if isinstance(config_data_rows, Unknown):
+        return config_data_rows if most is None else most
+    return config_data_rows if most is None else min(config_data_rows, most)
+
+
+def _sliced_rows(name: str) -> int | None:
+    """Rows of a slice that is counted in rows from the start, such as `train[:250]`."""
+    match = _SLICE.fullmatch(name.rpartition("@")[2].strip())
+    if match is None or not match["end"] or match["b"] or match["a"] or match["end"].startswith("-"):
+        return None
+    start = match["start"] or "0"
+    return None if start.startswith("-") else max(0, int(match["end"]) - int(start))
 
 
 @fact(unit="tokens", cite=("book:finetuning-tactics",))
@@ -153,15 +175,25 @@ _CONTINUED = re.compile(r"checkpoint-\d+|(?:^|/)(?:outputs?|saves|runs|results|c
 
 
 @fact(cite=("book:finetuning-and-rag", "luo-2023-forgetting"))
-def config_sequential(configuration: Configuration) -> bool | Unknown:
-    """Whether training goes on from an adapter or from a model that was finetuned here before."""
+def config_continues_adapter(configuration: Configuration) -> bool:
+    """Whether training goes on from an adapter that was trained before."""
+    return configuration.value("training") is True and bool(configuration.value("adapter_path"))
+
+
+@fact(cite=("book:finetuning-and-rag", "luo-2023-forgetting"))
+def config_continues_model(configuration: Configuration) -> bool:
+    """Whether training starts from a model that was finetuned here before, by its path."""
     if configuration.value("training") is not True:
-        return Unknown("the file does not train")
-    if configuration.value("adapter_path"):
-        return True
+        return False
     base = str(configuration.value("base_model", ""))
     local = base.startswith((".", "/", "~")) or base.count("/") != 1
     return bool(_CONTINUED.search(base)) and local
+
+
+@fact(cite=("book:finetuning-and-rag",))
+def config_sequential(*, config_continues_adapter: bool, config_continues_model: bool) -> bool:
+    """Whether training goes on from an earlier finetune."""
+    return config_continues_adapter or config_continues_model
 
 
 @fact(cite=("book:finetuning-tactics",))
@@ -181,15 +213,16 @@ def config_prompt_in_loss(configuration: Configuration, options: Options) -> boo
 
 @fact(cite=("book:finetuning-tactics",))
 def config_template_foreign(configuration: Configuration, options: Options) -> bool | Unknown:
-    """Whether the chat template is another family's than the model's, which has one of its own; both by their names."""
-    if options.model is not None and options.model.tuned == "base":
-        return False
-    template = configuration.value("chat_template")
-    family = TEMPLATES.get(str(template).lower())
-    families = families_in(str(configuration.value("base_model", "")))
-    if family is None or len(families) != 1:
+    """Whether the chat template is another family's than the model's own, both by their names."""
+    template = str(configuration.value("chat_template", "")).lower()
+    name = str(configuration.value("base_model", ""))
+    families = families_in(name) - {"codellama"}
+    known = options.model.tuned if options.model is not None else None
+    if known == "base" or (known is None and not _INSTRUCT.search(name)):
+        return Unknown("the model is not known to have a chat template of its own")
+    if template not in _KNOWN_TEMPLATES or len(families) != 1:
         return Unknown("the family of the template or of the model is not known")
-    return family not in families
+    return template not in TEMPLATES.get(next(iter(families)), (template,))
 
 
 @fact(cite=("transformers-docs",))
@@ -199,7 +232,7 @@ def config_template_of_tokenizer(configuration: Configuration) -> bool | Unknown
         return Unknown("the data is not known to be chat")
     if configuration.tool == "llama-factory":
         return False
-    return configuration.value("chat_template", "tokenizer_default") == "tokenizer_default"
+    return bool(configuration.value("chat_template", "tokenizer_default") == "tokenizer_default")
 
 
 @fact()

@@ -83,7 +83,7 @@ def config_packed_rows(configuration: Configuration, config_mean_tokens: float |
     length = configuration.value("max_length")
     if isinstance(config_mean_tokens, Unknown) or length is None:
         return Unknown("the length of the rows that are packed is not known")
-    return max(1.0, length / config_mean_tokens)
+    return max(1.0, float(length) / config_mean_tokens)
 
 
 @fact(unit="rows", cite=TACTICS)
@@ -119,7 +119,7 @@ def config_total_steps(
         return Unknown("the steps follow from the rows, which are not known")
     if configuration.value("packing") is True and isinstance(config_effective_batch, Unknown):
         return Unknown("packing makes fewer sequences than rows")
-    return math.ceil(config_data_rows * epochs / batch)
+    return math.ceil(config_data_rows * float(epochs) / batch)
 
 
 @fact(unit="fraction", cite=TACTICS)

@@ -16,22 +16,11 @@ if TYPE_CHECKING:
 
 MEMORY = ("book:memory-bottlenecks", "korthikanti-2022")
 _METHODS = frozenset(
-    [
-        "full",
-        "partial",
-        "lora",
-        "qlora",
-        "lora-8bit",
-        "dora",
-        "adapter",
-        "bitfit",
-        "ia3",
-        "prompt-tuning",
-        "prefix-tuning",
-        "p-tuning",
-        "galore",
-    ]
-)
+    {
+        "full", "partial", "lora", "qlora", "lora-8bit", "dora", "adapter", "bitfit", "ia3", "prompt-tuning",
+        "prefix-tuning", "p-tuning", "galore",
+    }
+)  # fmt: skip
 _LORA = frozenset({"lora", "dora", "qlora", "lora-8bit"})
 #: The tools' words for optimizers, the more exact one first.
 _OPTIMIZERS = (
@@ -147,15 +136,15 @@ def config_memory_share_high(configuration: Configuration, options: Options) -> 
     return _share(configuration, options, "high")
 
 
-@fact(unit="fraction", cite=("chen-2016-checkpointing", *MEMORY))
-def config_memory_share_recomputed(configuration: Configuration, options: Options) -> float | Unknown:
-    """Share of one device that training would need with gradient checkpointing, as expected."""
-    shape, setting, memory = shape_of(options), memory_setting(configuration, options), _device_bytes(options)
-    for each in (shape, setting, memory):
-        if isinstance(each, Unknown):
-            return each
-    found = _estimate(shape, setting.model_copy(update={"checkpointing": True}))  # type: ignore[arg-type, union-attr]
-    return found if isinstance(found, Unknown) else found.device_bytes.expected / memory  # type: ignore[operator]
+@fact(unit="fraction", cite=MEMORY)
+def config_memory_share_still(configuration: Configuration, options: Options) -> float | Unknown:
+    """Share of one device that weights, gradients and optimizer states alone take, whatever the rows."""
+    estimate, memory = memory_estimate(configuration, options), _device_bytes(options)
+    if isinstance(memory, Unknown):
+        return memory
+    if isinstance(estimate, Unknown):
+        return estimate
+    return round(sum(estimate.items[name] for name in ("weights", "gradients", "optimizer")) / memory, 4)
 
 
 @fact(unit="GB", cite=MEMORY)

@@ -107,7 +107,7 @@ def _shapes(configuration: Configuration) -> list[Architecture]:
 def config_merge_shapes(configuration: Configuration) -> int | Unknown:
     """Different shapes among the models that are known: width, layers and heads."""
     shapes = _shapes(configuration)
-    if len(shapes) < 2:
+    if len(shapes) <= 1:
         return Unknown("the shapes of the models are not known")
     return len({(each.hidden, each.layers, each.blocks[0].attention.key_width) for each in shapes})
 
@@ -128,7 +128,7 @@ def config_merge_families(configuration: Configuration) -> int | Unknown:
     told = [families_in(name) for name in names]
     sizes = {size for name in names if (size := size_in(name)) is not None}
     single = {next(iter(found)) for found in told if len(found) == 1}
-    if len(names) < 2 or len(single) + len(sizes) == 0:
+    if len(names) <= 1 or len(single) + len(sizes) == 0:
         return Unknown("the names do not tell the families of the models")
     return max(len(single), len(sizes))
 

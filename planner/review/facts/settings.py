@@ -56,9 +56,10 @@ def config_epochs_and_steps(configuration: Configuration) -> bool:
 
 
 @fact()
-def config_bf16_stated(configuration: Configuration) -> bool:
-    """Whether the file itself turns bf16 on."""
-    return configuration.stated("bf16")
+def config_bf16_insisted(configuration: Configuration) -> bool:
+    """Whether bf16 is on whatever the device is: by the file, or by trl's default; `auto` follows the device."""
+    fixed = configuration.stated("bf16") or configuration.tool == "trl"
+    return configuration.value("bf16") is True and fixed and configuration.written("bf16") != "auto"
 
 
 @fact()

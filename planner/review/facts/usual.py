@@ -24,6 +24,15 @@ _LARGE = HardwareRecord(
     devices=(DeviceFacts(name="any large GPU", kind="cuda", count=1, memory_bytes=10**13, bf16=True),),
 )
 _SAME_METHOD = {"lora-8bit": "lora"}
+_SAME_OBJECTIVE = {
+    "sft": "sft", "preference": "preference", "kto": "preference", "continued-pretraining": "continued-pretraining",
+}  # fmt: skip
+
+
+def _objective(configuration: Configuration) -> dict[str, Any]:
+    """The pin of what is learnt, where the plan's rules have a word for it."""
+    word = _SAME_OBJECTIVE.get(str(configuration.value("objective")))
+    return {"objective": word} if word else {}
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +57,7 @@ def config_decisions(configuration: Configuration, options: Options) -> dict[str
         task=Task(description="the task of the configuration"),
         models=(ModelReference(id=model.id),),
         attempts=tried,
-        overrides={"method": _SAME_METHOD.get(method, method), "base_model": model.id},
+        overrides={"method": _SAME_METHOD.get(method, method), "base_model": model.id} | _objective(configuration),
     )
     hardware = options.hardware or _LARGE
     survey = Survey(hardware, {}, dict(options.data), {model.id: model}, _failures(), None, ())

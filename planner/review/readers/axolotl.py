@@ -223,6 +223,11 @@ def _devices(reading: Reading) -> None:
         key = "fsdp" if reading.has("fsdp") else "fsdp_config"
         reading.put("distribution", "fsdp", key)
         reading.put("offload", fsdp_offload(reading.raw("fsdp_config")), key)
+    else:
+        # Sizes of meshes speak of several devices, whose number they do not tell.
+        keys = ("dp_shard_size", "tensor_parallel_size", "context_parallel_size", "dp_replicate_size")
+        mesh = next((name for name in keys if isinstance(size := reading.raw(name), int) and size > 1), None)
+        reading.put("distribution", "fsdp" if mesh else None, mesh or keys[0])
 
 
 def _named(items: list[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import InputError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
+    from planner.documents import Finding
     from planner.documents.review import Tool
     from planner.review.source import Source
 
@@ -27,6 +29,8 @@ _READERS: dict[Tool, ModuleType] = {
 #: A key that only one tool has counts as much as three that several have.
 OWN_WEIGHT, LEAST = 3, 4
 SHOWN = 6
+#: A misspelling is told only where it is nearly certain: short names resemble many others.
+SHORTEST_NAME, SURE = 7, 0.93
 
 
 def recognise(values: Mapping[str, Any]) -> tuple[Tool, tuple[str, ...]] | None:
@@ -58,6 +62,33 @@ def _needed(tool: Tool, values: Mapping[str, Any]) -> bool:
     return True
 
 
+def _misspelt(source: Source, reader: ModuleType) -> list[Finding]:
+    """Keys that differ by a letter or two from one that the tool has, and that is not there."""
+    known = reader.OWN | reader.SHARED
+    every = {key for each in _READERS.values() for key in each.OWN | each.SHARED}
+    found = []
+    for key in source.values:
+        if key in every or len(key) < SHORTEST_NAME:
+            continue
+        meant = next(iter(get_close_matches(key, sorted(known - source.values.keys()), n=1, cutoff=SURE)), None)
+        if meant is not None:
+            message = f"`{key}` is perhaps meant to be `{meant}`, which the file does not have."
+            fix = "Correct the name: tools pass over a key that they do not know, or stop."
+            pointer = f"/{key}"
+            found.append(
+                problem(
+                    "CONF032",
+                    message,
+                    fix,
+                    file=source.file,
+                    line=source.line(pointer),
+                    pointer=pointer,
+                    severity="note",
+                )
+            )
+    return found
+
+
 def read_configuration(source: Source) -> Configuration:
     """The settings of a file.
 
@@ -79,12 +110,13 @@ def read_configuration(source: Source) -> Configuration:
     reader = _READERS[tool]
     reading = Reading(source, reader.SECTIONS)
     reader.read(reading)
+    findings = (*reading.findings, *_misspelt(source, reader))
     return Configuration(
         file=source.file,
         tool=tool,
         recognised_by=keys,
         folder=source.folder,
         settings=reading.settings,
-        findings=tuple(reading.findings),
+        findings=findings,
         values=source.values,
     )

@@ -73,12 +73,15 @@ _OBJECTIVES = {
     "pt": "continued-pretraining", "sft": "sft", "rm": "reward", "ppo": "reinforcement", "dpo": "preference",
     "kto": "kto",
 }  # fmt: skip
-_TRAINING = ("stage", "do_train", "learning_rate", "num_train_epochs", "per_device_train_batch_size", "max_steps")
+_TRAINING = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "max_steps", "stage")
+_NOT_TRAINING = ("export_dir", "do_predict", "predict_with_generate", "infer_backend", "task")
 
 
 def read(reading: Reading) -> None:
     """Take every setting that the file states, and the defaults that matter."""
-    trains = reading.has(*_TRAINING) and reading.raw("do_train") is not False and not reading.has("export_dir")
+    trains = reading.raw("do_train") is True or (
+        reading.raw("do_train") is None and reading.has(*_TRAINING) and not reading.has(*_NOT_TRAINING)
+    )
     reading.put("training", trains, "do_train", stated=reading.has("do_train"))
     reading.take("base_model", "model_name_or_path")
     reading.take("adapter_path", "adapter_name_or_path")
@@ -105,8 +108,8 @@ def read(reading: Reading) -> None:
 def _quantization(reading: Reading) -> None:
     bits = reading.raw("quantization_bit")
     stated = bits is not None
-    reading.put("load_in_4bit", bits == 4, "quantization_bit", stated=stated)
-    reading.put("load_in_8bit", bits == 8, "quantization_bit", stated=stated)
+    for name, size in (("load_in_4bit", 4), ("load_in_8bit", 8)):
+        reading.put(name, bits == size, "quantization_bit", stated=stated)
 
 
 def _export(reading: Reading) -> None:
@@ -159,7 +162,10 @@ def _numbers(reading: Reading) -> None:
     reading.take("warmup_steps", "warmup_steps")
     reading.take("weight_decay", "weight_decay", default=0.0)
     reading.take("beta2", "adam_beta2", default=0.999)
-    reading.take("optimizer", "optim", default="adamw_torch_fused")
+    if reading.raw("use_muon") is True:
+        reading.put("optimizer", "muon", "use_muon")
+    else:
+        reading.take("optimizer", "optim", default="adamw_torch_fused")
 
 
 def _precision(reading: Reading) -> None:

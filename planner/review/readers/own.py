@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Test rows that stand in the training data, and rows of one set that stand in another.
 LEAKS = frozenset({"DATA030", "DATA031"})
+REFUSED_PIN = "PIN001"
 _SPEC_KEYS = ("task", "models", "data", "hardware", "evaluation", "attempts", "failures", "constraints", "overrides")
 _PLAN_KEYS = ("format", "digest", "decisions", "steps")
 
@@ -59,20 +60,32 @@ def read(source: Source, tool: Tool, keys: tuple[str, ...]) -> Configuration:
 
 
 def _planned(spec: Spec, folder: Path) -> tuple[Plan, tuple[Finding, ...]]:
-    """The plan of a spec; where only leaks between its data refuse it, they are told beside what else there is."""
+    """The plan of a spec; leaks between its data and refused pins are told beside what else there is to tell."""
     # Planning reads the data and models that the spec names; it is loaded when a spec is reviewed.
     from planner.planning import plan as make
-    from planner.survey.data_files import look_at_data
 
     try:
         return make(spec, folder=folder), ()
     except InputError as error:
-        leaks = error.findings
-        if not all(item.code in LEAKS for item in leaks):
-            raise
+        told = error.findings
+    codes = {item.code for item in told}
+    if codes <= LEAKS:
+        return make(_without_rows(spec, folder), folder=folder), told
+    if codes == {REFUSED_PIN}:
+        pinned = {str(item.where.pointer).rpartition("/")[2] for item in told}
+        rest = {question: answer for question, answer in spec.overrides.items() if question not in pinned}
+        plan, more = _planned(spec.model_copy(update={"overrides": rest}), folder)
+        return plan, (*told, *more)
+    raise InputError(told)
+
+
+def _without_rows(spec: Spec, folder: Path) -> Spec:
+    """The spec with the sizes of its data in place of the rows."""
+    from planner.survey.data_files import look_at_data
+
     surveys, _ = look_at_data(spec, folder)
     sizes = {role: DataSource(examples=item.rows, mean_tokens=item.mean_tokens) for role, item in surveys.items()}
-    return make(spec.model_copy(update={"data": Data(**sizes)}), folder=folder), leaks
+    return spec.model_copy(update={"data": Data(**sizes)})
 
 
 def _placed(finding: Finding, source: Source) -> Finding:

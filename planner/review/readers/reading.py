@@ -22,6 +22,8 @@ _DTYPES = {
     "float32": "fp32", "fp32": "fp32", "float": "fp32", "float16": "fp16", "fp16": "fp16", "half": "fp16",
     "bfloat16": "bf16", "bf16": "bf16",
 }  # fmt: skip
+#: No setting of training is larger; what is, is a slip.
+LARGEST = 10**15
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 
 
@@ -156,13 +158,11 @@ def _flag(raw: Any) -> bool | None:
 def _number(raw: Any) -> int | float | None:
     if isinstance(raw, bool):
         return None
-    if isinstance(raw, int | float):
-        return raw
     try:
-        value = float(str(raw))
+        value = raw if isinstance(raw, int | float) else float(str(raw))
     except ValueError:
         return None
-    return value if abs(value) < float("inf") else None
+    return value if abs(value) <= LARGEST else None
 
 
 def numbers_in(value: Any) -> list[float]:

@@ -160,7 +160,7 @@ def _adapter(reading: Reading) -> None:
         uses = uses or not reading.has("model_name_or_path", "dataset_name")
     four, eight = (reading.settings[f"load_in_{bits}bit"].value is True for bits in (4, 8))
     word = "qlora" if four else "lora-8bit" if eight else "lora"
-    key = "use_peft" if reading.has("use_peft") else "peft_config" if config else "lora_r"
+    key = "peft_config" if config and not reading.has("use_peft") else "use_peft"
     reading.put("method", word if uses else "full", key, stated=uses or reading.has("use_peft"))
     reading.take("rank", "lora_r", "r", "lora_rank", default=16 if uses else None)
     reading.take("alpha", "lora_alpha", default=32 if uses else None)
@@ -217,27 +217,23 @@ def _devices(reading: Reading) -> None:
 
 
 def _datasets(reading: Reading) -> list[str]:
-    found: list[str] = []
-    for key in ("dataset_name", "dataset_path", "train_file", "train_data", "dataset_id", "train_dataset"):
-        raw = reading.raw(key)
-        found += [raw] if isinstance(raw, str) else []
+    """Training data as `path@split`."""
+    split = str(reading.raw("dataset_train_split") or "train")
+    keys = ("dataset_name", "dataset_path", "train_file", "train_data", "dataset_id", "train_dataset", "dataset")
+    found = [f"{raw}@{split}" for key in keys if isinstance(raw := reading.raw(key), str)]
     items = reading.raw("datasets")
     for item in items if isinstance(items, list) else []:
         path = item.get("path") if isinstance(item, dict) else item
-        found += [path] if isinstance(path, str) else []
+        inner = item.get("split") if isinstance(item, dict) else None
+        found += [f"{path}@{inner or split}"] if isinstance(path, str) else []
     return found
 
 
 def _data(reading: Reading, objective: str | None, *, trl: bool) -> None:
-    keys = ("dataset_name", "dataset_path", "train_file", "train_data", "dataset_id", "train_dataset", "datasets")
-    key = next((name for name in keys if reading.has(name)), "dataset_name")
+    keys = ("dataset_train_split", "dataset_name", "dataset_path", "train_file", "train_data", "dataset_id")
+    key = next((name for name in (*keys, "train_dataset", "dataset", "datasets") if reading.has(name)), "dataset_name")
     named = _datasets(reading)
-    split = str(reading.raw("dataset_train_split") or "train")
-    if named:
-        reading.put("datasets", [f"{name}@{split}" for name in named], key)
-        if reading.has("dataset_train_split"):
-            where = reading.where("dataset_train_split")
-            reading.put("datasets", [f"{name}@{split}" for name in named], "dataset_train_split", pointer=where.pointer)
+    reading.put("datasets", named or None, key)
     strategy = reading.raw("eval_strategy") if reading.has("eval_strategy") else reading.raw("evaluation_strategy")
     on = strategy not in (None, False, "no") or reading.raw("do_eval") is True
     word = (
@@ -251,7 +247,8 @@ def _data(reading: Reading, objective: str | None, *, trl: bool) -> None:
         other = [f"{name}@train" for name in files if isinstance(name, str)]
         test = str(reading.raw("dataset_test_split") or "test")
         key = "dataset_test_split" if not other else "eval_dataset"
-        reading.put("eval_datasets", other or [f"{name}@{test}" for name in named], key, stated=reading.has(key))
+        tests = [f"{name.rpartition('@')[0]}@{test}" for name in named]
+        reading.put("eval_datasets", other or tests, key, stated=reading.has(key))
     reading.take("max_length", "max_length", "max_seq_length", default=1024 if trl else None)
     if objective == "sft" or reading.has("packing"):
         packed = reading.take("packing", "packing", default=False)
