@@ -73,11 +73,12 @@ def _reference(draft: Draft) -> str | None:
 
 def _params(draft: Draft, kind: str) -> dict[str, JsonValue]:
     calibrated = kind in CALIBRATED
+    rows = min(int(draft.thresholds["calibration_samples"]), int(draft.fact("calibration_rows") or 0))
     return {
         "method": kind,
         "bits": draft.answer("quantization_bits"),
         "group": int(draft.thresholds["quantization_group"]) if kind in (*CALIBRATED, "int4") else None,
-        "calibration_rows": int(draft.thresholds["calibration_samples"]) if calibrated else None,
+        "calibration_rows": rows if calibrated else None,
         "calibration_tokens": int(draft.thresholds["calibration_tokens"]) if calibrated else None,
         "kv_cache": draft.answer("kv_cache"),
         "seed": SEED,

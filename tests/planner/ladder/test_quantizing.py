@@ -49,6 +49,18 @@ def test_without_data_to_calibrate_on_weights_are_rounded_as_they_are() -> None:
         plan(spec(constraints=SMALL, data={"test": {"examples": 200}}, overrides={"quantization": "gptq"}))
 
 
+def test_a_few_rows_are_enough_for_awq_and_not_for_gptq() -> None:
+    few = {"train": {"examples": 40}, "test": {"examples": 200}}
+    step = quantized(plan(finetuning(constraints=SMALL, data=few)))
+    assert (step.params["method"], step.params["calibration_rows"]) == ("awq", 40)
+
+
+def test_a_model_that_was_trained_whole_is_what_is_quantized() -> None:
+    small = {"models": [{"id": "Qwen/Qwen2.5-1.5B-Instruct"}], "constraints": {"max_serving_memory_gb": 3}}
+    step = quantized(plan(finetuning(overrides={"method": "full"}, **small)))
+    assert step.inputs["model"].step == "train/sft"
+
+
 def test_calibration_reads_training_data_and_never_the_test_data() -> None:
     step = quantized(plan(finetuning(constraints=SMALL)))
     assert step.inputs["calibration"].pin == "data/train"
