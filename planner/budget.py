@@ -12,6 +12,7 @@ from planner.facts.effort import device_rate, training_flops
 from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
+from planner.ladder.siblings import candidates
 from planner.memory import EstimateError, estimate_inference, inference_setting
 
 if TYPE_CHECKING:
@@ -108,11 +109,11 @@ def _flops_time(flops: float, rate: Rate) -> Estimate:
 
 
 def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
-    rows, tokens = draft.fact("training_rows"), draft.fact("row_tokens")
-    if not rows or not size:
+    tokens = _tokens_trained(draft, step)
+    if not tokens or not size:
         return None
-    each = (tokens or 0) + draft.thresholds["instruction_tokens"]
-    seen = rows * float(str(step.params["epochs"])) * each
+    size = _size_of(draft, step) or size
+    seen = tokens * float(str(step.params["epochs"]))
     method = str(step.params["method"])
     flops = training_flops(size, seen, method, recomputed=bool(step.params["gradient_checkpointing"]))
     devices = draft.fact("data_parallel") or 1
@@ -121,6 +122,34 @@ def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate 
     together = _flops_time(flops / (devices * SCALING), rate)
     shared = f"{devices} devices reach {SCALING:.0%} of their sum"
     return together.model_copy(update={"assumptions": (*together.assumptions, shared)})
+
+
+def _tokens_trained(draft: Draft, step: Step) -> float | None:
+    """Tokens of one pass over what a step trains on: rows with their instruction, documents, or rows yet unwritten."""
+    source = step.inputs["train"]
+    if source.pin == "data/documents":
+        documents = draft.survey.data.get("documents")
+        return (
+            documents.rows * documents.mean_tokens if documents and documents.rows and documents.mean_tokens else None
+        )
+    each = (draft.fact("row_tokens") or 0) + draft.thresholds["instruction_tokens"]
+    rows = draft.fact("training_rows") or 0
+    if source.step:
+        rows += draft.thresholds["distilled_rows"]
+    return rows * each or None
+
+
+def _size_of(draft: Draft, step: Step) -> int | None:
+    """Parameters of the model that a step trains, when that is another than the base."""
+    source = step.inputs["model"]
+    pin = source.pin or (draft.steps[source.step].inputs.get("source", source).pin if source.step else None)
+    name = (pin or "").partition("/")[2]
+    if name in ("", "base"):
+        return None
+    model = draft.survey.models.get(name)
+    if model is not None:
+        return parameters_of(model)
+    return next((each.parameters for each in candidates(draft) if each.id == name), None)
 
 
 def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:

@@ -167,6 +167,8 @@ def _status(draft: Draft, waits_for: tuple[str, ...]) -> Status:
     whole = draft.fact("inference_memory_share")
     device = draft.survey.hardware.device
     share = whole if device.kind == "cpu" else smallest
+    if share is not None:
+        share /= device.count * draft.survey.hardware.nodes
     if share is not None and share > 1:
         memory = draft.fact("device_memory_bytes") or 0
         needed = share * memory / 1e9

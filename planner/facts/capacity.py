@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.facts.effort import RAW_TEXT
 from planner.facts.estimating import trainable
 from planner.facts.registry import Unknown, fact
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from planner.survey import Survey
 
 REGRET = ("schulman-2025-lora-without-regret", "tinker-cookbook")
-RAW_TEXT = frozenset({"continued-pretraining", "continued-pretraining+sft"})
 
 
 @fact(unit="rows", cite=("book:peft",))

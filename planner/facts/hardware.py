@@ -19,7 +19,8 @@ FAST_LINKS = ("NVLink", "Infinity Fabric", "ICI", "Xe Link", "RoCE")
 
 
 @lru_cache(maxsize=256)
-def _entry(key: str) -> Device | None:
+def entry_of(key: str) -> Device | None:
+    """The catalog's device of a key; None for one of which only the memory is known."""
     from planner.catalog.devices import find_device
     from planner.catalog.errors import CatalogError
 
@@ -32,7 +33,7 @@ def _entry(key: str) -> Device | None:
 def catalog_entry(survey: Survey) -> Device | None:
     """The catalog's entry of the device that work is planned for."""
     key = survey.hardware.device.key
-    return _entry(key) if key else None
+    return entry_of(key) if key else None
 
 
 @fact(words=words_of(DeviceFacts, "kind"))
@@ -88,6 +89,12 @@ def bf16_supported(survey: Survey) -> bool | Unknown:
     """Whether the device computes in bfloat16."""
     supported = survey.hardware.device.bf16
     return Unknown("the device is not in the catalog") if supported is None else supported
+
+
+@fact(cite=("book:numerical-representations",))
+def bf16_known(survey: Survey) -> bool:
+    """Whether it is known if the device computes in bfloat16."""
+    return survey.hardware.device.bf16 is not None
 
 
 @fact(cite=("micikevicius-2022-fp8",))

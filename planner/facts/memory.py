@@ -47,16 +47,18 @@ def _spread(devices: int) -> dict[str, Any]:
 
 @fact(unit="fraction", cite=MEMORY)
 def full_memory_share(
-    survey: Survey,
-    base_model: str,
-    sequence_tokens: int,
-    device_memory_bytes: int,
-    precision: str,
-    objective: str,
-    device_kind: str,
+    survey: Survey, base_model: str, sequence_tokens: int, device_memory_bytes: int, precision: str, objective: str
 ) -> float | Unknown:
-    """Share of one device that full finetuning needs at least, with 8-bit paged states where CUDA pages them."""
-    optimizer = "paged-adamw-8bit" if device_kind == "cuda" else "adamw"
+    """Share of one device that full finetuning needs at least, with AdamW in mixed precision."""
+    return _least(survey, base_model, sequence_tokens, device_memory_bytes, (precision, objective), method="full")
+
+
+@fact(unit="fraction", cite=(*MEMORY, "dettmers-2021-8bit-optimizers"))
+def full_thrifty_share(
+    survey: Survey, base_model: str, sequence_tokens: int, device_memory_bytes: int, precision: str, objective: str
+) -> float | Unknown:
+    """Share of one device that full finetuning needs with 8-bit states that page to the host."""
+    optimizer = "paged-adamw-8bit"
     numbers = (precision, objective)
     return _least(survey, base_model, sequence_tokens, device_memory_bytes, numbers, method="full", optimizer=optimizer)
 
@@ -114,11 +116,14 @@ def _with_host(survey: Survey, base_model: str, found: float | Unknown, host: in
 
 
 @fact(unit="fraction", cite=OFFLOADED)
-def full_least_share(full_sharded_share: float, full_offload_share: float | Unknown) -> float:
-    """Share that full finetuning needs at least in any way that the hardware offers, the host's memory included."""
-    return (
-        full_sharded_share if isinstance(full_offload_share, Unknown) else min(full_sharded_share, full_offload_share)
-    )
+def full_least_share(
+    full_sharded_share: float, full_thrifty_share: float, full_offload_share: float | Unknown, device_kind: str
+) -> float:
+    """Share that full finetuning needs in the thriftiest way that the hardware offers: paged states, the host."""
+    known = [full_sharded_share]
+    if device_kind == "cuda":
+        known.append(full_thrifty_share)
+    return min(known if isinstance(full_offload_share, Unknown) else [*known, full_offload_share])
 
 
 @fact(unit="fraction", cite=(*MEMORY, "hu-2021-lora"))

@@ -26,8 +26,11 @@ def sequence_tokens(
     """Length to train at, rounded up to 64, within the context unless the training is to make that longer.
 
     The longest row with room for the instruction; where only the mean is told, a multiple of it; else an assumption.
+    Raw text is cut into sequences of one length.
     """
-    if not isinstance(longest_row_tokens, Unknown):
+    if objective == "continued-pretraining":
+        wanted = thresholds["raw_text_tokens"]
+    elif not isinstance(longest_row_tokens, Unknown):
         wanted = longest_row_tokens + thresholds["instruction_tokens"]
     elif not isinstance(row_tokens, Unknown):
         wanted = row_tokens * thresholds["longest_over_mean"] + thresholds["instruction_tokens"]

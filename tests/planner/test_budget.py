@@ -31,7 +31,7 @@ def test_an_interval_is_in_order_and_says_what_it_assumes() -> None:
 def test_more_rows_and_more_epochs_take_longer() -> None:
     short = time_of("train/sft", overrides={"epochs": 1})
     assert short.expected < time_of("train/sft", overrides={"epochs": 3}).expected
-    more = {"examples": 50_000, "mean_tokens": 200}
+    more = {"examples": 15_000, "mean_tokens": 200}
     assert short.expected < time_of("train/sft", overrides={"epochs": 1}, data__train=more).expected
 
 
@@ -68,12 +68,23 @@ def test_the_memory_of_training_stays_within_the_device() -> None:
 
 def test_dollars_follow_the_hours_and_the_number_of_devices() -> None:
     one = plan(DECLARED).budget
-    four = plan(spec(hardware={"devices": [{"name": "A100", "memory_gb": 80, "count": 4}]})).budget
+    hardware = {"devices": [{"name": "A100", "memory_gb": 80, "count": 4}]}
+    four = plan(spec(hardware=hardware, overrides={"distribution": "single"})).budget
     assert one is not None
     assert four is not None
     assert one.cost is not None
     assert four.cost is not None
     assert four.cost.expected == pytest.approx(4 * one.cost.expected, rel=0.01)
+
+
+def test_devices_that_share_the_rows_are_done_sooner_and_cost_a_little_more() -> None:
+    hardware = {"devices": [{"name": "A100", "memory_gb": 80, "count": 4}]}
+    spread = plan(spec(hardware=hardware))
+    assert spread.decision("distribution").answer == "ddp"  # type: ignore[union-attr]
+    alone, together = (document.step("train/sft").resources.time for document in (plan(DECLARED), spread))
+    assert alone is not None
+    assert together is not None
+    assert alone.expected / 4 < together.expected < alone.expected / 3
 
 
 def test_hardware_without_a_price_costs_an_unknown_sum() -> None:

@@ -10,12 +10,24 @@ from planner.facts import Board, Unknown
 from tests.planner.facts.boards import board, with_answers
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+PLAIN: dict[str, Any] = {
+    "method": "lora",
+    "objective": "sft",
+    "precision": "bf16",
+    "base_quantization": "none",
+    "distribution": "single",
+    "offload": "none",
+    "optimizer": "adamw",
+    "rank": 16,
+    "micro_batch": 4,
+    "effective_batch": 64,
+}
 
 
 def shares(name: str = "A100", memory_gb: float = 80, model: str = LLAMA, **more: Any) -> Board:
     hardware = {"devices": [{"name": name, "memory_gb": memory_gb}]}
     found = board(hardware=hardware, models=[{"id": model}], **more)
-    return with_answers(found, base_model=model, method="lora", micro_batch=4, effective_batch=64)
+    return with_answers(found, base_model=model, **PLAIN)
 
 
 def test_full_finetuning_needs_most_and_a_four_bit_base_least() -> None:
@@ -59,3 +71,81 @@ def test_without_memory_nothing_is_known_of_shares() -> None:
     found = shares("CPU", 0, "gpt2")
     for name in ("full_memory_share", "lora_memory_share", "least_training_share", "int4_memory_share"):
         assert found.get(name) == Unknown("the memory of the machine is not known")
+
+
+def answered(name: str = "A100", memory_gb: float = 80, count: int = 1, nodes: int = 1, **answers: Any) -> Board:
+    """A board of devices, the plain answers replaced by some others; models and hosts go by their own names."""
+    more = {key: answers.pop(key) for key in ("models", "data__train") if key in answers}
+    host = answers.pop("host_memory_gb", None)
+    hardware = {"devices": [{"name": name, "memory_gb": memory_gb, "count": count}], "nodes": nodes}
+    found = board(hardware=hardware | ({"host_memory_gb": host} if host else {}), **more)
+    return with_answers(found, **{"base_model": LLAMA} | PLAIN | answers)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
+def test_devices_that_share_a_model_each_need_less(method: str) -> None:
+    one, two, eight = (answered(count=count).get(f"{method}_sharded_share") for count in (1, 2, 8))
+    assert one > two >= eight > 0
+    assert one == answered().get(f"{method}_memory_share")
+
+
+def test_the_host_helps_only_when_its_memory_is_known_and_enough() -> None:
+    model = "meta-llama/Llama-3.1-70B-Instruct"
+    told = {"models": [{"id": model}], "base_model": model}
+    assert isinstance(answered(**told).get("lora_offload_share"), Unknown)
+    assert answered(host_memory_gb=512, **told).get("lora_offload_share") < 1
+    assert answered(host_memory_gb=64, **told).get("lora_offload_share") > 1
+    assert answered(**told).get("least_training_share") == answered(**told).get("qlora_sharded_share")
+
+
+def test_galore_needs_less_than_training_every_weight_with_its_states() -> None:
+    found = answered()
+    assert found.get("galore_memory_share") < found.get("full_memory_share")
+    assert found.get("lora_memory_share") < found.get("galore_memory_share")
+
+
+def test_single_precision_takes_more_than_half() -> None:
+    assert answered(precision="fp32").get("lora_memory_share") > 1.5 * answered().get("lora_memory_share")
+
+
+def test_comparisons_of_a_whole_model_keep_a_second_one() -> None:
+    found = answered(objective="preference")
+    assert found.get("full_memory_share") > answered().get("full_memory_share")
+    assert found.get("lora_memory_share") > answered().get("lora_memory_share")
+
+
+def test_the_chosen_method_needs_what_its_own_fact_says() -> None:
+    found = answered()
+    assert found.get("method_memory_share") == found.get("lora_memory_share")
+    four_bits = answered(method="qlora", base_quantization="nf4")
+    assert four_bits.get("method_memory_share") == four_bits.get("qlora_memory_share")
+    eight_bits = answered(method="qlora", base_quantization="int8")
+    assert four_bits.get("method_memory_share") < eight_bits.get("method_memory_share") < found.get("lora_memory_share")
+
+
+def test_sharing_out_states_saves_less_than_sharing_out_weights_too() -> None:
+    found = answered(count=8, method="full")
+    shares = [found.get(name) for name in ("method_sharded_share", "method_zero2_share", "method_memory_share")]
+    assert shares == sorted(shares)
+    assert found.get("method_thrifty_share") < found.get("method_memory_share")
+
+
+def test_rows_at_once_are_a_device_s_part_of_the_effective_batch() -> None:
+    spread = answered(count=8, distribution="ddp")
+    assert spread.get("data_parallel") == 8
+    assert spread.get("largest_micro_batch") <= 64 // 8
+    assert answered(count=8).get("data_parallel") == 1
+
+
+def test_adapters_on_queries_and_values_need_less_than_on_every_layer() -> None:
+    found = answered()
+    assert found.get("query_value_share") < found.get("all_linear_share")
+    assert isinstance(answered(method="full").get("all_linear_share"), Unknown)
+
+
+def test_every_method_has_a_share() -> None:
+    from planner.rules import core_book
+
+    for method in core_book().decisions["method"].answers:
+        found = answered(method=method, models=[{"id": "openai-community/gpt2"}], base_model="openai-community/gpt2")
+        assert 0 < found.get("method_memory_share") < 1, method

@@ -65,10 +65,15 @@ def test_more_rows_never_make_a_smaller_batch(one: float, two: float) -> None:
     assert value("batch_for_steps", training_rows_seen=fewer) <= value("batch_for_steps", training_rows_seen=more)
 
 
-@given(st.integers(1, 512), st.integers(1, 512), st.integers(1, 10**6))
-def test_accumulation_makes_up_the_batch_and_steps_cover_the_rows(effective: int, micro: int, rows: int) -> None:
-    accumulation = value("accumulation_steps", effective_batch=effective, micro_batch=micro)
-    assert (accumulation - 1) * micro < effective <= accumulation * micro
+@given(st.integers(1, 512), st.integers(1, 512), st.integers(1, 64), st.integers(1, 10**6))
+def test_accumulation_makes_up_the_batch_and_steps_cover_the_rows(
+    effective: int, micro: int, devices: int, rows: int
+) -> None:
+    accumulation = value("accumulation_steps", effective_batch=effective, micro_batch=micro, data_parallel=devices)
+    together = micro * devices
+    assert (accumulation - 1) * together < effective <= accumulation * together
+    step = value("rows_a_step", accumulation=accumulation, micro_batch=micro, data_parallel=devices)
+    assert effective <= step < effective + together
     steps = value("optimizer_steps", training_rows_seen=rows, effective_batch=effective)
     assert (steps - 1) * effective < rows <= steps * effective
 
@@ -95,18 +100,35 @@ def test_the_rank_gives_a_parameter_to_every_token_of_the_answers() -> None:
     assert rank(1e12) == 64
 
 
+UNREAD = Unknown("not read")
+
+
+def length(**known: Any) -> int:
+    unknown = dict.fromkeys(("longest_row_tokens", "row_tokens", "max_input_tokens", "context_tokens"), UNREAD)
+    return int(value("sequence_tokens", **{"objective": "sft"} | unknown | known))
+
+
 @given(st.integers(1, 300_000), st.integers(64, 200_000))
 def test_the_sequence_holds_the_longest_row_within_the_context(longest: int, context: int) -> None:
-    length = value("sequence_tokens", longest_row_tokens=longest, context_tokens=context)
+    found = length(longest_row_tokens=longest, context_tokens=context)
     room = longest + THRESHOLDS["instruction_tokens"]
-    assert length <= context
-    assert length == context or (length % 64 == 0 and room <= length < room + 64)
+    assert found <= context
+    assert found == context or (found % 64 == 0 and room <= found < room + 64)
 
 
 def test_the_sequence_of_unknown_rows_is_an_assumption() -> None:
-    unknown = Unknown("not read")
-    length = value("sequence_tokens", longest_row_tokens=unknown, context_tokens=unknown)
-    assert length == THRESHOLDS["assumed_row_tokens"]
+    assert length() == THRESHOLDS["assumed_row_tokens"]
+
+
+def test_of_a_mean_alone_the_longest_row_is_assumed() -> None:
+    assert length(row_tokens=1000.0) == 2112
+    assert length(row_tokens=1000.0, longest_row_tokens=1100) == 1216, "what was read counts"
+
+
+def test_training_for_a_longer_context_goes_beyond_it() -> None:
+    told = {"max_input_tokens": 16_000, "context_tokens": 4096, "row_tokens": 12_000.0}
+    assert length(**told) == 4096
+    assert length(objective="long-context", **told) >= 16_000
 
 
 def test_answers_that_were_not_read_leave_the_rank_unknown() -> None:
@@ -120,3 +142,51 @@ def test_answers_that_were_not_read_leave_the_rank_unknown() -> None:
 def test_finetuning_is_planned_when_a_rung_says_so() -> None:
     assert value("finetune_planned", rungs=["prompt", "finetune"]) is True
     assert value("finetune_planned", rungs=["prompt"]) is False
+
+
+def capacity(**changes: Any) -> Any:
+    """The board of a spec whose answers were given."""
+    return with_answers(board(**changes), base_model=LLAMA, objective="sft", rank=16)
+
+
+def test_information_is_told_by_rows_where_answers_were_not_read() -> None:
+    assert capacity().get("information_tokens") == 5000 * 200
+    assert 0 < capacity().get("information_over_capacity") < 0.01
+    plenty = capacity(data__train={"examples": 2_000_000, "mean_tokens": 600})
+    assert plenty.get("information_over_capacity") > 1, "more than two bits a parameter of rank 64"
+
+
+def test_raw_text_is_the_largest_stage_when_it_is_trained_on() -> None:
+    changes = {"data__documents": {"examples": 400_000, "mean_tokens": 500}}
+    found = with_answers(board(**changes), base_model=LLAMA, objective="continued-pretraining+sft")
+    assert found.get("largest_stage_rows") == 400_000
+    assert found.get("information_tokens") == 400_000 * 500
+    assert capacity(**changes).get("largest_stage_rows") == 5000
+
+
+def test_a_rate_is_compared_with_that_of_its_own_method() -> None:
+    rates = {"lora_learning_rate": 3e-4, "full_learning_rate": 3e-5}
+    assert value("rate_over_usual", learning_rate=3e-4, method="lora", **rates) == pytest.approx(1)
+    assert value("rate_over_usual", learning_rate=3e-4, method="full", **rates) == pytest.approx(10)
+
+
+def test_adapters_of_every_tenant_are_held_against_the_memory_for_serving() -> None:
+    one, many = (capacity(task__tenants=count).get("adapters_share") for count in (1, 1000))
+    assert many == pytest.approx(1000 * one)
+    assert capacity(task__tenants=100).get("adapters_share") < THRESHOLDS["resident_adapters_share"] < many
+
+
+def test_the_last_method_that_was_tried_is_known_with_its_distance() -> None:
+    tried = [
+        {"approach": "finetune", "method": "lora", "metrics": {"accuracy": 0.8}},
+        {"approach": "finetune", "method": "house-recipe", "metrics": {"accuracy": 0.7}},
+    ]
+    found = capacity(attempts=tried)
+    assert found.get("tried_method") == "lora"
+    assert found.get("tried_method_gap") == pytest.approx(0.1)
+    assert isinstance(capacity().get("tried_method"), Unknown)
+
+
+def test_style_failures_are_a_share_of_all() -> None:
+    assert capacity(failures={"style": 9, "malformed": 1}).get("style_share") == pytest.approx(0.9)
+    assert isinstance(capacity().get("style_share"), Unknown)
