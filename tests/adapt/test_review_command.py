@@ -201,6 +201,15 @@ def test_a_full_disk_leaves_nothing_behind(adapt: Callable, faulty: Path, monkey
     assert here() == ["result", "train.yml"]
 
 
+def test_a_spec_that_would_be_refused_is_reviewed_with_all_that_is_wrong(adapt: Callable) -> None:
+    said = adapt("review", CORPUS / "faulty" / "spec--agencies.yaml", "--json")
+    assert said.code == 3
+    assert len(json.loads(said.out)["files"]) == 1
+    assert {"PIN001", "WRN147"} <= {finding["code"] for finding in warned(said.out)}
+    leaky = adapt("review", CORPUS / "faulty" / "spec--legal-summaries.json", "--json")
+    assert {"DATA030", "WRN112"} <= {finding["code"] for finding in warned(leaky.out)}
+
+
 HOSTILE: dict[str, tuple[str, bytes]] = {
     "ten megabytes": ("big.yaml", b"base_model: a/b\n" + b"# filler\n" * 1_200_000),
     "exploding anchors": (

@@ -6,6 +6,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import adapt
@@ -32,11 +33,14 @@ class Case(NamedTuple):
     plants: frozenset[str]
     hardware: str | None
     examples: int | None
+    is_planned: bool = False
+    """Whether the plan of the spec is reviewed, not the spec."""
 
     @property
     def name(self) -> str:
         """Its path in the corpus."""
-        return self.path.relative_to(FOLDER).as_posix()
+        path = self.path.relative_to(FOLDER).as_posix()
+        return f"plan of {path}" if self.is_planned else path
 
 
 class Row(NamedTuple):
@@ -50,16 +54,22 @@ class Row(NamedTuple):
 
 def cases() -> list[Case]:
     """Every configuration of the manifest."""
-    return [
+    files = [
         Case(FOLDER / kind / name, frozenset(row.get("plants", ())), row.get("hardware"), row.get("examples"))
         for kind in ("faulty", "clean")
         for name, row in MANIFEST[kind].items()
     ]
+    plans = MANIFEST["plans"].items()
+    return [*files, *(Case(FOLDER / name, frozenset(row.get("plants", ())), None, None, True) for name, row in plans)]
 
 
 @cache
 def reviewed(case: Case) -> Findings:
     """The review of one configuration."""
+    if case.is_planned:
+        with TemporaryDirectory() as folder:
+            adapt.save(adapt.plan(case.path), Path(folder, "plan.json"))
+            return adapt.review([Path(folder, "plan.json")])
     return adapt.review([case.path], hardware=case.hardware, data=case.examples)
 
 
