@@ -21,6 +21,7 @@ from planner.facts import (  # noqa: F401
     steering,
     task,
     training,
+    transforming,
 )
 from planner.facts.registry import FACTS, INPUTS, PLAN_INPUTS, REVIEW_INPUTS, Board, Fact, Unknown, dependencies, fact
 

@@ -92,7 +92,7 @@ def base_among_sources(spec: Spec) -> bool:
     return any(one.id == other.base and one is not other for one in sources for other in sources if one.id != other.id)
 
 
-@fact(cite=(*MERGING, "peft-docs"))
+@fact(cite=(*MERGING, "peft-docs"), words=("models", "adapters", "mixed"))
 def merge_kind(survey: Survey) -> str | Unknown:
     """What is merged: `models`, `adapters`, or both (`mixed`)."""
     if not survey.merge_sources:
@@ -131,7 +131,7 @@ def source_dtype(survey: Survey) -> str | Unknown:
     return known[0] if known else Unknown("the dtype of the merge's sources is not known")
 
 
-@fact(cite=(*MERGING, "mergekit-docs"))
+@fact(unit="factor", cite=(*MERGING, "mergekit-docs"))
 def merge_equal_weights(spec: Spec, merge: str) -> list[float] | Unknown:
     """One weight for each source: equal shares of a mean, ones of a sum, minus ones to remove what they learnt."""
     if spec.merge is None or merge == "none":

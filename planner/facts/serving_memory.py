@@ -6,8 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import GB
+from planner.documents.hardware import DeviceFacts
 from planner.facts.model import architecture_of
 from planner.facts.registry import Unknown, fact
+from planner.facts.words import words_of
 from planner.memory import (
     Architecture,
     EstimateError,
@@ -39,7 +41,7 @@ def _estimate(shape: Architecture, fields: tuple[tuple[str, Any], ...]) -> Infer
         return Unknown(str(error))
 
 
-@fact(cite=SERVING)
+@fact(cite=SERVING, words=(*words_of(DeviceFacts, "kind"), "device"))
 def serving_kind(deployment: str | Unknown, device_kind: str) -> str:
     """Kind of machine that serves: `device` for one at the edge, else that of the hardware at hand."""
     return "device" if deployment == "device" else device_kind

@@ -90,3 +90,22 @@ def test_nothing_is_calibrated_on_what_is_measured_on() -> None:
     assert served(data={"test": {"examples": 900}}).get("calibration_rows") == 0
     assert served(data={"train": {"examples": 7}, "documents": {"examples": 50}}).get("calibration_rows") == 7
     assert served(data={"documents": {"examples": 50}}).get("calibration_rows") == 50
+
+
+def host(**answers: Any) -> Any:
+    changes = {"hardware": GPU | {"host_memory_gb": 64}, "models": [{"id": "meta-llama/Llama-2-13b-hf"}]}
+    return with_answers(served(**changes), merge_into="none", quantization="none", **answers)
+
+
+def test_an_adapter_is_added_to_its_whole_base_in_fp32() -> None:
+    found = with_answers(host(), merge_into="half-precision")
+    assert 52e9 < found.get("merge_host_bytes") < 62e9
+    assert found.get("merge_host_share") == pytest.approx(found.get("merge_host_bytes") / 64e9)
+    assert isinstance(host().get("merge_host_bytes"), Unknown)
+
+
+def test_methods_that_calibrate_hold_the_model_on_the_host_and_others_a_piece() -> None:
+    calibrated = with_answers(host(), quantization="gptq").get("quantize_host_bytes")
+    rounded = with_answers(host(), quantization="int8").get("quantize_host_bytes")
+    assert rounded < 10e9
+    assert calibrated > 26e9
