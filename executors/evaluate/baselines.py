@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
 from executors.errors import classify
+from executors.evaluate.classifiers import Kind, choice_score, fit_predict, settings
+from executors.evaluate.features import hidden_features
 from executors.evaluate.intervals import proportion
 from executors.evaluate.predictions import write_predictions
+from executors.models import Dtype
 from executors.progress import tell
 from planner.documents import Estimate, Finding, InputError, Resources, Step, Where
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from planner.documents import Measurement
     from planner.documents.events import ErrorClass
 
-Kind = Literal["majority", "nearest", "tfidf-logistic"]
-FOLDS = 5
-
 
 class BaselinesParams(Params):
     """Which baselines are fitted."""
@@ -34,6 +33,8 @@ class BaselinesParams(Params):
     """Baselines by name; of equal ones the first is kept."""
     labels: list[str] | None
     """The closed set of labels; null takes those of the training rows."""
+    dtype: Dtype = "bf16"
+    """Data type of the model that the linear probe looks into."""
     seed: int
     """Seed of the cross-validation's folds."""
 
@@ -50,6 +51,8 @@ class Baselines:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs."""
         del site
+        kinds = step.params.get("kinds")
+        probe = ("model",) if isinstance(kinds, list) and "linear-probe" in kinds else ()
         return [
             Finding(
                 code="EVAL002",
@@ -58,7 +61,7 @@ class Baselines:
                 fix="Name it.",
                 where=Where(pointer=f"/inputs/{name}"),
             )
-            for name in ("train", "data")
+            for name in ("train", "data", *probe)
             if name not in step.inputs
         ]
 
@@ -76,11 +79,16 @@ class Baselines:
         params: BaselinesParams = job.params
         train, test = (_rows(Path(job.inputs[name]), params.labels) for name in ("train", "data"))
         validation = _rows(Path(job.inputs["validation"]), params.labels) if "validation" in job.inputs else None
-        chosen_by, answers = {}, {}
+        features = _features(job, [*train, *test, *(validation or ())])
+        chosen_by, answers, kept = {}, {}, {}
         for number, kind in enumerate(params.kinds):
             tell(job, kind, number, len(params.kinds), "baselines")
-            chosen_by[kind] = _choice_score(kind, train, validation, params.seed)
-            answers[kind] = _fit_predict(kind, train, test)
+            tried = [
+                (choice_score(each, train, validation, params.seed), -at, name, each)
+                for at, (name, each) in enumerate(settings(kind, features))
+            ]
+            chosen_by[kind], _, kept[kind], best = max(tried, key=lambda item: item[:2])
+            answers[kind] = fit_predict(best, train, test)
         chosen = max(params.kinds, key=lambda kind: chosen_by[kind])
         metrics = {f"label_accuracy_{kind}": _accuracy(answers[kind], test) for kind in params.kinds}
         metrics["label_accuracy"] = metrics[f"label_accuracy_{chosen}"]
@@ -94,6 +102,7 @@ class Baselines:
             "chosen": chosen,
             "chosen_on": "cross-validation" if validation is None else "validation",
             "choice_scores": {kind: round(score, 4) for kind, score in chosen_by.items()},
+            "settings": {kind: name for kind, name in kept.items() if name},
         }
         return Outcome(metrics=metrics, notes=notes)
 
@@ -112,50 +121,15 @@ def _rows(path: Path, labels: Sequence[str] | None) -> list[Row]:
     return rows
 
 
-def _model(kind: Kind) -> Any:
-    from sklearn.dummy import DummyClassifier
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-
-    # One-letter words and signs count too: a label may hang on them.
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]")  # noqa: S106
-    models = {
-        "majority": lambda: DummyClassifier(strategy="most_frequent"),
-        "nearest": lambda: make_pipeline(words, KNeighborsClassifier(n_neighbors=1, metric="cosine")),
-        "tfidf-logistic": lambda: make_pipeline(words, LogisticRegression(C=10, max_iter=1000)),
-    }
-    return models[kind]()
-
-
-def _fit_predict(kind: Kind, train: Sequence[Row], rows: Sequence[Row]) -> list[str]:
-    labels = [row.completion or "" for row in train]
-    if len(set(labels)) == 1:
-        return [labels[0]] * len(rows)
-    model = _model(kind).fit([row.prompt for row in train], labels)
-    return [str(label) for label in model.predict([row.prompt for row in rows])]
-
-
-def _choice_score(kind: Kind, train: Sequence[Row], validation: Sequence[Row] | None, seed: int) -> float:
-    """Accuracy on validation rows, or over the folds of the training rows."""
-    if validation is not None:
-        return _accuracy(_fit_predict(kind, train, validation), validation).value
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    labels = [row.completion or "" for row in train]
-    rarest = min(Counter(labels).values())
-    folds = min(FOLDS, len(train))
-    if folds < 2:  # noqa: PLR2004 - one row cannot be split
-        return 0.0
-    # Each label in each fold where there are enough rows of it.
-    kinds = StratifiedKFold if rarest >= folds else KFold
-    hits = 0
-    for fitted, held in kinds(folds, shuffle=True, random_state=seed).split(labels, labels):
-        held_rows = [train[index] for index in held]
-        answers = _fit_predict(kind, [train[index] for index in fitted], held_rows)
-        hits += sum(answer == row.completion for answer, row in zip(answers, held_rows, strict=True))
-    return hits / len(train)
+def _features(job: Job, rows: Sequence[Row]) -> Mapping[int, Mapping[str, Any]]:
+    """What the frozen model makes of every row; nothing when no probe is asked for."""
+    if "linear-probe" not in job.params.kinds:
+        return {}
+    texts = sorted({row.prompt for row in rows})
+    folder = Path(job.inputs["model"])
+    return hidden_features(
+        folder, job.params.dtype, texts, lambda done: tell(job, "features", done, len(texts), "rows")
+    )
 
 
 def _accuracy(answers: Sequence[str], rows: Sequence[Row]) -> Measurement:
