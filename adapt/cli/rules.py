@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 FAILED = 1
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+GROUP = """
+\b
+Examples:
+  adapt rules list
+  adapt rules show MET101
+  adapt rules copy MET101 --to house.toml
+  adapt rules check house.toml
+  adapt plan spec.json --rules house.toml
+"""
 LIST = """
 \b
 Examples:
@@ -53,12 +62,12 @@ Examples:
 OWN = click.option("--rules", "books", multiple=True, type=FILE, metavar="FILE", help="Read this book too; repeatable.")
 
 
-@click.group()
+@click.group(epilog=GROUP)
 def command() -> None:
     """Read the rules that decide, and write rules of your own.
 
-    A rule book is a TOML file of rules, thresholds, defaults and rules switched off. `adapt plan --rules FILE` and
-    `rule_books` in a spec use it.
+    A rule book of your own is a TOML file of rules, thresholds, defaults and rules switched off; docs/rule-books.md
+    says how it is written. `adapt plan --rules FILE` and `rule_books` in a spec use it.
     """
 
 
