@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapt.render.page import Item, Page, Span, Words
 from adapt.render.units import estimate
-from planner.explanation.groups import GROUPS, REST, group_of
+from planner.explanation.groups import GROUPS, REST, group_of, signed
 from planner.explanation.words import amount
 
 if TYPE_CHECKING:
@@ -121,7 +121,14 @@ def unknown(page: Page, found: Sequence[Unknown]) -> None:
     """What was not known, and what it would have opened."""
     if found:
         page.heading("Not known", 4)
-        page.points((Span(item.fact, "warning"), f": {item.reason}; it would open {_opens(item)}") for item in found)
+        page.points(
+            (Span(item.fact, "warning"), f": {item.reason}; it would open {_opens(item)}{_moot(item)}")
+            for item in found
+        )
+
+
+def _moot(item: Unknown) -> str:
+    return "" if item.matters else ", which would not change the answer"
 
 
 def _opens(item: Unknown) -> str:
@@ -133,7 +140,7 @@ def first_page(plan: Plan, explanation: Explanation) -> Page:
     """The decisions that a reviewer signs, with their reasons and numbers; the settings in one paragraph."""
     page = Page()
     used = {reason.decision for step in plan.steps for reason in step.reasons}
-    shown = [item for item in explanation.decisions if _matters(item, used)]
+    shown = [item for item in explanation.decisions if item.question in signed(plan) and not _is_idle(item)]
     approach = next((item for item in explanation.decisions if item.question == "approach"), None)
     page.heading((f"{plan.name}: ", Span(amount(approach.answer) if approach else "a plan", "answer")), 1)
     _summary(page, plan, approach)
@@ -147,21 +154,29 @@ def first_page(plan: Plan, explanation: Explanation) -> Page:
     settings = [item for item in explanation.decisions if item.question in used and group_of(item.question) == REST]
     if settings:
         page.heading(REST)
-        page.line(", ".join(f"{item.question} {amount(item.answer)}" for item in settings))
+        page.line("; ".join(f"{item.question} {amount(item.answer)}" for item in settings))
     if plan.warnings:
         page.heading("Warnings")
         page.points(
             (Span(finding.severity, "warning"), f": {finding.message} {finding.fix}") for finding in plan.warnings
         )
-    page.heading("More")
-    page.points(
-        [
-            "adapt explain PLAN method: one decision in full, with its sources; --all: every one",
-            "adapt why-not PLAN method=full: what another answer would need",
-            "adapt flips PLAN: which changes of the inputs would change the plan",
-        ]
-    )
+    _more(page, shown)
     return page
+
+
+def _more(page: Page, shown: list[ExplainedDecision]) -> None:
+    """The commands that go on from here, with a question of this plan."""
+    ruled_out = [(item, other) for item in shown for other in item.rejected if _is_vetoed(other)]
+    offered = [(item, other) for item in shown for other in item.rejected if other.because != UNOFFERED]
+    page.heading("More")
+    page.points([f"adapt explain PLAN {shown[-1].question}: one decision in full, with its sources; --all: every one"])
+    for item, other in [*ruled_out, *offered][:1]:
+        page.points([f"adapt why-not PLAN {item.question}={amount(other.answer)}: what another answer would need"])
+    page.points(["adapt flips PLAN: which changes of the inputs would change the plan"])
+
+
+def _is_vetoed(item: RejectedAnswer) -> bool:
+    return bool(item.rules) and not item.because.startswith(("rule ", "`"))
 
 
 def _summary(page: Page, plan: Plan, approach: ExplainedDecision | None) -> None:
@@ -177,11 +192,9 @@ def _summary(page: Page, plan: Plan, approach: ExplainedDecision | None) -> None
         page.points(f"needed: {need}" for need in plan.status.needs)
 
 
-def _matters(item: ExplainedDecision, used: set[str]) -> bool:
-    """Whether a decision is of a group, and shapes a step or says what is done at all."""
-    idle = item.tier == "default" and item.answer in (None, False, "none")
-    leads = group_of(item.question) == "What to do" and not idle
-    return group_of(item.question) != REST and (item.question in used or leads or item.question == "approach")
+def _is_idle(item: ExplainedDecision) -> bool:
+    """Whether nothing was asked for, and nothing is done."""
+    return item.tier == "default" and item.answer in (None, False, "none") and item.question != "approach"
 
 
 def _line(item: ExplainedDecision) -> tuple[Words, ...]:
@@ -200,7 +213,7 @@ def _ruled_out(page: Page, shown: list[ExplainedDecision]) -> None:
     items: dict[tuple[str, str], list[RejectedAnswer]] = {}
     for decision in shown:
         for rejected in decision.rejected:
-            if rejected.rules and not rejected.because.startswith(("rule ", "`")):
+            if _is_vetoed(rejected):
                 items.setdefault((decision.question, rejected.because), []).append(rejected)
     if items:
         page.heading("Ruled out")
@@ -220,7 +233,7 @@ def _as_tuple(words: Words) -> tuple[str | Span, ...]:
 def _open_questions(page: Page, shown: list[ExplainedDecision]) -> None:
     found: dict[str, tuple[Unknown, list[str]]] = {}
     for decision in shown:
-        for item in decision.unknown:
+        for item in (item for item in decision.unknown if item.matters):
             found.setdefault(item.fact, (item, []))[1].append(decision.question)
     if found:
         page.heading("Not known")

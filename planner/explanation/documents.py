@@ -74,6 +74,8 @@ class Unknown(ReadAhead):
     rules: tuple[str, ...]
     answers: tuple[JsonValue, ...] = ()
     """What those rules would answer, or forbid."""
+    matters: bool = True
+    """Whether one of those rules could have changed the answer."""
 
 
 class WhyNot(ReadAhead):

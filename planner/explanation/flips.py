@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import InputError, near
 from planner.explanation.documents import Flip, Flips, Limit
-from planner.explanation.groups import GROUPS, REST, by_importance, group_of
+from planner.explanation.groups import signed
 from planner.explanation.inputs import Inputs
 from planner.explanation.levers import levers_of
 from planner.explanation.search import first_change, grid
@@ -80,9 +80,7 @@ def _asked(plan: Plan, questions: Iterable[str] | None) -> list[str]:
                 fix = near(question, known) or f"There are: {', '.join(known)}."
                 raise InputError.one("EXPL001", f"The plan decides nothing called `{question}`.", fix)
         return wanted
-    used = {reason.decision for step in plan.steps for reason in step.reasons}
-    groups = {group_of(question) for question in used} | {next(iter(GROUPS))}
-    return by_importance(question for question in known if group_of(question) in groups - {REST})
+    return signed(plan)
 
 
 class _Engine:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from planner.documents import Plan
+
 # The order of a review: what is done at all, then what it costs on the device, then what is left to look after.
 GROUPS: dict[str, tuple[str, ...]] = {
     "What to do": (
@@ -35,6 +37,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "How to serve": ("serving", "quantization", "kv_cache", "server", "export", "rollout"),
 }
 REST = "Settings"
+# Asked of every plan, whatever its steps.
+ALWAYS = ("approach", "retrieval")
 # Collections of rungs and findings repeat what steps and warnings say.
 LAST = ("rungs", "warnings")
 
@@ -50,3 +54,16 @@ def by_importance(questions: Iterable[str]) -> list[str]:
     rank = {question: index for index, question in enumerate(known)}
     last = len(known)
     return sorted(questions, key=lambda question: (rank.get(question, last), question in LAST))
+
+
+def signed(plan: Plan) -> list[str]:
+    """The decisions that a reviewer signs: those of a group that shape a step, or that a rule or pin answered."""
+    used = {reason.decision for step in plan.steps for reason in step.reasons}
+    lead = next(iter(GROUPS))
+    return by_importance(
+        decision.question
+        for decision in plan.decisions
+        if decision.question in ALWAYS
+        or (decision.question in used and group_of(decision.question) != REST)
+        or (group_of(decision.question) == lead and decision.tier != "default")
+    )

@@ -72,6 +72,7 @@ _WORDS = (
     "task.knowledge.private",
     "task.output.format",
     "task.output.rarity",
+    "merge.intent",
     "constraints.deployment",
     "constraints.license_use",
     "constraints.ml_experience",
@@ -128,6 +129,8 @@ def _fields(inputs: Inputs) -> Iterator[Lever]:
         yield _number(f"evaluation.target.{metric}", goal, FRACTION, change.set_field)
     for path in _WORDS:
         now = change.get_field(inputs.spec, path)
+        if path.startswith("merge.") and inputs.spec.merge is None:
+            continue
         yield _words(path, now, _choices(path), change.set_field)
     for path, scale in _SCALES.items():
         if path.startswith(("task.", "constraints.")):
@@ -136,10 +139,11 @@ def _fields(inputs: Inputs) -> Iterator[Lever]:
 
 def _choices(path: str) -> tuple[Any, ...]:
     """The values that a field of the spec may have, by its type."""
-    model: Any = Spec
+    options: tuple[Any, ...] = (Spec,)
     for name in path.split("."):
-        model = model.model_fields[name].annotation
-    options = get_args(model) if get_origin(model) in (typing.Union, types.UnionType) else (model,)
+        model = next(option for option in options if hasattr(option, "model_fields"))
+        kind = model.model_fields[name].annotation
+        options = get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
     return tuple(
         word
         for option in options

@@ -14,7 +14,7 @@ from planner.rules.needing import opposite
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from planner.documents import Cell, Decision, FactRecord, JsonValue, Plan
+    from planner.documents import Cell, Decision, FactRecord, Plan, RuleTrace
 
 
 class Record:
@@ -76,23 +76,35 @@ class Record:
 
     def unknown(self, decision: Decision) -> tuple[Unknown, ...]:
         """The facts that a decision asked for and did not get."""
-        opened: dict[str, list[tuple[str, JsonValue]]] = {}
+        opened: dict[str, list[RuleTrace]] = {}
         for trace in decision.trace:
             if trace.verdict == "unknown":
                 for cell in (cell for cells in trace.rows for cell in cells if cell.verdict == "unknown"):
-                    opened.setdefault(cell.fact, []).append((trace.rule, trace.answer))
+                    opened.setdefault(cell.fact, []).append(trace)
             elif trace.verdict == "holds" and trace.value is None and str(trace.answer).startswith("@"):
-                opened.setdefault(str(trace.answer)[1:], []).append((trace.rule, trace.answer))
+                opened.setdefault(str(trace.answer)[1:], []).append(trace)
+        rules = [trace.rule for trace in decision.trace]
+        turn = rules.index(decision.rule) if decision.rule in rules else len(rules)
         return tuple(
             Unknown(
                 fact=name,
                 says=self.says(name),
                 reason=(self.facts[name].unknown if name in self.facts else None) or "it has no answer",
-                rules=tuple(dict.fromkeys(rule for rule, _ in found)),
-                answers=tuple({str(answer): answer for _, answer in found}.values()),
+                rules=tuple(dict.fromkeys(trace.rule for trace in found)),
+                answers=tuple({str(trace.answer): trace.answer for trace in found}.values()),
+                matters=any(_could_change(decision, trace, is_ahead=rules.index(trace.rule) < turn) for trace in found),
             )
             for name, found in sorted(opened.items())
         )
+
+
+def _could_change(decision: Decision, trace: RuleTrace, *, is_ahead: bool) -> bool:
+    """Whether a rule, had it held, would have changed the answer."""
+    if trace.tier == "veto":
+        return isinstance(trace.answer, list) and decision.answer in trace.answer
+    if isinstance(decision.answer, list):
+        return trace.answer not in decision.answer
+    return is_ahead and decision.tier != "pin" and trace.answer != decision.answer
 
 
 def _whole_of(name: str, depth: int = 4) -> str:

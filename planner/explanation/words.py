@@ -80,6 +80,8 @@ def needed(test: str, unit: str, whole: float | None = None, whole_unit: str = "
         return amount(operand, unit)
 
     words = [say(operand) for operand in parsed.operands]
+    if parsed.op == "!=" and parsed.operands[0] == 0 and not isinstance(parsed.operands[0], bool):
+        return f"more than {words[0]}"
     return {
         "<": f"less than {words[0]}",
         "<=": f"at most {words[0]}",
