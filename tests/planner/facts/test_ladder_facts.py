@@ -246,7 +246,10 @@ def test_a_common_syntax_can_be_held_while_it_is_written(output: dict[str, Any],
 
 
 def test_the_stronger_model_is_one_of_the_spec_before_one_of_the_catalog() -> None:
-    models = [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}, {"id": "house-70b", "params": 70_000_000_000}]
+    models: list[dict[str, Any]] = [
+        {"id": "HuggingFaceTB/SmolLM2-135M-Instruct"},
+        {"id": "house-70b", "params": 70_000_000_000},
+    ]
     found = with_answers(board(models=models), base_model=models[0]["id"], escalation="stronger-base")
     assert found.get("larger_candidates") == 1
     assert found.get("stronger_model") == "house-70b"
