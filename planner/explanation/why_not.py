@@ -51,7 +51,7 @@ def _why_not(record: Record, decision: Decision, asked: JsonValue) -> WhyNot:
         because=decision.because,
         rule=decision.rule,
         tier=decision.tier,
-        says=_headline(decision, asked, vetoes, offers, is_answer=is_answer),
+        says=_headline(decision, asked, obstacles, offers, is_answer=is_answer),
         vetoes=() if is_answer else obstacles,
         offers=shown,
         needs=() if is_answer else needs_of(decision, obstacles, shown, asked),
@@ -185,7 +185,7 @@ def _offer(record: Record, offer: Offered) -> Offer:
 
 
 def _headline(
-    decision: Decision, asked: JsonValue, vetoes: list[RuleTrace], offers: list[Offered], *, is_answer: bool
+    decision: Decision, asked: JsonValue, vetoes: tuple[Obstacle, ...], offers: list[Offered], *, is_answer: bool
 ) -> str:
     """The whole reason in one sentence."""
     question, word, given = decision.question, amount(asked), amount(decision.answer)
@@ -194,7 +194,8 @@ def _headline(
         reason = next((item.because for item in decision.reasons if item.answer == asked), decision.because)
         return f"{word} is the plan's answer to {question}, because {reason}."
     if vetoes:
-        return f"{word} is forbidden, because {vetoes[0].name} ({_named('rule', [trace.rule for trace in vetoes])})."
+        rules = _named("rule", [veto.rule for veto in vetoes])
+        return f"{word} is forbidden, because {vetoes[0].name} ({rules}){_by_how_much(vetoes[0])}."
     if decision.tier == "pin":
         return f"The spec pins {question} to {given}, so no rule was asked."
     if offers:
@@ -202,6 +203,14 @@ def _headline(
     if any(item.answer == asked and item.because.startswith("it is the default") for item in decision.rejected):
         return f"{word} is the default, which answers when no rule does; {instead}"
     return f"No rule answers {question} with {word}; {instead}"
+
+
+def _by_how_much(veto: Obstacle) -> str:
+    """The one number that a veto rests on, when it is one and has a size."""
+    numbers = [item for group in veto.groups for item in group]
+    if len(numbers) != 1 or not numbers[0].short:
+        return ""
+    return f": {numbers[0].found}, {numbers[0].short}"
 
 
 def _of_offer(word: str, offer: Offered) -> str:
@@ -239,7 +248,7 @@ def needs_of(
     """All that would have to change for an answer to come about in its nearest way, one sentence each."""
     found = [need for veto in vetoes for need in _lifting(veto)]
     if decision.tier == "pin" and not vetoes:
-        return (f"the pin overrides.{decision.question} taken out",)
+        return (f"the pin overrides.{decision.question} must be taken out",)
     for offer in offers[:1]:
         if offer.verdict != "holds":
             found += [sentence(item) for item in (offer.rows[0] if offer.rows else ()) if item.verdict != "holds"]
@@ -252,14 +261,17 @@ def needs_of(
 
 def _lifting(obstacle: Obstacle) -> list[str]:
     """What takes a rule away: one condition of each group of which at least one is left."""
-    return [
-        " or ".join(sentence(item) for item in group) or f"rule {obstacle.rule} switched off"
-        for group in obstacle.groups
-    ]
+    return [_one_of(group) if group else f"rule {obstacle.rule} must be switched off" for group in obstacle.groups]
+
+
+def _one_of(group: tuple[Number, ...]) -> str:
+    if len(group) == 1:
+        return sentence(group[0])
+    return "one of: " + "; ".join(f"{item.fact} {item.needed} (it is {item.found})" for item in group)
 
 
 def sentence(item: Number) -> str:
-    """A condition in words: the fact, what was found and by how much it misses, what is needed."""
-    found = f"not known, {item.unknown}" if item.verdict == "unknown" else item.found
+    """A condition in words: the fact, what is needed, what was found and by how much it misses."""
+    found = f"it is not known, {item.unknown}" if item.verdict == "unknown" else f"it is {item.found}"
     missed = f", {item.short}" if item.short else ""
-    return f"{item.fact} is {found}{missed}; needed: {item.needed}"
+    return f"{item.fact} must be {item.needed}; {found}{missed}"
