@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from executors.quantized import Quantization, keep_weights, layers_in_bits, loading_options
 from planner.documents import InputError, RunError
 
 if TYPE_CHECKING:
@@ -50,7 +51,14 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, dtype: Dtype, *, attention: str = "sdpa", device: str | None = None) -> Any:
+def load_model(
+    folder: Path,
+    dtype: Dtype,
+    *,
+    attention: str = "sdpa",
+    device: str | None = None,
+    quantization: Quantization = "none",
+) -> Any:
     """The causal language model of a folder, in evaluation mode, on `device` or the best that there is.
 
     Only safetensors are read and no code of the folder is run.
@@ -61,6 +69,10 @@ def load_model(folder: Path, dtype: Dtype, *, attention: str = "sdpa", device: s
     """
     from transformers import AutoModelForCausalLM
 
+    where = device or device_name()
+    fewer_bits = loading_options(quantization, dtype)
+    if fewer_bits:
+        fewer_bits["device_map"] = {"": where}
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -69,6 +81,7 @@ def load_model(folder: Path, dtype: Dtype, *, attention: str = "sdpa", device: s
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **fewer_bits,
         )
     except (OSError, ValueError) as error:
         raise InputError.one("MODEL001", f"The model cannot be read: {_line(error)}.", file=str(folder)) from error
@@ -79,7 +92,13 @@ def load_model(folder: Path, dtype: Dtype, *, attention: str = "sdpa", device: s
     found = model.get_input_embeddings().weight.dtype
     if not quantized(folder) and found != torch_dtype(dtype):
         raise RunError.one("MODEL004", f"The model was asked for in {dtype} and loaded in {found}.", file=str(folder))
-    return model.to(device or device_name()).eval()
+    if not fewer_bits:
+        return model.to(where).eval()
+    if not layers_in_bits(model):
+        message = f"The model was asked for in {quantization}, and no layer of it came in fewer bits."
+        raise RunError.one("MODEL006", message, file=str(folder))
+    keep_weights(model)
+    return model.eval()
 
 
 def load_adapter(model: Any, folder: Path) -> Any:

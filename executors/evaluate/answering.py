@@ -66,7 +66,7 @@ def _generate(
     job: Job, rows: Sequence[Row], prompts: list[list[int]], tokenizer: Any, made: Made, form: AnswerForm
 ) -> dict[str, JsonValue]:
     folder, device = Path(job.inputs["model"]), device_name()
-    model = load_model(folder, job.params.dtype, device=device)
+    model = load_model(folder, job.params.dtype, device=device, quantization=job.params.quantization)
     stop_ids = _stop_ids(model, tokenizer)
     if "adapter" in job.inputs:
         model = load_adapter(model, Path(job.inputs["adapter"]))

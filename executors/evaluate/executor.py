@@ -19,6 +19,7 @@ from executors.evaluate.predictions import read_predictions, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import label_property
 from executors.models import Dtype
+from executors.quantized import Quantization
 from executors.retrieve.quality import quality, rank_of_gold
 from planner.documents import Finding, InputError, Resources, Step, Where
 from planner.documents.task import OutputFormat
@@ -49,6 +50,8 @@ class EvaluateParams(Params):
     """Cases generated together."""
     dtype: Dtype
     """Data type of the weights while they answer."""
+    quantization: Quantization = "none"
+    """Fewer bits of the weights while they answer, where 16 do not fit the device."""
     decoding: Decoding = "free"
     """Whether answers can leave their form: `free`, or constrained to `labels`, `schema` or `grammar`."""
     passages: Annotated[int, Field(ge=1)] | None = None
