@@ -148,7 +148,8 @@ def _fact(page: FactPage) -> RenderableType:
     kinds = {"bool": "yes or no", "number": "a number", "word": "a word"}
     parts = (
         ("what", [page.what]),
-        ("value", [kinds[page.value] + (f" of {page.unit}" if page.unit else "")]),
+        ("value", [kinds[page.value]]),
+        ("unit", [page.unit] if page.unit else []),
         ("words", [", ".join(page.words)] if page.words else []),
         ("from", [", ".join(page.needs)] if page.needs else []),
         ("used by", [", ".join(page.rules) or "other facts and the code that writes the steps"]),

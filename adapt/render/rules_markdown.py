@@ -58,13 +58,25 @@ def _contents(pages: Catalogue) -> Iterator[str]:
 def _decision(page: DecisionPage, rules: Mapping[str, RulePage], cited: dict[str, str]) -> str:
     cited.update(page.cite)
     lines = [f"### {page.name}\n", f"*{page.asks}* {page.policy}\n", f"Answers: {page.takes}.\n"]
-    lines += [_rule(rules[id_], cited) for id_ in page.rules]
+    files = {rules[id_].file for id_ in page.rules}
+    before = ""
+    for id_ in page.rules:
+        rule = rules[id_]
+        if len(files) > 1 and rule.file != before:
+            lines.append(f"\n#### {_topic(rule.file)} ({id_[:3]})\n")
+            before = rule.file
+        lines.append(_rule(rule, cited))
     because = f"because {page.because}{_keys(page.cite)}"
     if page.policy.startswith("Every"):
         lines.append(f"\nNothing, when no rule holds: {because}.\n")
     else:
         lines.append(f"\nElse **{plain(page.default)}**, {because}.\n")
     return "\n".join(lines)
+
+
+def _topic(file: str) -> str:
+    """What a file of rules is about: `51-training-warnings.toml` is about training warnings."""
+    return file.partition("-")[2].removesuffix(".toml").replace("-", " ").capitalize()
 
 
 def _rule(page: RulePage, cited: dict[str, str]) -> str:
@@ -91,9 +103,9 @@ def _facts(pages: Catalogue, cited: dict[str, str]) -> str:
     rows = []
     for name, page in pages.facts.items():
         cited.update(page.cite)
-        value = f"{FORMS[page.value]}{f' of {page.unit}' if page.unit else ''}"
+        value = page.unit or FORMS[page.value]
         rows.append(f"| `{name}` | {value} | {_cell(page.what)}{_keys(page.cite)} | {len(page.rules) or ''} |")
-    return "\n".join(["| fact | value | what it is | rules |", "|---|---|---|---:|", *rows]) + "\n"
+    return "\n".join(["| fact | unit or form | what it is | rules |", "|---|---|---|---:|", *rows]) + "\n"
 
 
 def _keys(cite: Iterable[str]) -> str:
