@@ -55,8 +55,8 @@ def listing(pages: Catalogue, chosen: Mapping[str, RulePage]) -> RenderableType:
         shown = "" if rule.decides == before else rule.decides
         rules.add_row(id_, shown, Text(answer_of(rule), style="red" if rule.vetoes else "green"), rule.name)
         before = rule.decides
-    asked = len({rule.decides for rule in chosen.values()})
-    total = f"{len(chosen)} rules of {asked} decision{'' if asked == 1 else 's'}; "
+    questions = len({rule.decides for rule in chosen.values()})
+    total = f"{len(chosen)} rules of {questions} decision{'' if questions == 1 else 's'}; "
     total += f"{len(pages.thresholds)} thresholds, {len(pages.facts)} facts"
     return Group(Text(total, style="bold"), "", counts, "", rules)
 
