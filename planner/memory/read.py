@@ -91,6 +91,8 @@ def _quantization(raw: object) -> Quantization | None:
 def architecture_of_size(parameters: int) -> Architecture:
     """Return a stand-in for a model of which only the parameter count is known, with wide intervals later.
 
+    Equal counts return the same object, as `read_architecture` does.
+
     The shape is the llama-like one whose layers have 12 h^2 values, h near 128 times the layers, as dense decoders
     of 0.1 to 100 billion parameters have it [kaplan-2020, table 1].
 
@@ -104,6 +106,11 @@ def architecture_of_size(parameters: int) -> Architecture:
         raise EstimateError(
             f"params {parameters!r} is not a model's size.", field="params", value=parameters, allowed="1e6 to 1e14"
         )
+    return _of_size(parameters)
+
+
+@lru_cache(maxsize=4096)
+def _of_size(parameters: int) -> Architecture:
     hidden = max(128, 128 * round((parameters * 128 / 12) ** (1 / 3) / 128))
     layers = max(1, round(parameters / (12 * hidden**2)))
     config = {
