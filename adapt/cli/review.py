@@ -155,9 +155,9 @@ def _rendered(result: Findings, form: str, fail_on: Severity | None, rules: tupl
     if form == "sarif":
         from adapt.render.sarif import sarif
         from planner.planning import planner_version
-        from planner.rules import review_book, user_book
+        from planner.rules import review_book, user_books
 
-        books = (review_book(), *(user_book(path) for path in rules))
+        books = (review_book(), *user_books(rules))
         names = {rule.id: rule.name for book in books for rule in book.rules}
         return sarif(result, names, planner_version(), Path())
     from adapt.render.review import review_text

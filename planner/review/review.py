@@ -15,7 +15,7 @@ from planner.review.options import data_of, hardware_of, options_for
 from planner.review.readers import read_configuration, recognise
 from planner.review.source import read_source
 from planner.review.suppression import apply_comments, in_order
-from planner.rules import core_book, review_table, user_book
+from planner.rules import core_book, review_table, user_books
 from planner.survey.plain_text import read_text
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def review(
         InputError: an argument is wrong.
     """
     named = [paths] if isinstance(paths, str | Path) else list(paths)
-    table = review_table(user_book(Path(path)) for path in rule_books)
+    table = review_table(user_books(Path(path) for path in rule_books))
     record, surveys = hardware_of(hardware), data_of(data)
     files: list[ReviewedFile] = []
     found: list[Finding] = []
