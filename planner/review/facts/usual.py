@@ -45,7 +45,8 @@ def _failures() -> Failures | None:
 def config_decisions(configuration: Configuration, options: Options) -> dict[str, Decision] | Unknown:
     """What the plan's rules decide for this model, data and method, by question."""
     model = options.model
-    if model is None or configuration.value("training") is not True or configuration.plan is not None:
+    trains = configuration.value("training") is True or configuration.tool == "peft"
+    if model is None or not trains or configuration.plan is not None:
         return Unknown("the model is not known, or nothing is trained")
     method = str(configuration.value("method"))
     tried: Any = (

@@ -121,7 +121,7 @@ def _objective(reading: Reading, *, trl: bool) -> str | None:
             reading.put("objective", "sft" if words <= _SFT_LOSSES else "preference", "loss_type")
         elif trl and not _PREFERENCE_DATA.search(data):
             reading.put("objective", "sft", "dataset_name", stated=False)
-    if reading.settings.get("objective") and reading.settings["objective"].value in ("preference", "kto"):
+    if reading.settings.get("objective") and reading.got("objective") in ("preference", "kto"):
         word = loss[0] if isinstance(loss, list) and loss else loss
         reading.put("preference_loss", str(word or "sigmoid"), "loss_type", stated=loss is not None)
         reading.take("preference_beta", "beta", default=0.1)
@@ -158,7 +158,7 @@ def _adapter(reading: Reading) -> None:
     uses = reading.raw("use_peft") is True or isinstance(config, dict)
     if reading.raw("use_peft") is None and reading.has("peft_type", "lora_target_modules", "target_modules"):
         uses = uses or not reading.has("model_name_or_path", "dataset_name")
-    four, eight = (reading.settings[f"load_in_{bits}bit"].value is True for bits in (4, 8))
+    four, eight = (reading.got(f"load_in_{bits}bit") is True for bits in (4, 8))
     word = "qlora" if four else "lora-8bit" if eight else "lora"
     key = "peft_config" if config and not reading.has("use_peft") else "use_peft"
     reading.put("method", word if uses else "full", key, stated=uses or reading.has("use_peft"))
@@ -253,8 +253,8 @@ def _data(reading: Reading, objective: str | None, *, trl: bool) -> None:
     if objective == "sft" or reading.has("packing"):
         packed = reading.take("packing", "packing", default=False)
         strategy = str(reading.raw("packing_strategy") or "bfd")
-        kernel = reading.settings["attention"].value if "attention" in reading.settings else None
-        masked = strategy.startswith("bfd") and kernel == "flash"
+        kernel = reading.got("attention")
+        masked = strategy.startswith(("bfd", "ffd")) and kernel == "flash"
         reading.put("packing_masked", masked if packed else None, "packing")
     _loss(reading)
     reading.take("chat_template", "chat_template_path", "chat_template")
