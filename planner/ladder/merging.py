@@ -1,4 +1,4 @@
-"""Steps of a merge: each source measured, the merge, further training where it needs that, the measurement."""
+"""Steps of a merge: the merge, further training where it needs that, the measurement, each source when it fails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from planner.ladder.prompting import SEED, add_prompt, evaluate
 from planner.ladder.training import training
 
 if TYPE_CHECKING:
+    from planner.documents import Gate
     from planner.ladder.draft import Draft
 
 STACKS = ("depth-upscaling", "passthrough")
@@ -25,14 +26,12 @@ def merging(draft: Draft) -> None:
     if merge is None:
         return
     if draft.answer("merge") == "none":
-        _sources(draft)
+        _sources(draft, ())
         return
-    trained = draft.answer("merge_training") != "none"
-    if not trained and draft.fact("has_evaluation_data"):
-        _sources(draft)
     _merge(draft)
-    if trained:
+    if draft.answer("merge_training") != "none":
         training(draft, Input(step=MODEL, output="model"))
+    if any(step.executor == "train" for step in draft.steps.values()):
         return
     _prompt(draft)
     evaluate(
@@ -43,6 +42,8 @@ def merging(draft: Draft) -> None:
         inputs={"model": Input(step=MODEL, output="model"), "prompt": Input(step="prompt/zero-shot", output="prompt")},
         because=("merge",),
     )
+    if draft.gates() and draft.fact("has_evaluation_data"):
+        _sources(draft, draft.gates())
 
 
 def _prompt(draft: Draft) -> None:
@@ -50,8 +51,8 @@ def _prompt(draft: Draft) -> None:
         add_prompt(draft, "zero-shot", examples=0, show_form=True)
 
 
-def _sources(draft: Draft) -> None:
-    """Every whole model that is merged, measured alone: what the merge must keep, and what an ensemble would have."""
+def _sources(draft: Draft, gates: tuple[Gate, ...]) -> None:
+    """Every whole model that is merged, measured alone: which skill a merge that disappoints has lost."""
     _prompt(draft)
     for number, source in enumerate(draft.survey.merge_sources):
         if source.kind == "adapter":
@@ -66,6 +67,7 @@ def _sources(draft: Draft) -> None:
                 "prompt": Input(step="prompt/zero-shot", output="prompt"),
             },
             because=("merge",),
+            gates=gates,
         )
 
 

@@ -107,15 +107,18 @@ def test_experts_are_served_two_a_token_and_their_router_is_trained() -> None:
     assert document.step("train/sft").inputs["model"].step == "merge/models"
 
 
-def test_each_source_is_measured_alone_when_there_is_something_to_measure_on() -> None:
-    found = [step.address for step in merged(sources("a", "b")).steps]
+def test_each_source_is_measured_alone_only_when_the_merge_misses_the_target() -> None:
+    document = merged(sources("a", "b"))
+    found = [step.address for step in document.steps]
     assert found == [
+        "merge/models",
         "prompt/zero-shot",
+        "evaluate/merged",
         "evaluate/source-0",
         "evaluate/source-1",
-        "merge/models",
-        "evaluate/merged",
     ]
+    [gate] = document.step("evaluate/source-1").gates
+    assert (gate.when, gate.steps, gate.test) == ("before", ("evaluate/merged",), "< 0.9")
     without = [step.address for step in merged(sources("a", "b"), data={}).steps]
     assert not [address for address in without if "source" in address]
 
