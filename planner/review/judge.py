@@ -80,7 +80,7 @@ def _message(rule: Rule, trace: RuleTrace, configuration: Configuration, board: 
     name = _filled(rule.name, board)
     parts = []
     setting = configuration.settings.get(rule.about)
-    if setting is not None and rule.about != "secret":
+    if setting is not None and setting.value is not None and rule.about != "secret":
         parts.append(_said(setting, configuration.written(rule.about)))
     for cell in _holding(trace):
         entry = FACTS.get(cell.fact)
@@ -91,7 +91,8 @@ def _message(rule: Rule, trace: RuleTrace, configuration: Configuration, board: 
         other = configuration.settings.get(own)
         words = f"`{other.name}`" if other is not None else own.replace("_", " ")
         unit = "" if not entry.unit or entry.unit == "fraction" or words.endswith(entry.unit) else f" {entry.unit}"
-        parts.append(f"{words}: {shown(cell.value)}{unit} (the limit: {cell.test})")
+        unit = unit.removesuffix("s") if cell.value == 1 else unit
+        parts.append(f"{words}: {shown(cell.value)}{unit} (raised when {cell.test})")
     return f"{name[0].upper()}{name[1:]}{': ' if parts else ''}{'; '.join(parts)}."
 
 

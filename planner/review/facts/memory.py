@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.facts import Unknown, fact
 from planner.memory import EstimateError, TrainingSetting, cheapest_fit, estimate_training, training_setting
-from planner.review.facts.model import shape_of
+from planner.review.facts.model import config_prequantized, shape_of
 
 if TYPE_CHECKING:
     from planner.memory import Architecture, TrainingEstimate
@@ -46,6 +46,9 @@ def memory_setting(configuration: Configuration, options: Options) -> TrainingSe
     if configuration.value("training") is not True:
         return Unknown("the file does not train")
     method = str(configuration.value("method"))
+    if method in ("lora", "lora-8bit") and config_prequantized(configuration, options):
+        # The base is stored in a few bits already.
+        method = "qlora"
     if method not in _METHODS:
         return Unknown(f"the memory of {method} is not computed")
     sequence, batch = configuration.value("max_length"), configuration.value("micro_batch")

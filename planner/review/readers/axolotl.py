@@ -137,7 +137,7 @@ def _method(reading: Reading) -> None:
     reading.take("load_in_4bit", "load_in_4bit", default=False)
     reading.take("load_in_8bit", "load_in_8bit", default=False)
     four, eight = (
-        bool(reading.settings[f"load_in_{bits}bit"].value) if f"load_in_{bits}bit" in reading.settings else False
+        bool(reading.got(f"load_in_{bits}bit")) if f"load_in_{bits}bit" in reading.settings else False
         for bits in (4, 8)
     )
     adapter = str(reading.raw("adapter") or "").lower()
@@ -187,8 +187,8 @@ def _precision(reading: Reading) -> None:
             reading.put(name, value=True, key=pure)
         else:
             reading.take(name, name, default=name == "bf16" and reading.raw("fp16") is not True)
-    bf16 = reading.settings["bf16"].value if "bf16" in reading.settings else None
-    fp16 = reading.settings["fp16"].value if "fp16" in reading.settings else None
+    bf16 = reading.got("bf16")
+    fp16 = reading.got("fp16")
     reading.put("base_dtype", "bf16" if bf16 else "fp16" if fp16 else "fp32", "bf16", stated=False)
     recomputed = reading.raw("gradient_checkpointing")
     fsdp = reading.raw("fsdp_config")
@@ -254,7 +254,7 @@ def _data(reading: Reading) -> None:
     reading.put("evaluation", bool(tests) or bool(size), word, stated=reading.has(word))
     reading.take("max_length", "sequence_len", default=512)
     packed = reading.take("packing", "sample_packing", default=False)
-    kernel = reading.settings["attention"].value if "attention" in reading.settings else "none"
+    kernel = reading.got("attention") if "attention" in reading.settings else "none"
     reading.put("packing_masked", kernel in _MASKING if packed else None, "sample_packing")
     reading.take("train_on_prompt", "train_on_inputs", default=False)
     reading.take("pad_to_length", "pad_to_sequence_len", default=False)
@@ -264,7 +264,7 @@ def _data(reading: Reading) -> None:
         index, template = templates[0]
         reading.put("chat_template", template, "chat_template", pointer=f"/datasets/{index}/chat_template")
     if "dataset_format" in reading.settings and "chat_template" not in reading.settings:
-        chat = reading.settings["dataset_format"].value == "chat"
+        chat = reading.got("dataset_format") == "chat"
         reading.put("chat_template", "tokenizer_default" if chat else None, "chat_template", stated=False)
     for index, item in enumerate(_datasets(reading)):
         if isinstance(item.get("train_on_eos"), str):

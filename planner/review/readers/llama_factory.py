@@ -125,7 +125,7 @@ def _export(reading: Reading) -> None:
 
 def _method(reading: Reading) -> None:
     kind = str(reading.raw("finetuning_type") or "lora")
-    four, eight = (reading.settings[f"load_in_{bits}bit"].value is True for bits in (4, 8))
+    four, eight = (reading.got(f"load_in_{bits}bit") is True for bits in (4, 8))
     method = {"lora": "qlora" if four else "lora-8bit" if eight else "lora", "freeze": "partial"}.get(kind, kind)
     if kind == "full" and (reading.raw("use_galore") is True or reading.raw("use_apollo") is True):
         method = "galore"
@@ -176,8 +176,8 @@ def _precision(reading: Reading) -> None:
     else:
         reading.take("bf16", "bf16", default=False)
     # Trained weights are made fp32 unless `pure_bf16` says otherwise; frozen ones take the half precision.
-    full = reading.settings["method"].value in ("full", "partial")
-    half = "bf16" if reading.settings["bf16"].value else "fp16" if reading.settings["fp16"].value else None
+    full = reading.got("method") in ("full", "partial")
+    half = "bf16" if reading.got("bf16") else "fp16" if reading.got("fp16") else None
     dtype = "bf16" if pure else "fp32" if full and half else half
     if half or pure:
         reading.put("base_dtype", dtype, "pure_bf16", stated=False)
@@ -222,7 +222,7 @@ def _data(reading: Reading, stage: str) -> None:
         reading.put("packing", value=True, key="neat_packing")
     else:
         reading.take("packing", "packing", default=stage == "pt")
-    packed = reading.settings["packing"].value if "packing" in reading.settings else False
+    packed = reading.got("packing")
     reading.put("packing_masked", neat if packed else None, "neat_packing" if neat else "packing")
     reading.take("train_on_prompt", "train_on_prompt", default=False)
     reading.put("dataset_format", "text" if stage == "pt" else "chat", "stage", stated=False)

@@ -62,6 +62,11 @@ class Reading:
         """Whether one of the keys has a value."""
         return any(self.raw(key) is not None for key in keys)
 
+    def got(self, name: str) -> Any:
+        """The value of a setting that was read before; None when there is none."""
+        setting = self.settings.get(name)
+        return None if setting is None else setting.value
+
     def where(self, key: str) -> Where:
         """The place of a key, or of the whole file."""
         pointer = self._places.get(key)

@@ -1,0 +1,333 @@
+"""A review: findings with rule, place, value and cure; nothing on what is in order; never a crash."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from planner.documents import Findings, InputError
+from planner.facts import FACTS
+from planner.review import review
+from planner.review.judge import _NAMED
+from planner.review.readers import axolotl, llama_factory, mergekit, peft, trl
+from planner.rules import review_book
+from tests.planner.review.configurations import (
+    AXOLOTL,
+    IN_ORDER,
+    LLAMA_FACTORY,
+    MERGEKIT,
+    PEFT,
+    SPEC,
+    TRL,
+    changed,
+    written,
+)
+
+Values = dict[str, Any]
+PUBLISHED = Path(__file__).parents[4] / "shared" / "configs"
+
+
+def codes(found: Findings) -> set[str]:
+    return {finding.code for finding in found.findings}
+
+
+@pytest.mark.parametrize("tool", [tool for tool in IN_ORDER if tool != "adapt-spec"])
+def test_nothing_is_found_in_a_configuration_that_is_in_order(tool: str, tmp_path: Path) -> None:
+    assert not review(written(tmp_path, IN_ORDER[tool]), hardware="a100-80gb").findings
+
+
+THREE = [{"model": name} for name in ("a/mistral-7b-x", "a/mistral-7b-y", "a/mistral-7b-z")]
+FAULTS: list[tuple[str, Values, Values, dict[str, Any]]] = [
+    ("RPR101", TRL, {"fp16": True}, {}),
+    ("RPR102", AXOLOTL, {"bf16": False, "fp16": True}, {}),
+    ("RPR103", TRL, {}, {"hardware": "t4"}),
+    ("RPR104", TRL, {"use_peft": None, "bf16": False, "fp16": True, "dtype": "float16"}, {}),
+    ("RPR105", TRL, {}, {"hardware": "t4"}),
+    ("RPR106", TRL, {"bf16": False, "dtype": "float32"}, {}),
+    ("RPR107", TRL, {"dtype": None}, {}),
+    ("RME101", TRL, {"gradient_checkpointing": False, "max_length": 8192}, {"hardware": "a10g"}),
+    ("RME102", AXOLOTL, {"adapter": None, "lora_r": None, "lora_alpha": None}, {"hardware": "a10g"}),
+    ("RME104", TRL, {"use_cache": True}, {}),
+    ("RHY101", LLAMA_FACTORY, {"finetuning_type": "full", "lora_rank": None, "learning_rate": 2e-4}, {}),
+    ("RHY102", TRL, {"learning_rate": 1e-5}, {}),
+    ("RHY103", TRL, {"learning_rate": 1e-2}, {}),
+    ("RHY104", LLAMA_FACTORY, {"stage": "dpo", "learning_rate": 2e-4}, {}),
+    ("RHY105", AXOLOTL, {"learning_rate": 0}, {}),
+    ("RHY111", LLAMA_FACTORY, {"gradient_accumulation_steps": 1}, {"hardware": "a100-80gb"}),
+    ("RHY112", LLAMA_FACTORY, {"gradient_accumulation_steps": 2}, {}),
+    ("RHY113", LLAMA_FACTORY, {"gradient_accumulation_steps": 512}, {"hardware": "a100-80gb"}),
+    ("RHY114", TRL, {"num_train_epochs": 8}, {"data": 300}),
+    ("RHY115", TRL, {"max_steps": 100}, {}),
+    ("RHY121", TRL, {"warmup_ratio": 0.5}, {}),
+    ("RHY121", AXOLOTL, {"warmup_steps": 60, "max_steps": 100}, {}),
+    ("RHY122", TRL, {"weight_decay": 0.5}, {}),
+    ("RHY123", TRL, {"adam_beta2": 0.1}, {}),
+    ("RHY124", LLAMA_FACTORY, {"stage": "dpo", "learning_rate": 5e-6, "pref_beta": 20}, {}),
+    ("RHY125", TRL, {"max_steps": 100, "save_steps": 500}, {}),
+    ("RHY126", TRL, {"max_steps": 100, "eval_steps": 500, "eval_strategy": "steps"}, {}),
+    ("RAD101", TRL, {"use_peft": None, "lora_r": None, "lora_alpha": None, "learning_rate": 1e-5}, {"data": 300}),
+    ("RAD102", PEFT, {"lora_alpha": 512}, {}),
+    ("RAD103", PEFT, {"r": 256, "lora_alpha": 256}, {}),
+    ("RAD104", AXOLOTL, {"adapter": None, "load_in_4bit": True}, {}),
+    ("RAD105", AXOLOTL, {"adapter": "qlora", "load_in_4bit": False}, {}),
+    ("RAD106", AXOLOTL, {"load_in_8bit": True, "load_in_4bit": True}, {}),
+    ("RAD107", TRL, {"use_peft": None}, {}),
+    ("RAD108", PEFT, {"lora_dropout": 0.5}, {}),
+    ("RAD109", PEFT, {"target_modules": ["query_key_value"]}, {}),
+    ("RAD110", PEFT, {"target_modules": ["q_proj", "query_key_value"]}, {}),
+    ("RAD111", PEFT, {"use_dora": True, "r": 128, "lora_alpha": 128}, {}),
+    ("RDA101", LLAMA_FACTORY, {"eval_dataset": "replies", "val_size": None}, {}),
+    ("RDA101", TRL, {"dataset_test_split": "train"}, {}),
+    ("RDA102", TRL, {"dataset_train_split": "test", "dataset_test_split": "validation"}, {}),
+    ("RDA104", AXOLOTL, {"val_set_size": 0}, {}),
+    ("RDA105", AXOLOTL, {"val_set_size": 0, "lora_model_dir": "./outputs/first"}, {}),
+    ("RDA114", AXOLOTL, {"val_set_size": 0, "base_model": "./outputs/first/checkpoint-200"}, {}),
+    ("RDA106", AXOLOTL, {"train_on_inputs": True}, {}),
+    ("RDA107", AXOLOTL, {"attn_implementation": "eager"}, {}),
+    ("RDA107", LLAMA_FACTORY, {"packing": True}, {}),
+    ("RDA108", LLAMA_FACTORY, {"template": "llama3"}, {}),
+    ("RDA109", AXOLOTL, {"base_model": "meta-llama/Llama-3.1-8B"}, {}),
+    ("RDA110", AXOLOTL, {"special_tokens": {"pad_token": "</s>", "eos_token": "</s>"}}, {}),
+    ("RDA111", AXOLOTL, {"datasets": [{"path": "a/b", "type": "chat_template", "train_on_eos": "none"}]}, {}),
+    ("RDA112", AXOLOTL, {"sequence_len": 262144}, {}),
+    ("RTR101", LLAMA_FACTORY, {"trust_remote_code": True}, {}),
+    ("RTR102", LLAMA_FACTORY, {"trust_remote_code": True, "model_name_or_path": "acme/own-model"}, {}),
+    ("RTR103", TRL, {"save_safetensors": False}, {}),
+    ("RTR104", AXOLOTL, {"base_model": "./weights/pytorch_model.bin"}, {}),
+    ("RTR105", AXOLOTL, {"base_model": "mistralai/Ministral-8B-Instruct-2410"}, {}),
+    ("RTR106", TRL, {"hub_token": "hf_" + "x1" * 15}, {}),
+    ("RTR107", TRL, {"output_dir": None}, {}),
+    ("RMG101", MERGEKIT, {"merge_method": "slerp", "models": THREE}, {}),
+    ("RMG102", MERGEKIT, {"base_model": None}, {}),
+    ("RMG103", MERGEKIT, {"merge_method": "slerp", "parameters": {"t": 1.5}}, {}),
+    ("RMG104", MERGEKIT, {"models": [{"model": "a/x", "parameters": {"density": 1.5}}, {"model": "a/y"}]}, {}),
+    ("RMG105", MERGEKIT, {"dtype": "float16"}, {}),
+    ("RMG106", MERGEKIT, {"models": [{"model": "meta-llama/Llama-2-13b-hf"}, {"model": "a/x"}]}, {}),
+    ("RMG107", MERGEKIT, {"models": [{"model": "a/qwen2-7b-x"}, {"model": "a/mistral-7b-y"}]}, {}),
+    ("RMG109", MERGEKIT, {"models": [{"model": "mistralai/Mistral-7B-v0.1"}]}, {}),
+    ("RMG110", MERGEKIT, {"models": [*THREE, THREE[0]]}, {}),
+    ("RMG112", MERGEKIT, {"merge_method": "passthrough"}, {}),
+    ("RFA101", TRL, {"lora_r": 128, "lora_alpha": 128}, {"data": 300}),
+    ("RFA103", TRL, {"gradient_accumulation_steps": 64}, {"data": 300, "hardware": "a100-80gb"}),
+]
+
+
+@pytest.mark.parametrize(("code", "base", "fault", "options"), FAULTS, ids=lambda item: str(item)[:24])
+def test_a_fault_is_found_and_not_without_it(
+    code: str, base: Values, fault: Values, options: dict[str, Any], tmp_path: Path
+) -> None:
+    found = review(written(tmp_path, changed(base, **fault)), **options)
+    assert code in codes(found)
+    (first, *_) = [finding for finding in found.findings if finding.code == code]
+    assert first.cite
+    assert first.why
+    assert first.fix
+    assert first.message.endswith(".")
+    clean = review(written(tmp_path, base), hardware="a100-80gb")
+    assert code not in codes(clean)
+
+
+def test_a_finding_says_the_value_the_place_and_the_cure(tmp_path: Path) -> None:
+    path = written(tmp_path, changed(LLAMA_FACTORY, finetuning_type="full", lora_rank=None, learning_rate=2e-4))
+    (finding,) = [item for item in review(path).findings if item.code == "RHY101"]
+    assert "`learning_rate` is 0.0002" in finding.message
+    assert finding.fix == "Take about 4.8e-05."
+    assert (finding.where.file, finding.where.pointer, finding.where.line) == (str(path), "/learning_rate", 10)
+
+
+def test_memory_is_estimated_where_the_model_is_known(tmp_path: Path) -> None:
+    (file,) = review(written(tmp_path, TRL)).files
+    assert file.memory is not None
+    assert file.memory.low < file.memory.expected < file.memory.high
+    assert 15e9 < file.memory.expected < 60e9
+    (unknown,) = review(written(tmp_path, changed(TRL, model_name_or_path="acme/own"))).files
+    assert unknown.memory is None
+    assert unknown.unknowns == ("memory: the model is not known",)
+    (named,) = review(written(tmp_path, changed(TRL, model_name_or_path="acme/own")), model="Qwen/Qwen2.5-7B").files
+    assert named.memory is not None
+
+
+def test_what_does_not_fit_comes_with_the_cheapest_change(tmp_path: Path) -> None:
+    path = written(tmp_path, changed(TRL, gradient_checkpointing=False, max_length=8192))
+    (finding,) = [item for item in review(path, hardware="a10g").findings if item.code == "RME101"]
+    assert finding.fix.startswith("The cheapest change that makes it fit: gradient checkpointing on")
+    assert not {code for code in codes(review(path)) if code.startswith("RME1")}, "without hardware nothing is judged"
+
+
+def test_a_mirror_or_quantized_copy_has_the_shape_of_the_model_it_copies(tmp_path: Path) -> None:
+    (file,) = review(written(tmp_path, changed(TRL, model_name_or_path="unsloth/Qwen2.5-7B-Instruct-bnb-4bit"))).files
+    assert file.memory is not None
+    assert "Qwen/Qwen2.5-7B-Instruct" in file.unknowns[0]
+
+
+def test_rows_that_stand_in_both_files_are_found(tmp_path: Path) -> None:
+    rows = [{"prompt": f"question {index}", "completion": "answer"} for index in range(40)]
+    for name, part in (("train.jsonl", rows), ("held.jsonl", rows[:7])):
+        (tmp_path / name).write_text("\n".join(json.dumps(row) for row in part), encoding="utf-8")
+    values = changed(
+        AXOLOTL,
+        datasets=[{"path": "train.jsonl", "type": "alpaca"}],
+        test_datasets=[{"path": "held.jsonl", "type": "alpaca"}],
+        val_set_size=None,
+    )
+    (finding,) = [item for item in review(written(tmp_path, values)).findings if item.code == "RDA103"]
+    assert "shared rows: 7" in finding.message
+
+
+def test_the_shape_of_the_rows_tells_whether_trl_masks_the_prompt(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    chat, pairs = tmp_path / "chat.jsonl", tmp_path / "pairs.jsonl"
+    chat.write_text(json.dumps({"messages": turns}), encoding="utf-8")
+    pairs.write_text(json.dumps({"prompt": "hello", "completion": "hi"}), encoding="utf-8")
+    path = written(tmp_path, changed(TRL, completion_only_loss=None, dataset_text_field=None, packing=False))
+    assert "RDA106" in codes(review(path, data=str(chat)))
+    assert "RDA106" not in codes(review(path, data=str(pairs)))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "shared"),
+    [
+        ("train", "test", False),
+        ("train", "train", True),
+        ("train[:90%]", "train[90%:]", False),
+        ("train[:90%]", "train[80%:]", True),
+        ("train[:20%]", "train[:20%]", True),
+    ],
+)
+def test_slices_of_a_split_overlap_or_do_not(train: str, test: str, shared: bool, tmp_path: Path) -> None:
+    values = changed(TRL, dataset_train_split=train, dataset_test_split=test)
+    assert ("RDA101" in codes(review(written(tmp_path, values)))) is shared
+
+
+def test_a_spec_and_a_plan_are_reviewed_with_their_warnings(tmp_path: Path) -> None:
+    from planner import planning
+
+    spec = written(tmp_path, SPEC, "spec.json")
+    found = review(spec)
+    assert found.files[0].tool == "adapt-spec"
+    assert "WRN101" in codes(found)
+    plan = planning.plan(spec).to_json()
+    path = written(tmp_path, plan, "plan.json")
+    assert "ROW101" not in codes(review(path))
+    plan["spec"]["task"]["description"] = "something else"
+    assert "ROW101" in codes(review(written(tmp_path, plan, "plan.json")))
+
+
+def test_a_users_rule_book_takes_part(tmp_path: Path) -> None:
+    book = tmp_path / "ours.toml"
+    book.write_text(
+        """
+book = "ours"
+version = "1"
+[reference.house]
+title = "House rules"
+url = "https://example.org/rules"
+[[rule]]
+id = "OUR101"
+name = "the house trains in bf16"
+decides = "findings"
+answer = "house-precision"
+severity = "error"
+about = "bf16"
+when = { config_precision = "!= bf16" }
+fix = "Turn bf16 on."
+why = "The house has decided so."
+cite = ["house"]
+since = "1"
+examples = [
+  { given = { config_precision = "fp16" }, holds = true },
+  { given = { config_precision = "bf16" }, holds = false },
+]
+""",
+        encoding="utf-8",
+    )
+    path = written(tmp_path, changed(TRL, bf16=False, fp16=True))
+    assert "OUR101" in codes(review(path, rule_books=[book]))
+    assert "OUR101" not in codes(review(path))
+
+
+def test_the_same_files_give_the_same_findings_in_the_same_order(tmp_path: Path) -> None:
+    one = written(tmp_path, changed(TRL, fp16=True, save_safetensors=False, weight_decay=1), "a.json")
+    two = written(tmp_path, changed(AXOLOTL, val_set_size=0), "b.json")
+    found = review([one, two], hardware="a10g")
+    assert found == review([two, one, two], hardware="a10g").model_copy(update={"files": found.files})
+    places = [(finding.where.file or "", finding.where.line or 0) for finding in found.findings]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"hardware": "nonsense"}, {"model": "acme/nowhere"}, {"data": {"nonsense": 3}}, {"data": 1.5}]
+)
+def test_an_argument_that_is_wrong_is_refused(arguments: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        review(written(tmp_path, TRL), **arguments)
+
+
+def test_every_fact_that_a_sentence_names_exists() -> None:
+    named = {name for rule in review_book().rules for name in _NAMED.findall(f"{rule.name} {rule.fix}")}
+    assert named
+    assert named <= FACTS.keys()
+
+
+def test_every_rule_of_a_review_has_its_own_fix_and_severity() -> None:
+    for rule in review_book().rules:
+        assert rule.severity in ("error", "warning", "note"), rule.id
+        assert rule.fix, rule.id
+        assert str(rule.answer) == str(rule.answer).lower(), rule.id
+
+
+KEYS = sorted(
+    set().union(*(reader.OWN | reader.SHARED for reader in (axolotl, llama_factory, mergekit, peft, trl)))
+    | {"parameters", "models", "datasets", "test_datasets", "peft_config", "eval_dataset"}
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(
+        ["", "auto", "no", "steps", "train", "test", "lora", "full", "dpo", "slerp", "all", "flash", "a@b"]
+    )
+    | st.text(max_size=8)
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*KEYS, "path", "model", "type", "split", "value", "sources"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.dictionaries(st.sampled_from(KEYS), TREES, max_size=14), base=st.sampled_from(sorted(IN_ORDER)))
+def test_no_mapping_crashes_a_review(values: Values, base: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    whole = values if base == "adapt-spec" else IN_ORDER[base] | values
+    path.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    found = review(path, hardware="a10g", data=500)
+    assert Findings.model_validate_json(json.dumps(found.to_json())) == found
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published configurations are not beside the repository")
+def test_published_configurations_are_recognised_and_reviewed_in_a_fifth_of_a_second_each() -> None:
+    files = sorted(PUBLISHED.glob("*.y*ml"))
+    assert files
+    review(files[0])
+    for path in files:
+        started = time.process_time()
+        found = review(path)
+        seconds = time.process_time() - started
+        assert found.files[0].tool.replace("-", "") == path.name.partition("--")[0], path.name
+        assert not found.at_least("error"), path.name
+        assert seconds < 0.2, path.name
