@@ -12,7 +12,7 @@ from planner.explanation.documents import (
     Number,
     RejectedAnswer,
 )
-from planner.explanation.reading import Record, sources
+from planner.explanation.reading import Record
 from planner.explanation.why_not import decision_of, needs_in_words
 from planner.rules.needing import verdict_of
 
@@ -60,7 +60,7 @@ def _explained(record: Record, decision: Decision) -> ExplainedDecision:
             )
             for item in decision.reasons
         ),
-        sources=sources(decision.cite),
+        sources=record.sources(decision.cite),
         rejected=tuple(
             RejectedAnswer(
                 answer=item.answer,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from planner.catalog import CatalogError, reference
 from planner.documents import JsonValue, ReadAhead
+from planner.explanation.reading import source_text
 from planner.explanation.words import amount, needed
 from planner.facts import FACTS, PLAN_INPUTS, REVIEW_INPUTS
 from planner.rules import core_book, review_book
@@ -159,14 +159,7 @@ def catalogue(own: tuple[Book, ...] = ()) -> Catalogue:
 def sources(keys: Iterable[str], books: Iterable[Book] = ()) -> dict[str, str]:
     """Citation keys with what they stand for."""
     own = {key: str(source) for book in books for key, source in book.references.items()}
-    return {key: own.get(key) or _source(key) for key in keys}
-
-
-def _source(key: str) -> str:
-    try:
-        return str(reference(key))
-    except CatalogError:
-        return key
+    return {key: own.get(key) or source_text(key) for key in keys}
 
 
 def _rule(joined: Joined, row: Row, book: Book) -> RulePage:

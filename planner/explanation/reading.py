@@ -33,6 +33,11 @@ class Record:
         """The decisions by question."""
         return {decision.question: decision for decision in self.plan.decisions}
 
+    def sources(self, keys: Iterable[str]) -> tuple[Source, ...]:
+        """Citation keys with what they stand for, each once; a rule book of the user's own brings its own."""
+        own = {key: text for book in self.plan.rule_books for key, text in book.references.items()}
+        return tuple(Source(key=key, text=own.get(key) or source_text(key)) for key in dict.fromkeys(keys))
+
     def says(self, name: str) -> str:
         """What a fact or decision is, in one sentence."""
         if name in FACTS:
@@ -117,12 +122,8 @@ def _whole_of(name: str, depth: int = 4) -> str:
     return wholes[0] if len(wholes) == 1 else next(iter(parts)) if len(parts) == 1 and not wholes else ""
 
 
-def sources(keys: Iterable[str]) -> tuple[Source, ...]:
-    """Citation keys with what they stand for, each once."""
-    return tuple(Source(key=key, text=_source(key)) for key in dict.fromkeys(keys))
-
-
-def _source(key: str) -> str:
+def source_text(key: str) -> str:
+    """What a citation key of the catalog stands for; the key itself when it is not there."""
     try:
         return str(reference(key))
     except CatalogError:

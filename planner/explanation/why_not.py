@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import InputError, JsonValue, near
 from planner.explanation.documents import Number, Obstacle, Offer, WhyNot
-from planner.explanation.reading import Record, sources
+from planner.explanation.reading import Record
 from planner.explanation.words import amount
 from planner.rules.needing import nearest, unmet, ways_out
 from planner.rules.rejecting import Offer as Offered
@@ -58,7 +58,7 @@ def _why_not(record: Record, decision: Decision, asked: JsonValue) -> WhyNot:
         other_ways=max(0, sum(len(offer.rows) for offer in shown) - 1),
         pin="" if is_answer else _pin(decision, asked, vetoes),
         unknown=record.unknown(decision),
-        sources=sources([*decision.cite, *cited] if is_answer else [*cited, *decision.cite]),
+        sources=record.sources([*decision.cite, *cited] if is_answer else [*cited, *decision.cite]),
     )
 
 
