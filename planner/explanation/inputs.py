@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.documents import Attempt, DataSource, Device, Hardware
 from planner.survey import DataSurvey, Failures, look_at_hardware
-from planner.survey.failures import survey_failures
+from planner.survey.failures import CAUSES, survey_failures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,13 +110,16 @@ def _declared(inputs: Inputs) -> Hardware | None:
 
 
 def set_failures(inputs: Inputs, path: str, value: Any) -> Inputs:
-    """Failing cases of one cause."""
-    cause = path.split(".", 1)[1]
+    """Failing cases of one cause or symptom, in the survey's spelling."""
+    name = path.split(".", 1)[1]
     known = inputs.survey.failures
     if isinstance(inputs.spec.failures, str) and known is not None:
-        by_cause = {**known.by_cause, cause: value}
-        return replace(inputs, survey=replace(inputs.survey, failures=replace(known, by_cause=by_cause)))
-    counts = {**(inputs.spec.failures if isinstance(inputs.spec.failures, dict) else {}), cause: value}
+        if name in CAUSES:
+            changed = replace(known, by_cause={**known.by_cause, name: value})
+        else:
+            changed = replace(known, by_symptom={**known.by_symptom, name: value})
+        return replace(inputs, survey=replace(inputs.survey, failures=changed))
+    counts = {**(known.counts if known else {}), name: value}
     failures, _ = survey_failures(counts, inputs.folder)
     spec = inputs.spec.model_copy(update={"failures": counts})
     return replace(inputs, spec=spec, survey=replace(inputs.survey, failures=failures))

@@ -48,6 +48,8 @@ class Lever:
 
 ROWS = Scale(0, 10_000_000, unit="rows", when_absent="from low")
 FRACTION = Scale(0.01, 1.0, 0.01)
+# Such as perplexity, which has no upper end.
+UNBOUNDED = Scale(0.1, 10_000.0, 0.1)
 _SCALES: dict[str, Scale] = {
     "hardware.memory_gb": Scale(1, 1024, unit="GB"),
     "hardware.count": Scale(1, 64, unit="devices"),
@@ -126,7 +128,7 @@ def _data(inputs: Inputs) -> Iterator[Lever]:
 
 def _fields(inputs: Inputs) -> Iterator[Lever]:
     for metric, goal in inputs.spec.evaluation.target.items():
-        yield _number(f"evaluation.target.{metric}", goal, FRACTION, change.set_field)
+        yield _number(f"evaluation.target.{metric}", goal, _score_scale(goal), change.set_field)
     for path in _WORDS:
         now = change.get_field(inputs.spec, path)
         if path.startswith("merge.") and inputs.spec.merge is None:
@@ -135,6 +137,10 @@ def _fields(inputs: Inputs) -> Iterator[Lever]:
     for path, scale in _SCALES.items():
         if path.startswith(("task.", "constraints.")):
             yield _number(path, change.get_field(inputs.spec, path), scale, change.set_field)
+
+
+def _score_scale(now: float) -> Scale:
+    return FRACTION if now <= FRACTION.high else UNBOUNDED
 
 
 def _choices(path: str) -> tuple[Any, ...]:
@@ -165,7 +171,7 @@ def _attempts(inputs: Inputs) -> Iterator[Lever]:
         path = f"attempts.{metric}"
         now = change.get_score(inputs, path)
         if now is not None:
-            yield _number(path, now, FRACTION, change.set_score)
+            yield _number(path, now, _score_scale(now), change.set_score)
     tried = change.get_prompts_tried(inputs, "attempts.prompts_tried")
     if tried is not None:
         scale = Scale(0, 1000, unit="prompts")

@@ -22,9 +22,10 @@ class Offer(NamedTuple):
     behind: tuple[RuleTrace, ...]
 
     @property
-    def lacks(self) -> int:
-        """How many conditions and rules stand in its way."""
-        return len(self.behind) + (0 if self.trace.verdict == "holds" else len(unmet(self.trace)))
+    def lacks(self) -> tuple[int, int]:
+        """How many conditions and rules stand in its way; of equals, one whose conditions are known is nearer."""
+        missing = () if self.trace.verdict == "holds" else unmet(self.trace)
+        return len(self.behind) + len(missing), sum(cell.verdict == "unknown" for cell in missing)
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -21,12 +21,16 @@ _LOCAL = frozenset({"path", "tokenizer", "gguf"})
 
 
 def surveyed(survey: Survey) -> dict[str, Any]:
-    """What was found of data, models and failures, as plain values; hardware stands in the plan itself."""
-    return {
+    """What was found of data, models, failures and the answers' schema, as plain values; hardware stands in the plan itself."""
+    found: dict[str, Any] = {
         "data": {role: _plain(data) for role, data in survey.data.items()},
         "models": {name: _plain(model, _LOCAL) for name, model in survey.models.items()},
-        "failures": _plain(survey.failures) if survey.failures else None,
     }
+    if survey.failures is not None:
+        found["failures"] = _plain(survey.failures)
+    if survey.schema is not None:
+        found["schema"] = dict(survey.schema)
+    return found
 
 
 def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
@@ -43,7 +47,7 @@ def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
         data={role: _data(values) for role, values in record.get("data", {}).items()},
         models={name: _made(ModelSurvey, values) for name, values in record.get("models", {}).items()},
         failures=_made(Failures, failures) if failures else None,
-        schema=None,
+        schema=record.get("schema"),
         findings=(),
     )
 
