@@ -42,6 +42,9 @@ def diagnose(draft: Draft) -> None:
 
 def training(draft: Draft, base: Input | None = None) -> None:
     """Train, measure, and merge when one variant is served; `base` is a model that an earlier step made."""
+    if None in (draft.answer("objective"), draft.answer("method"), draft.answer("distribution")):
+        # No way of training fits: the decisions say what it would need.
+        return
     gates = draft.gates()
     if "diagnose/prompting" in draft.steps:
         limit = draft.thresholds["gate_behaviour_share"]
@@ -111,8 +114,11 @@ def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str)
             params={"dtype": draft.answer("base_dtype")},
             outputs=("model",),
         ),
-        because=("serving",),
+        because=("serving", "merge_into"),
     )
+    if "none" not in (draft.answer("evaluation_quantization"), draft.answer("quantization")):
+        # 16-bit weights do not fit the hardware at hand: the quantized result is held against the adapter instead.
+        return
     evaluate(
         draft,
         "merged",
