@@ -171,6 +171,8 @@ def config_evaluates(configuration: Configuration, options: Options) -> bool | U
     return configuration.get("evaluation")  # type: ignore[no-any-return]
 
 
+#: Folders that trainers write to; nobody on the hub has such a name.
+_OUTPUTS = ("output/", "outputs/", "saves/", "runs/", "results/", "checkpoints/")
 _CONTINUED = re.compile(r"checkpoint-\d+|(?:^|/)(?:outputs?|saves|runs|results|checkpoints)/|[-_](?:sft|dpo|kto|merged|finetuned|ft)(?:$|[-_/])", re.IGNORECASE)  # fmt: skip  # noqa: E501
 
 
@@ -186,7 +188,7 @@ def config_continues_model(configuration: Configuration) -> bool:
     if configuration.value("training") is not True:
         return False
     base = str(configuration.value("base_model", ""))
-    local = base.startswith((".", "/", "~")) or base.count("/") != 1
+    local = base.startswith((".", "/", "~", *_OUTPUTS)) or base.count("/") != 1
     return bool(_CONTINUED.search(base)) and local
 
 
