@@ -54,13 +54,6 @@ def validation_rows(survey: Survey) -> int:
 
 
 @fact(cite=("book:finetuning-tactics",), words=words_of(DataSource, "quality"))
-def train_quality(survey: Survey) -> str | Unknown:
-    """How clean the training data are, as the spec says."""
-    data = _data(survey, "train")
-    return data if isinstance(data, Unknown) else data.quality or Unknown("the spec does not say how clean it is")
-
-
-@fact(cite=("book:finetuning-tactics",), words=words_of(DataSource, "quality"))
 def data_quality(survey: Survey) -> str | Unknown:
     """How clean the examples are that training would learn from: labelled rows, else comparisons."""
     data = next((survey.data[role] for role in ("train", "preferences") if survey.data.get(role)), None)
@@ -208,13 +201,6 @@ def evaluation_rows(spec: Spec, survey: Survey) -> int | Unknown:
     if data is None or data.rows is None:
         return Unknown("the spec gives nothing to measure on")
     return min(data.rows, spec.evaluation.limit or data.rows)
-
-
-@fact()
-def has_evaluation_file(survey: Survey) -> bool:
-    """Whether the data that rungs are measured on lie in a file."""
-    data = evaluation_data(survey)
-    return data is not None and data.path is not None
 
 
 def evaluation_data(survey: Survey) -> DataSurvey | None:

@@ -35,9 +35,8 @@ def _of_data(draft: Draft) -> list[str]:
     wants = draft.answer("data_need") in ("few-rows", "more-rows", "collect")
     if not missing or not wants or draft.answer("approach") in (None, "none", "merge"):
         return []
-    low, high, expert_low, expert_high = (
-        draft.fact(f"{who}_cost_{end}_usd") for who in ("annotation", "expert") for end in ("low", "high")
-    )
+    low, high = draft.fact("annotation_cost_low_usd"), draft.fact("annotation_cost_high_usd")
+    expert_low, expert_high = draft.fact("expert_cost_low_usd"), draft.fact("expert_cost_high_usd")
     wanted = f"{missing:,} more examples would make {int(draft.answer('rows_wanted')):,}"
     cost = f"${low:,.0f} to ${high:,.0f} by annotators, or ${expert_low:,.0f} to ${expert_high:,.0f} by experts"
     return [f"The data may be too few: {wanted}, for {cost}."]

@@ -18,7 +18,7 @@ def test_declared_data_have_rows_and_a_mean_length_and_no_more() -> None:
     assert found.get("train_rows") == 5000
     assert found.get("validation_rows") == 500
     assert found.get("row_tokens") == 200
-    assert found.get("train_quality") == "curated"
+    assert found.get("data_quality") == "curated"
     assert found.get("longest_row_tokens") == Unknown("the length of the training rows is not known")
     assert found.get("duplicate_share") == Unknown("the training data are not at hand")
 
@@ -27,7 +27,7 @@ def test_data_that_are_not_there_count_as_no_rows_and_unknown_lengths() -> None:
     found = board(data={})
     for name in ("train_rows", "preference_rows", "document_rows", "validation_rows", "training_rows"):
         assert found.get(name) == 0
-    for name in ("row_tokens", "longest_row_tokens", "longest_answer_tokens", "train_quality", "evaluation_rows"):
+    for name in ("row_tokens", "longest_row_tokens", "longest_answer_tokens", "data_quality", "evaluation_rows"):
         assert isinstance(found.get(name), Unknown)
 
 
@@ -73,7 +73,6 @@ def test_hardware_is_read_from_its_record(hardware: dict[str, Any], expected: tu
 def test_the_memory_of_a_processor_that_nobody_told_is_unknown() -> None:
     found = board(hardware={"devices": [{"name": "CPU", "memory_gb": 0}]}, models=[{"id": "gpt2"}])
     assert isinstance(found.get("device_memory_bytes"), Unknown)
-    assert isinstance(found.get("cpu_cores"), Unknown)
 
 
 def strongest(memory_gb: float, *models: dict[str, Any], **more: Any) -> str:

@@ -40,7 +40,6 @@ RAG = {"approach": "rag", "retrieval": "bm25", "metrics": {"accuracy": 0.8}}
         ("has_target", {"evaluation": {}}, False),
         ("has_evaluation_data", {}, True),
         ("has_evaluation_data", {"data": {"train": {"examples": 3}}}, False),
-        ("has_evaluation_file", {}, False),
         ("evaluation_rows", {}, 500),
         ("teacher_given", {"models": [{"id": "gpt2"}, {"id": "distilgpt2", "role": "teacher", "params": 5}]}, True),
     ],
