@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.documents import GB
 from planner.facts.estimating import arithmetic, device_bytes
 from planner.facts.model import inference_bytes, parameters_of
 from planner.facts.registry import Unknown, fact
@@ -266,10 +265,3 @@ def int4_memory_share(survey: Survey, base_model: str, device_memory_bytes: int)
     """Share of one device that answering one request with 4-bit weights needs."""
     estimate = inference_bytes(survey.models[base_model], "nf4")
     return estimate if isinstance(estimate, Unknown) else estimate / device_memory_bytes
-
-
-@fact(unit="times", cite=MEMORY)
-def serving_ratio(survey: Survey, base_model: str, max_serving_memory_gb: float) -> float | Unknown:
-    """Memory that serving in 16 bits needs, as a multiple of what the spec allows."""
-    estimate = inference_bytes(survey.models[base_model], "bf16")
-    return estimate if isinstance(estimate, Unknown) else estimate / (max_serving_memory_gb * GB)

@@ -86,6 +86,12 @@ def base_quantized(survey: Survey, base_model: str) -> bool:
     return model.quantization is not None or model.dtype in ("int8", "int4", "fp8")
 
 
+@fact(cite=("gguf-docs",))
+def base_unpacked(survey: Survey, base_model: str) -> bool:
+    """Whether a step of the plan unpacks the base's quantized file into 16 bits, as it does with GGUF."""
+    return survey.models[base_model].kind == "gguf"
+
+
 @fact(unit="rows", cite=("frantar-2022-gptq", "lin-2023-awq"))
 def calibration_rows(train_rows: int, document_rows: int) -> int:
     """Rows that a quantization may be calibrated on: training data or documents, never what is measured on."""

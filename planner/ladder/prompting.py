@@ -139,6 +139,7 @@ def evaluate(
                 "max_new_tokens": answer_limit(draft),
                 "batch_size": int(draft.thresholds["evaluation_batch"]),
                 "dtype": draft.answer("base_dtype"),
+                "quantization": _bits(draft, inputs),
                 "decoding": _decoding(draft),
                 "passages": int(draft.answer("passages")) if "index" in inputs else None,
                 "limit": spec.evaluation.limit,
@@ -151,6 +152,12 @@ def evaluate(
         ),
         because=because,
     )
+
+
+def _bits(draft: Draft, inputs: dict[str, Input]) -> str:
+    """How the weights are rounded while they answer; what is quantized already is measured as it is."""
+    made = inputs["model"].step or ""
+    return "none" if made.startswith("quantize/") else str(draft.answer("evaluation_quantization"))
 
 
 def _decoding(draft: Draft) -> str:

@@ -37,13 +37,14 @@ def quantizing(draft: Draft) -> None:
         because=("quantization", "quantization_bits", "calibration"),
     )
     measured = draft.steps[reference]
+    left = {"data", "reference"} | ({"adapter"} if draft.answer("serving") == "merged" else set())
     evaluate(
         draft,
         kind,
         "Measure what quantizing cost",
         rung=f"quantized ({kind})",
         inputs={
-            **{name: source for name, source in measured.inputs.items() if name not in ("data", "reference")},
+            **{name: source for name, source in measured.inputs.items() if name not in left},
             "model": Input(step=f"quantize/{kind}", output="model"),
             "reference": Input(step=reference, output="predictions"),
         },

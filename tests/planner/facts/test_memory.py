@@ -61,12 +61,6 @@ def test_a_larger_device_takes_no_smaller_micro_batch() -> None:
     assert sizes[0] < sizes[-1]
 
 
-def test_serving_is_measured_against_the_limit_of_the_spec() -> None:
-    assert isinstance(shares().get("serving_ratio"), Unknown)
-    found = shares(constraints={"max_serving_memory_gb": 4})
-    assert 4 < found.get("serving_ratio") < 6
-
-
 def test_without_memory_nothing_is_known_of_shares() -> None:
     found = shares("CPU", 0, "gpt2")
     for name in ("full_memory_share", "lora_memory_share", "least_training_share", "int4_memory_share"):

@@ -99,11 +99,21 @@ def test_adapters_of_many_tenants_are_measured_on_the_quantized_base() -> None:
 def test_an_adapter_trained_on_four_bits_is_merged_into_sixteen_and_quantized_again() -> None:
     document = plan(finetuning(models=[{"id": "meta-llama/Llama-2-13b-hf"}], hardware=T4))
     assert (answer(document, "method"), answer(document, "merge_into")) == ("qlora", "half-precision")
-    addresses = [step.address for step in document.steps]
-    order = [addresses.index(name) for name in ("train/sft", "merge/sft", "evaluate/merged")]
-    assert order == sorted(order)
     assert quantized(document).inputs["model"].step == "merge/sft"
     assert "SVW140" in {finding.code for finding in document.warnings}
+
+
+def test_where_sixteen_bits_do_not_fit_the_quantized_merge_is_held_against_the_adapter() -> None:
+    document = plan(finetuning(models=[{"id": "meta-llama/Llama-2-13b-hf"}], hardware=T4))
+    assert document.step("evaluate/sft").params["quantization"] == "nf4"
+    kind = answer(document, "quantization")
+    measured = document.step(f"evaluate/{kind}")
+    assert (measured.inputs["model"].step, measured.params["quantization"]) == (f"quantize/{kind}", "none")
+    assert measured.inputs["reference"].step == "evaluate/sft"
+    assert "adapter" not in measured.inputs, "it is merged"
+    assert "evaluate/merged" not in [step.address for step in document.steps]
+    roomy = plan(finetuning())
+    assert roomy.step("evaluate/merged").params["quantization"] == "none"
 
 
 def test_merging_into_quantized_weights_is_refused() -> None:
