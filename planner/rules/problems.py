@@ -91,10 +91,10 @@ def _block(lines: list[str], kind: str, name: str) -> tuple[int, list[str]]:
         block = lines[start:end]
         if parts == [kind] and lines[start].lstrip().startswith("[["):
             ids = _ID.search("\n".join(block))
-            if name == str(found) or (ids and ids[1] == name):
+            if name in ("", str(found)) or (ids and ids[1] == name):
                 return start, block
             found += 1
-        elif parts in ([kind, name], [kind]) and (parts == [kind, name] or not name):
+        elif parts[:1] == [kind] and name in ("", *parts[1:]):
             return start, block
     for number, line in enumerate(lines[: starts[0] if starts else len(lines)]):
         if re.match(rf"\s*{re.escape(kind)}\s*=", line):
