@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from executors.evaluate.case import contains
 from executors.json_answers import label_of, leaves
+from executors.text_match import contains
 from planner.documents import Evidence
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from executors.diagnose.causes import cause
 from executors.diagnose.symptoms import symptom
 from executors.errors import classify
 from executors.evaluate.case import AnswerForm, Case
-from executors.evaluate.intervals import proportion
 from executors.evaluate.predictions import read_predictions
+from executors.intervals import proportion
 from planner.documents import (
     Estimate,
     FailingCase,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executors.evaluate.case import contains, find_label, normal
 from executors.evaluate.metrics import json_exact
 from executors.json_answers import Missing
+from executors.text_match import contains, find_label, normal
 from planner.documents import Evidence, canonical_json
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from executors.data import read_rows
 from executors.errors import classify
 from executors.evaluate.classifiers import Kind, choice_score, fit_predict, settings
 from executors.evaluate.features import hidden_features
-from executors.evaluate.intervals import proportion
 from executors.evaluate.predictions import write_predictions
+from executors.intervals import proportion
 from executors.models import Dtype
 from executors.progress import tell
 from planner.documents import Estimate, Finding, InputError, Resources, Step, Where

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -73,24 +72,3 @@ class Case:
     def value(self, *, strict: bool) -> JsonValue | Missing:
         """The prediction as JSON, read strictly or leniently."""
         return self.strict if strict else self.lenient
-
-
-def normal(text: str) -> str:
-    """The words of a text: one case, single spaces, no punctuation around words."""
-    return " ".join(word for word in (part.strip(".,;:!?\"'`()[]*") for part in text.casefold().split()) if word)
-
-
-def contains(text: str, wanted: str) -> bool:
-    """Whether the wanted words stand in the text, in order and as whole words."""
-    words = normal(wanted)
-    return bool(words) and f" {words} " in f" {normal(text)} "
-
-
-def find_label(text: str, labels: tuple[str, ...]) -> str | None:
-    """The label that stands first in the text as whole words; the longer one where two start at the same place."""
-    found = []
-    for label in labels:
-        match = re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text, re.IGNORECASE)
-        if match:
-            found.append((match.start(), -len(label), label))
-    return min(found)[2] if found else None

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from executors.evaluate.case import Case, contains, find_label
 from executors.evaluate.text_scores import chrf, normalised_match, rouge_l, sentence_bleu, token_f1
 from executors.evaluate.validity import code_valid, html_valid, sql_valid, yaml_valid
 from executors.json_answers import MISSING, Missing, label_of, leaves, same
+from executors.text_match import contains, find_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from executors.evaluate.case import Case
 
 Metric = Literal[
     "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "html_valid", "json_exact",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executors.evaluate.intervals import RESAMPLES, f1, macro_f1, mean, proportion
 from executors.evaluate.metrics import MEANS, SCORES, SENTENCES, SHARES, slot_counts
 from executors.evaluate.text_scores import corpus_score
+from executors.intervals import RESAMPLES, f1, macro_f1, mean, proportion
 from executors.json_answers import label_of
 from planner.documents import Measurement
 
@@ -73,7 +73,7 @@ def _corpus(name: str, cases: Sequence[Case], *, strict: bool) -> Measurement:
 
 def _labels(case: Case, *, strict: bool) -> tuple[str, str]:
     """The label that was said, empty for none, and the expected one."""
-    from executors.evaluate.case import find_label
+    from executors.text_match import find_label
 
     name = case.form.label_name
     if name is not None:

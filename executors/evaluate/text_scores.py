@@ -8,7 +8,7 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from executors.evaluate.case import contains
+from executors.text_match import contains
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -50,7 +50,7 @@ def html_valid(case: Case, *, strict: bool) -> bool:
     text = _read(case, strict=strict)
     parser = html5lib.HTMLParser(strict=False)
     parser.parseFragment(text)
-    return "<" in text and not parser.errors
+    return text.startswith("<") and not parser.errors
 
 
 def sql_valid(case: Case, *, strict: bool) -> bool:

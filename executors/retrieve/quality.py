@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executors.evaluate.case import contains
-from executors.evaluate.intervals import mean, proportion
+from executors.intervals import mean, proportion
+from executors.text_match import contains
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.evaluate.case import AnswerForm, Case, contains, find_label
+from executors.evaluate.case import AnswerForm, Case
 from executors.evaluate.metrics import SCORES, slot_counts
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import MISSING, leaves, parse_lenient, parse_strict
+from executors.text_match import contains, find_label
 from tests.executors.tiny import TINY_SCHEMA
 
 JSON_FORM = AnswerForm("json", TINY_SCHEMA)

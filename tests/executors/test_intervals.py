@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.evaluate.intervals import f1, proportion
+from executors.intervals import f1, proportion
 
 
 @pytest.mark.parametrize(
