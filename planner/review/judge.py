@@ -11,6 +11,7 @@ from planner.facts import FACTS, Board, Unknown
 from planner.review import facts as _facts  # noqa: F401 - registers the facts that the rules read
 from planner.rules import evaluate
 from planner.survey.problems import first_of
+from planner.survey.problems import shown as short
 
 if TYPE_CHECKING:
     from planner.documents import Cell, RuleTrace
@@ -126,5 +127,5 @@ def shown(value: Any, *, quoted: bool = True) -> str:
     if isinstance(value, list):
         return first_of([f"`{str(item).removesuffix('@train')}`" for item in value])
     if isinstance(value, str):
-        return f"`{value}`" if quoted else value
+        return f"`{short(value)}`" if quoted else value
     return str(value)

@@ -80,7 +80,12 @@ SECTIONS = (
     "training_arguments", "training_args", "training", "trainer", "sft_config", "dpo_config", "peft_config",
     "lora_config", "lora", "model_config", "model_args", "model", "script_arguments", "data", "dataset",
 )  # fmt: skip
-_TRL = OWN - {"per_device_eval_batch_size", "load_best_model_at_end"} | {"max_length", "beta", "loss_type"}
+_TRL = OWN - {"per_device_eval_batch_size", "load_best_model_at_end"} | {
+    "max_length",
+    "max_seq_length",
+    "beta",
+    "loss_type",
+}
 _SIGNS = (
     ("reinforcement", ("num_generations", "max_completion_length", "vllm_mode", "reward_funcs")),
     ("kto", ("desirable_weight", "undesirable_weight")),
@@ -221,9 +226,10 @@ def _datasets(reading: Reading) -> list[str]:
     split = str(reading.raw("dataset_train_split") or "train")
     keys = ("dataset_name", "dataset_path", "train_file", "train_data", "dataset_id", "train_dataset", "dataset")
     found = [f"{raw}@{split}" for key in keys if isinstance(raw := reading.raw(key), str)]
-    items = reading.raw("datasets")
+    mixture = reading.raw("dataset_mixture")
+    items = mixture.get("datasets") if isinstance(mixture, dict) else reading.raw("datasets")
     for item in items if isinstance(items, list) else []:
-        path = item.get("path") if isinstance(item, dict) else item
+        path = item.get("path", item.get("id")) if isinstance(item, dict) else item
         inner = item.get("split") if isinstance(item, dict) else None
         found += [f"{path}@{inner or split}"] if isinstance(path, str) else []
     return found
@@ -231,7 +237,10 @@ def _datasets(reading: Reading) -> list[str]:
 
 def _data(reading: Reading, objective: str | None, *, trl: bool) -> None:
     keys = ("dataset_train_split", "dataset_name", "dataset_path", "train_file", "train_data", "dataset_id")
-    key = next((name for name in (*keys, "train_dataset", "dataset", "datasets") if reading.has(name)), "dataset_name")
+    key = next(
+        (name for name in (*keys, "train_dataset", "dataset", "dataset_mixture", "datasets") if reading.has(name)),
+        "dataset_name",
+    )
     named = _datasets(reading)
     reading.put("datasets", named or None, key)
     strategy = reading.raw("eval_strategy") if reading.has("eval_strategy") else reading.raw("evaluation_strategy")
