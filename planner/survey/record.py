@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.survey.data_survey import DataSurvey, Lengths, Overlap
 from planner.survey.failures import Failures
+from planner.survey.merge_sources import SourceSurvey
 from planner.survey.model_survey import ModelSurvey
 from planner.survey.survey import Survey
 
@@ -17,20 +18,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 # Places on one machine, and what is read from them again when it is needed.
-_LOCAL = frozenset({"path", "tokenizer", "gguf"})
+_LOCAL: dict[type, frozenset[str]] = {ModelSurvey: frozenset({"path", "tokenizer", "gguf"})}
+_INNER: dict[str, type] = {
+    "tokens": Lengths,
+    "prompt_tokens": Lengths,
+    "completion_tokens": Lengths,
+    "overlaps": Overlap,
+    "model": ModelSurvey,
+    "base_model": ModelSurvey,
+}
+"""The kind of the records inside a record, by the name of their field."""
 
 
 def surveyed(survey: Survey) -> dict[str, Any]:
-    """What was found of data, models, failures and the answers' schema, as plain values; hardware stands in the plan itself."""
-    found: dict[str, Any] = {
-        "data": {role: _plain(data) for role, data in survey.data.items()},
-        "models": {name: _plain(model, _LOCAL) for name, model in survey.models.items()},
-    }
+    """What was found of data, models, failures, schema and merge sources; hardware stands in the plan itself."""
+    found: dict[str, Any] = {"data": survey.data, "models": survey.models}
     if survey.failures is not None:
-        found["failures"] = _plain(survey.failures)
+        found["failures"] = survey.failures
     if survey.schema is not None:
-        found["schema"] = dict(survey.schema)
-    return found
+        found["schema"] = survey.schema
+    if survey.merge_sources:
+        found["merge_sources"] = survey.merge_sources
+    return {name: _plain(part) for name, part in found.items()}
 
 
 def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
@@ -44,42 +53,38 @@ def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
     return Survey(
         hardware=hardware,
         hardware_sources={},
-        data={role: _data(values) for role, values in record.get("data", {}).items()},
+        data={role: _made(DataSurvey, values) for role, values in record.get("data", {}).items()},
         models={name: _made(ModelSurvey, values) for name, values in record.get("models", {}).items()},
         failures=_made(Failures, failures) if failures else None,
         schema=record.get("schema"),
         findings=(),
+        merge_sources=tuple(_made(SourceSurvey, values) for values in record.get("merge_sources", ())),
     )
 
 
-def _data(values: Mapping[str, Any]) -> DataSurvey:
-    lengths = {name: Lengths(**values[name]) for name in _LENGTHS if values.get(name)}
-    overlaps = tuple(Overlap(**(item | {"ids": tuple(item["ids"])})) for item in values.get("overlaps", ()))
-    return _made(DataSurvey, {**values, **lengths, "overlaps": overlaps})
+def _plain(value: Any) -> Any:
+    """Plain values; of a record, the fields that are not as they are by default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        without = _LOCAL.get(type(value), frozenset())
+        kept = [each for each in fields(value) if each.name not in without]
+        found = {each.name: getattr(value, each.name) for each in kept if getattr(value, each.name) != _default(each)}
+        return {name: _plain(item) for name, item in found.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return {name: _plain(item) for name, item in value.items()} if hasattr(value, "items") else value
 
 
-_LENGTHS = ("tokens", "prompt_tokens", "completion_tokens")
-
-
-def _plain(item: Any, without: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The fields that are not as they are by default."""
-    found = {}
-    for each in fields(item):
-        value = getattr(item, each.name)
-        default = each.default_factory() if each.default_factory is not MISSING else each.default
-        if each.name not in without and (default is MISSING or value != default):
-            found[each.name] = _value(value)
-    return found
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, Lengths | Overlap):
-        return {each.name: _value(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, tuple):
-        return [_value(item) for item in value]
-    return dict(value) if hasattr(value, "items") else value
+def _default(each: Any) -> Any:
+    return each.default_factory() if each.default_factory is not MISSING else each.default
 
 
 def _made(kind: type[T], values: Mapping[str, Any]) -> T:
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in values.items() if name in known})
+    return kind(**{name: _value(name, value) for name, value in values.items() if name in known})
+
+
+def _value(name: str, value: Any) -> Any:
+    inner = _INNER.get(name)
+    if isinstance(value, list):
+        return tuple(_made(inner, item) if inner else item for item in value)
+    return _made(inner, value) if inner and value is not None else value
