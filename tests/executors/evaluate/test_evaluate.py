@@ -26,7 +26,7 @@ def params(**changed: Any) -> dict[str, Any]:
         "labels": None,
         "format": "json",
         "max_new_tokens": 8,
-        "batch_size": 4,
+        "batch_size": 1,
         "dtype": "fp32",
         "limit": None,
         "seed": 0,
