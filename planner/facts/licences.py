@@ -56,20 +56,20 @@ def commercial_use(spec: Spec) -> bool:
     return spec.constraints.license_use == "commercial"
 
 
-def _teachers(survey: Survey) -> list[ModelSurvey]:
-    return [model for model in survey.models.values() if model.role == "teacher"]
+def _teacher(survey: Survey) -> ModelSurvey | None:
+    """The teacher that the plan would use: the first that the spec names."""
+    return next((model for model in survey.models.values() if model.role == "teacher"), None)
 
 
 @fact(cite=("llama-3-licence",))
 def teacher_forbids(spec: Spec, survey: Survey, base_model: str) -> bool | Unknown:
-    """Whether a teacher's licence forbids to train the base model on its answers, or forbids the intended use."""
-    teachers = _teachers(survey)
-    if not teachers:
+    """Whether the teacher's licence forbids to train the base model on its answers, or forbids the intended use."""
+    teacher = _teacher(survey)
+    if teacher is None:
         return Unknown("the spec names no teacher")
-    known = [teacher for teacher in teachers if teacher.licence is not None or teacher.commercial_use is not None]
-    if any(model_forbids(spec, teacher) or _closed(teacher, survey.models[base_model]) for teacher in known):
-        return True
-    return False if len(known) == len(teachers) else Unknown("the licence of a teacher is not known")
+    if teacher.licence is None and teacher.commercial_use is None:
+        return Unknown(f"the licence of the teacher {teacher.id} is not known")
+    return bool(model_forbids(spec, teacher)) or _closed(teacher, survey.models[base_model])
 
 
 def _closed(teacher: ModelSurvey, student: ModelSurvey) -> bool:
@@ -80,11 +80,11 @@ def _closed(teacher: ModelSurvey, student: ModelSurvey) -> bool:
 
 @fact(cite=("llama-3-licence",))
 def teacher_wants_name(survey: Survey) -> bool | Unknown:
-    """Whether a teacher's licence asks that a model trained on its answers carries its name."""
-    licences = [teacher.licence for teacher in _teachers(survey)]
-    if not licences or any(licence is None for licence in licences):
+    """Whether the teacher's licence asks that a model trained on its answers carries its name."""
+    teacher = _teacher(survey)
+    if teacher is None or teacher.licence is None:
         return Unknown("the licence of a teacher is not known")
-    return any(NAMED_OUTPUTS.search(str(licence)) and not CLOSED_OUTPUTS.search(str(licence)) for licence in licences)
+    return bool(NAMED_OUTPUTS.search(teacher.licence)) and not CLOSED_OUTPUTS.search(teacher.licence)
 
 
 def _source_forbids(spec: Spec, source: SourceSurvey) -> bool | None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from planner.facts import Unknown
+from planner.planning import plan
 from tests.planner.facts.boards import board, with_answers
-from tests.planner.specs_after_training import SEVEN, merging, sources
+from tests.planner.specs_after_training import SEVEN, finetuning, merging, sources
 
 COMMERCIAL = {"license_use": "commercial"}
 STUDENT = {"id": "student", "params": 500_000_000, "license": "apache-2.0", "role": "student"}
@@ -72,3 +73,14 @@ def test_a_student_under_the_teachers_own_licence_may_learn() -> None:
 
 def test_without_a_teacher_there_is_nothing_to_forbid() -> None:
     assert isinstance(with_answers(board(models=[STUDENT]), base_model="student").get("teacher_forbids"), Unknown)
+
+
+@pytest.mark.parametrize(("use", "expected"), [("commercial", "sft"), ("research", "distillation")])
+def test_a_product_is_not_distilled_from_a_teacher_that_forbids_it(use: str, expected: str) -> None:
+    teacher = {"id": "teacher", "params": 70_000_000_000, "license": "Llama 3 Community", "role": "teacher"}
+    few = {"train": {"examples": 200}, "test": {"examples": 200}}
+    document = plan(finetuning(models=[teacher, STUDENT], constraints={"license_use": use}, data=few))
+    decision = document.decision("objective")
+    assert decision is not None
+    assert decision.answer == expected
+    assert "SVW124" in {finding.code for finding in document.warnings}
