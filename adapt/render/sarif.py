@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # What code hosting services take of one run.
 MOST_RESULTS = 25_000
+# Where a rule's name takes up what was found, such as `@config_memory_gb`.
+_VALUE = re.compile(r"@(?:config_)?([a-z][a-z0-9_]*)")
 ROOT = "%SRCROOT%"
 _GRADES = {"error": "error", "warning": "warning", "note": "recommendation"}
 KINDS = {"inline": "inSource", "baseline": "external"}
@@ -69,7 +72,7 @@ def _ordered(result: Findings) -> list[tuple[Finding, Suppressed | None]]:
 
 def _rule(finding: Finding, name: str) -> dict[str, Any]:
     """What a reader is told of a rule, once for all its results."""
-    short = (name or finding.message).rstrip(".")
+    short = _VALUE.sub(lambda match: f"({match[1].replace('_', ' ')})", name or finding.message).rstrip(".")
     why = finding.why or finding.message
     found = sources(finding.cite)
     text = "\n".join([why, *(f"Source: {' '.join(source).rstrip()}" for source in found)])

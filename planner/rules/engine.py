@@ -262,6 +262,7 @@ def warnings(table: Table, decisions: tuple[Decision, ...]) -> tuple[Finding, ..
             code=trace.rule,
             severity=rules[trace.rule].severity or "warning",
             message=trace.name[0].upper() + trace.name[1:] + ".",
+            why=rules[trace.rule].why,
             fix=rules[trace.rule].fix,
             cite=trace.cite,
         )

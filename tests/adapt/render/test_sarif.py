@@ -60,6 +60,13 @@ def test_a_rule_tells_its_name_its_reason_and_its_source() -> None:
     assert "finetuning" in rule["properties"]["tags"]
 
 
+def test_a_rule_whose_name_takes_up_what_was_found_reads_without_it() -> None:
+    names = {"REV901": "it needs @config_memory_gb GB"}
+    (only,) = json.loads(sarif(RESULT, names, "0.1.0", Path()))["runs"]
+    said = [rule["shortDescription"]["text"] for rule in only["tool"]["driver"]["rules"]]
+    assert "It needs (memory gb) GB." in said
+
+
 def test_a_place_is_a_relative_percent_encoded_path_and_a_line() -> None:
     places = [result["locations"][0]["physicalLocation"] for result in run()["results"]]
     assert {place["artifactLocation"]["uri"] for place in places} == {
