@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from planner.facts.registry import Unknown, fact
 from planner.facts.serving_memory import served_shape
-from planner.memory import EstimateError, estimate_adapter_merge, estimate_merge, estimate_quantization
+from planner.memory import (
+    EstimateError,
+    estimate_adapter_merge,
+    estimate_merge,
+    estimate_quantization,
+    estimate_training,
+    training_setting,
+)
 
 if TYPE_CHECKING:
     from planner.survey import Survey
@@ -61,3 +68,26 @@ def quantize_host_bytes(
 def quantize_host_share(quantize_host_bytes: float, host_memory_bytes: int) -> float:
     """Share of the main memory that quantizing needs."""
     return quantize_host_bytes / host_memory_bytes
+
+
+@fact(unit="fraction", cite=("kim-2023-solar", "book:memory-bottlenecks"))
+def healing_share(
+    survey: Survey,
+    base_model: str,
+    merged_parameters: int,
+    merge_training: str,
+    method: str,
+    sequence_tokens: int,
+    device_memory_bytes: int,
+) -> float | Unknown:
+    """Share of one device that further training of a stack or mixture needs: it is larger than its parts."""
+    if merge_training == "none":
+        return Unknown("nothing is trained after a merge")
+    shape = served_shape(survey, base_model, merged_parameters)
+    if isinstance(shape, Unknown):
+        return shape
+    try:
+        setting = training_setting(method=method, sequence=sequence_tokens, batch=1, checkpointing=True)
+        return estimate_training(shape, setting).device_bytes.expected / device_memory_bytes
+    except EstimateError as error:
+        return Unknown(str(error))

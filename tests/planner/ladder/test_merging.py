@@ -175,3 +175,16 @@ def test_a_merge_of_one_model_is_no_merge() -> None:
     document = merged(sources("a"))
     assert not document.status.applyable
     assert "SVW108" in {finding.code for finding in document.warnings}
+
+
+def test_a_mixture_too_large_to_train_is_told() -> None:
+    data = {"train": {"examples": 900}}
+    sixteen = merged(sources(*"abcdefghijklmnop"), "experts", data=data)
+    assert "SVW153" in {finding.code for finding in sixteen.warnings}
+    four = merged(sources(*"abcd"), "experts", data=data)
+    assert "SVW153" not in {finding.code for finding in four.warnings}
+
+
+def test_sources_without_bases_are_noted() -> None:
+    assert "SVW152" in {finding.code for finding in merged([{"id": "a"}, {"id": "b"}]).warnings}
+    assert "SVW152" not in {finding.code for finding in merged(sources("a", "b")).warnings}
