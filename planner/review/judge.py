@@ -67,7 +67,7 @@ def _where(rule: Rule, trace: RuleTrace, configuration: Configuration) -> Where:
     read = [cell.fact.removeprefix(PREFIX) for cell in _holding(trace)]
     for name in (rule.about, *read):
         setting = configuration.settings.get(name)
-        if setting is not None and setting.where.line is not None:
+        if setting is not None and setting.stated and setting.where.line is not None:
             return setting.where
     return Where(file=configuration.file)
 

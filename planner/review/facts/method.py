@@ -31,9 +31,9 @@ def config_alpha_per_rank(config_alpha: float, config_rank: float) -> float | Un
 
 @fact(cite=("peft-docs",))
 def config_adapter_idle(configuration: Configuration) -> bool:
-    """Whether the file sets an adapter's rank or scale, and yet every weight is trained."""
+    """Whether the file sets an adapter's rank or scale, and every weight is trained because no adapter is named."""
     named = [name for name in ("rank", "alpha", "targets") if configuration.stated(name)]
-    return bool(named) and configuration.value("method") in ("full", "partial")
+    return bool(named) and configuration.value("method") == "full" and not configuration.stated("method")
 
 
 @fact(cite=("dettmers-2023-qlora",))

@@ -72,3 +72,9 @@ def config_limited_by_steps(configuration: Configuration) -> bool:
 def config_holds_secret(configuration: Configuration) -> bool:
     """Whether a password or access token stands in the file."""
     return configuration.value("secret") is not None
+
+
+@fact()
+def config_ours(configuration: Configuration) -> bool:
+    """Whether the file is one of our own specs or plans, whose plan is judged by the plan's rules."""
+    return configuration.plan is not None

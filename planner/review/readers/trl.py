@@ -166,7 +166,10 @@ def _adapter(reading: Reading) -> None:
     four, eight = (reading.got(f"load_in_{bits}bit") is True for bits in (4, 8))
     word = "qlora" if four else "lora-8bit" if eight else "lora"
     key = "peft_config" if config and not reading.has("use_peft") else "use_peft"
-    reading.put("method", word if uses else "full", key, stated=uses or reading.has("use_peft"))
+    # Arguments without a model belong to a script, which may bring its adapter along.
+    whole = reading.has("use_peft") or reading.got("base_model") is not None
+    method = word if uses else "full" if whole else None
+    reading.put("method", method, key, stated=uses or reading.has("use_peft"))
     reading.take("rank", "lora_r", "r", "lora_rank", default=16 if uses else None)
     reading.take("alpha", "lora_alpha", default=32 if uses else None)
     reading.take("adapter_dropout", "lora_dropout", default=0.05 if uses else None)

@@ -44,6 +44,8 @@ def test_nothing_is_found_in_a_configuration_that_is_in_order(tool: str, tmp_pat
 
 
 THREE = [{"model": name} for name in ("a/mistral-7b-x", "a/mistral-7b-y", "a/mistral-7b-z")]
+WEIGHTLESS = [{"model": f"a/{name}", "parameters": {"weight": 0.0}} for name in "xy"]
+EXPORT = {"model_name_or_path": "a/b", "adapter_name_or_path": "out", "template": "qwen", "export_dir": "merged"}
 FAULTS: list[tuple[str, Values, Values, dict[str, Any]]] = [
     ("RPR101", TRL, {"fp16": True}, {}),
     ("RPR102", AXOLOTL, {"bf16": False, "fp16": True}, {}),
@@ -113,8 +115,14 @@ FAULTS: list[tuple[str, Values, Values, dict[str, Any]]] = [
     ("RMG107", MERGEKIT, {"models": [{"model": "a/qwen2-7b-x"}, {"model": "a/mistral-7b-y"}]}, {}),
     ("RMG109", MERGEKIT, {"models": [{"model": "mistralai/Mistral-7B-v0.1"}]}, {}),
     ("RMG110", MERGEKIT, {"models": [*THREE, THREE[0]]}, {}),
+    ("RTR108", EXPORT, {"quantization_bit": 4}, {}),
+    ("RTR109", EXPORT, {"export_quantization_bit": 4}, {}),
+    ("RMG108", MERGEKIT, {"models": [{"model": "meta-llama/Llama-3.1-8B"}, {"model": "a/mistral-8b"}]}, {}),
+    ("RMG111", MERGEKIT, {"merge_method": "linear", "models": WEIGHTLESS}, {}),
     ("RMG112", MERGEKIT, {"merge_method": "passthrough"}, {}),
     ("RFA101", TRL, {"lora_r": 128, "lora_alpha": 128}, {"data": 300}),
+    ("RFA102", TRL, {"num_train_epochs": 5}, {"data": 2_000_000}),
+    ("RFA104", TRL, {"use_peft": None, "lora_r": None, "lora_alpha": None, "learning_rate": 1e-7}, {}),
     ("RFA103", TRL, {"gradient_accumulation_steps": 64}, {"data": 300, "hardware": "a100-80gb"}),
 ]
 
@@ -132,6 +140,35 @@ def test_a_fault_is_found_and_not_without_it(
     assert first.message.endswith(".")
     clean = review(written(tmp_path, base), hardware="a100-80gb")
     assert code not in codes(clean)
+
+
+def test_every_rule_of_a_review_has_a_configuration_that_breaks_it() -> None:
+    elsewhere = {"RME103", "RDA103", "RDA113", "RFA105", "ROW101", "ROW102", "ROW103", "ROW104"}
+    assert {rule.id for rule in review_book().rules} == {code for code, *_ in FAULTS} | elsewhere
+
+
+def test_rows_that_are_cut_or_filled_up_are_found(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    row = {"prompt": "word " * 400, "completion": "word " * 400}
+    rows.write_text("\n".join(json.dumps(row | {"id": index}) for index in range(20)), encoding="utf-8")
+    cut = changed(AXOLOTL, sample_packing=False, sequence_len=512)
+    assert "RDA113" in codes(review(written(tmp_path, cut), data=str(rows)))
+    filled = changed(AXOLOTL, sample_packing=False, pad_to_sequence_len=True, sequence_len=16384)
+    assert "RFA105" in codes(review(written(tmp_path, filled), data=str(rows)))
+    packed = changed(AXOLOTL, sequence_len=16384)
+    assert not {"RDA113", "RFA105"} & codes(review(written(tmp_path, packed), data=str(rows)))
+
+
+def test_a_spec_that_nothing_satisfies_is_an_error_with_what_it_needs(tmp_path: Path) -> None:
+    spec = changed(SPEC, models=[{"id": "meta-llama/Llama-3.1-70B-Instruct"}], hardware="t4")
+    (finding,) = [item for item in review(written(tmp_path, spec)).findings if item.code == "ROW103"]
+    assert finding.severity == "error"
+    assert "GB" in finding.fix
+
+
+def test_arguments_of_a_script_are_not_taken_for_full_finetuning(tmp_path: Path) -> None:
+    values = changed(TRL, model_name_or_path=None, use_peft=None, lora_r=None, lora_alpha=None)
+    assert "RHY101" not in codes(review(written(tmp_path, values), model="Qwen/Qwen2.5-7B"))
 
 
 def test_a_finding_says_the_value_the_place_and_the_cure(tmp_path: Path) -> None:
@@ -159,6 +196,14 @@ def test_what_does_not_fit_comes_with_the_cheapest_change(tmp_path: Path) -> Non
     (finding,) = [item for item in review(path, hardware="a10g").findings if item.code == "RME101"]
     assert finding.fix.startswith("The cheapest change that makes it fit: gradient checkpointing on")
     assert not {code for code in codes(review(path)) if code.startswith("RME1")}, "without hardware nothing is judged"
+
+
+def test_a_device_that_may_be_too_small_is_a_warning(tmp_path: Path) -> None:
+    path = written(tmp_path, TRL)
+    (file,) = review(path).files
+    assert file.memory is not None
+    device = {"name": "L4", "memory_gb": (file.memory.expected + file.memory.high) / 2e9}
+    assert codes(review(path, hardware={"devices": [device]})) == {"RME103"}
 
 
 def test_a_mirror_or_quantized_copy_has_the_shape_of_the_model_it_copies(tmp_path: Path) -> None:
@@ -217,7 +262,10 @@ def test_a_spec_and_a_plan_are_reviewed_with_their_warnings(tmp_path: Path) -> N
     path = written(tmp_path, plan, "plan.json")
     assert "ROW101" not in codes(review(path))
     plan["spec"]["task"]["description"] = "something else"
-    assert "ROW101" in codes(review(written(tmp_path, plan, "plan.json")))
+    plan["planner"] = "0.0.1"
+    for step in plan["steps"]:
+        step["gates"] = []
+    assert {"ROW101", "ROW102"} <= codes(review(written(tmp_path, plan, "plan.json")))
 
 
 def test_a_users_rule_book_takes_part(tmp_path: Path) -> None:
