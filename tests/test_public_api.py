@@ -54,6 +54,19 @@ def test_the_folder_says_where_paths_start(given: str, tmp_path: Path) -> None:
     assert {fact.name: fact.value for fact in document.facts}["train_rows"] == 3
 
 
+def test_configurations_are_reviewed_without_raising_for_what_they_hold(tmp_path: Path) -> None:
+    rate = "base_model: Qwen/Qwen2.5-7B\nadapter: lora\nlora_r: 16\nmicro_batch_size: 8\nlearning_rate: 1e-6\n"
+    (tmp_path / "train.yml").write_text(rate, encoding="utf-8")
+    (tmp_path / "broken.yml").write_text("a: [1", encoding="utf-8")
+    result = adapt.review([tmp_path / "train.yml", str(tmp_path / "broken.yml")], hardware="a10g", data=5000)
+    assert isinstance(result, adapt.Findings)
+    assert [file.tool for file in result.files] == ["axolotl"]
+    assert {"RHY102", "CONF021"} <= {finding.code for finding in result.at_least("warning")}
+    assert adapt.review([tmp_path], hardware="a10g", data={"train": 5000}) == result
+    with pytest.raises(adapt.InputError):
+        adapt.review([tmp_path / "train.yml"], hardware="a10gg")
+
+
 def test_one_error_catches_them_all() -> None:
     for kind in (adapt.InputError, adapt.LockedError, adapt.RunError):
         assert issubclass(kind, adapt.AdaptError)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
+from planner.documents.schema import json_schema
 from tests.adapt.commands import ROOT, process
 
 if TYPE_CHECKING:
@@ -97,6 +99,13 @@ def test_every_format_goes_to_standard_output_and_to_a_file(form: str, adapt: Ca
         assert json.loads(text)["runs"][0]["results"]
     if form == "junit":
         assert ElementTree.fromstring(text.encode()).get("failures") == "0"  # noqa: S314 - made here
+
+
+def test_the_json_is_valid_by_the_published_schema(adapt: Callable) -> None:
+    said = adapt("review", CORPUS, "--json", "--hardware", "a10g")
+    document = json.loads(said.out)
+    assert len(document["files"]) > 50
+    jsonschema.validate(document, json_schema("findings"))
 
 
 def test_the_same_review_prints_the_same_bytes(faulty: Path, tmp_path: Path) -> None:
