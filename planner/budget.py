@@ -186,15 +186,24 @@ def _training_memory(draft: Draft, step: Step) -> Estimate | None:
     return None if isinstance(found, Unknown) else _bytes(found.device_bytes, *found.assumptions)
 
 
+def _weights(draft: Draft, step: Step) -> str:
+    """The stored format of the weights that a measurement loads: rounded while loading, or by a step before."""
+    rounded = str(step.params.get("quantization", "none"))
+    if rounded != "none":
+        return "int8" if rounded == "int8" else "nf4"
+    if (step.inputs["model"].step or "").startswith("quantize/"):
+        return {4: "int4", 8: "int8"}.get(draft.answer("quantization_bits"), "bf16")
+    return str(draft.answer("base_dtype"))
+
+
 def _inference_memory(draft: Draft, step: Step) -> Estimate | None:
     shape = architecture_of(draft.survey.models[str(draft.answer("base_model"))])
     if isinstance(shape, Unknown):
         return None
     batch, answer = int(str(step.params["batch_size"])), int(str(step.params["max_new_tokens"]))
     try:
-        setting = inference_setting(
-            batch=batch, prompt=draft.fact("sequence_tokens") or PROMPT_TOKENS, generated=answer
-        )
+        prompt = draft.fact("sequence_tokens") or PROMPT_TOKENS
+        setting = inference_setting(dtype=_weights(draft, step), batch=batch, prompt=prompt, generated=answer)
         return _bytes(estimate_inference(shape, setting).device_bytes)
     except EstimateError:
         return None

@@ -152,3 +152,12 @@ def test_a_quantization_that_nothing_can_measure_is_warned_of() -> None:
     document = plan(finetuning(constraints=SMALL, data={"train": {"examples": 3000}}))
     assert "SVW130" in {finding.code for finding in document.warnings}
     assert "SVW130" not in {finding.code for finding in plan(finetuning(constraints=SMALL)).warnings}
+
+
+def test_the_memory_of_a_measurement_follows_the_bits_that_answer() -> None:
+    document = plan(finetuning(constraints=SMALL))
+    memory = {
+        name: document.step(f"evaluate/{name}").resources.device_memory.expected  # type: ignore[union-attr]
+        for name in ("merged", "gptq")
+    }
+    assert memory["gptq"] < 0.6 * memory["merged"]
