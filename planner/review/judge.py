@@ -103,6 +103,8 @@ def _said(setting: Setting, written: Any) -> str:
         return f"`{setting.name}` is not set"
     if not setting.stated:
         return f"`{setting.name}` is {shown(setting.value)}, the tool's default"
+    if isinstance(setting.value, list) and written is None:
+        return f"`{setting.name}` lists {shown(setting.value)}"
     return f"`{setting.name}` is {shown(setting.value if written is None else written)}"
 
 
@@ -116,6 +118,10 @@ def _filled(text: str, board: Board) -> str:
     return _NAMED.sub(value, text)
 
 
+#: From here on the digits after the point say nothing.
+ROUNDED = 100
+
+
 def shown(value: Any, *, quoted: bool = True) -> str:
     """A value as people write it."""
     if value is None:
@@ -123,7 +129,7 @@ def shown(value: Any, *, quoted: bool = True) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{int(value):,}" if value == int(value) else f"{value:.3g}"
+        return f"{value:,.0f}" if value == int(value) or abs(value) >= ROUNDED else f"{value:.3g}"
     if isinstance(value, list):
         return first_of([f"`{str(item).removesuffix('@train')}`" for item in value])
     if isinstance(value, str):

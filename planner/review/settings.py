@@ -58,6 +58,7 @@ SETTINGS: dict[str, Meaning] = {
     "schedule": _word("How the learning rate changes."),
     "warmup_ratio": _number("fraction", "Share of the steps in which the learning rate rises."),
     "warmup_steps": _number("steps", "Steps in which the learning rate rises."),
+    "warmup": _number("", "Warm-up as the file says it, in steps or as a fraction."),
     "weight_decay": _number("", "Weight decay."),
     "beta2": _number("", "Decay of Adam's second moment."),
     "optimizer": _word("Optimizer, by the tool's word."),

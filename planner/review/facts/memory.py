@@ -172,7 +172,7 @@ def config_device_name(options: Options) -> str | Unknown:
 
 @fact(cite=MEMORY)
 def config_cheapest_fit(configuration: Configuration, options: Options) -> str | Unknown:
-    """The cheapest change after which training fits the device, in a sentence's words."""
+    """The cheapest change after which training fits the device, as a sentence."""
     shape, setting, memory = shape_of(options), memory_setting(configuration, options), _device_bytes(options)
     for each in (shape, setting, memory):
         if isinstance(each, Unknown):
@@ -182,8 +182,8 @@ def config_cheapest_fit(configuration: Configuration, options: Options) -> str |
     except EstimateError as error:
         return Unknown(str(error))
     if change is None:
-        return "a larger device or a smaller model: no change of these settings makes it fit"
-    return _difference(setting, change.setting)  # type: ignore[arg-type]
+        return "No change of these settings makes it fit: take a larger device or a smaller model."
+    return f"The cheapest change that makes it fit: {_difference(setting, change.setting)}."  # type: ignore[arg-type]
 
 
 def _difference(before: TrainingSetting, after: TrainingSetting) -> str:

@@ -65,14 +65,6 @@ def config_precision(configuration: Configuration) -> str | Unknown:
     return str(dtype) if known else Unknown("the file does not say the precision")
 
 
-@fact(cite=("book:numerical-representations",))
-def config_half_dtype(configuration: Configuration) -> str | Unknown:
-    """The half-precision format that the base is loaded or computed in: fp16 when either is."""
-    words = {configuration.value("base_dtype")} | {name for name in ("bf16", "fp16") if configuration.value(name)}
-    found = next((word for word in ("fp16", "bf16") if word in words), None)
-    return Unknown("no half precision is set") if found is None else found
-
-
 def _missing(configuration: Configuration, options: Options) -> tuple[list[str], int] | Unknown:
     """Targets that no module of the model has, and how many targets there are."""
     targets = configuration.value("targets")

@@ -173,6 +173,7 @@ def _numbers(reading: Reading) -> None:
     reading.take("schedule", "lr_scheduler", default="cosine")
     reading.take("warmup_ratio", "warmup_ratio")
     reading.take("warmup_steps", "warmup_steps")
+    reading.same("warmup", "warmup_steps", "warmup_ratio")
     reading.take("weight_decay", "weight_decay", default=0.0)
     reading.take("beta2", "adam_beta2")
     reading.take("optimizer", "optimizer", default="adamw_torch_fused")

@@ -160,6 +160,7 @@ def _numbers(reading: Reading) -> None:
     reading.take("schedule", "lr_scheduler_type", default="linear")
     reading.take("warmup_ratio", "warmup_ratio", default=0.0)
     reading.take("warmup_steps", "warmup_steps")
+    reading.same("warmup", "warmup_steps", "warmup_ratio")
     reading.take("weight_decay", "weight_decay", default=0.0)
     reading.take("beta2", "adam_beta2", default=0.999)
     if reading.raw("use_muon") is True:

@@ -106,6 +106,13 @@ class Reading:
         self.put(name, default, keys[0], stated=False)
         return default
 
+    def same(self, name: str, *others: str) -> None:
+        """Set a setting to the first of others that has a value, so that findings point there."""
+        for other in others:
+            if self.got(other):
+                self.settings[name] = self.settings[other]
+                return
+
     def dtype(self, name: str, *keys: str, default: str | None = None) -> str | None:
         """Set a setting that is a dtype; unknown words such as `auto` leave it unknown."""
         for key in keys:

@@ -200,6 +200,7 @@ def _numbers(reading: Reading, rate: float | None) -> None:
     else:
         reading.take("warmup_steps", "warmup_steps")
         reading.take("warmup_ratio", "warmup_ratio", default=0.0)
+    reading.same("warmup", "warmup_steps", "warmup_ratio")
     reading.take("weight_decay", "weight_decay", default=0.0)
     reading.take("beta2", "adam_beta2", default=0.999)
     reading.take("optimizer", "optim", default="adamw_torch_fused")

@@ -49,6 +49,7 @@ EXPORT = {"model_name_or_path": "a/b", "adapter_name_or_path": "out", "template"
 FAULTS: list[tuple[str, Values, Values, dict[str, Any]]] = [
     ("RPR101", TRL, {"fp16": True}, {}),
     ("RPR102", AXOLOTL, {"bf16": False, "fp16": True}, {}),
+    ("RPR108", TRL, {"dtype": "float16"}, {}),
     ("RPR103", TRL, {}, {"hardware": "t4"}),
     ("RPR104", TRL, {"use_peft": None, "bf16": False, "fp16": True, "dtype": "float16"}, {}),
     ("RPR105", TRL, {}, {"hardware": "t4"}),
