@@ -98,24 +98,15 @@ def bf16_known(survey: Survey) -> bool:
 
 
 @fact(cite=("micikevicius-2022-fp8",))
-def fp8_supported(survey: Survey) -> bool | Unknown:
-    """Whether the device multiplies fp8 matrices."""
-    supported = survey.hardware.device.fp8
-    return Unknown("the device is not in the catalog") if supported is None else supported
+def fp8_supported(survey: Survey) -> bool:
+    """Whether the device is known to multiply fp8 matrices."""
+    return bool(survey.hardware.device.fp8)
 
 
 @fact(cite=("dao-2022-flash-attention",))
-def flash_supported(survey: Survey) -> bool | Unknown:
-    """Whether the flash kernels of attention, which keep packed rows apart, run on the device."""
+def flash_supported(survey: Survey) -> bool:
+    """Whether the flash kernels of attention, which keep packed rows apart, are known to run on the device."""
     device = survey.hardware.device
-    if device.kind != "cuda":
+    if device.kind != "cuda" or device.compute_capability is None:
         return False
-    if device.compute_capability is None:
-        return Unknown("the compute capability of the device is not known")
     return tuple(map(int, device.compute_capability.split("."))) >= FLASH_CAPABILITY
-
-
-@fact(unit="cores")
-def cpu_cores(survey: Survey) -> int | Unknown:
-    """CPU cores that the process may use."""
-    return survey.hardware.cores or Unknown("the CPU was not looked at")

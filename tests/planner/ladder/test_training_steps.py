@@ -1,0 +1,140 @@
+"""How training is drawn: parameters that its method has, what it leaves, how it is spread, the longer paths to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import networkx
+import pytest
+
+from executors.train.params import TrainParams
+from planner.planning import plan
+from planner.rules import core_book
+from tests.planner.specs import EXPLORED, spec
+
+if TYPE_CHECKING:
+    from planner.documents import Plan, Step
+
+CHAT: dict[str, Any] = {
+    "attempts": EXPLORED,
+    "failures": {"style": 30},
+    "task__kind": "chat",
+    "task__output": {"format": "text"},
+}
+SMALL = [{"id": "Qwen/Qwen2.5-1.5B-Instruct"}]
+
+
+def drawn(**changes: Any) -> Plan:
+    return plan(spec(**CHAT | changes))
+
+
+def trained(**changes: Any) -> Step:
+    [step] = [step for step in drawn(**changes).steps if step.executor == "train"]
+    return step
+
+
+def answers(document: Plan) -> dict[str, Any]:
+    return {decision.question: decision.answer for decision in document.decisions}
+
+
+@pytest.mark.parametrize("method", core_book().decisions["method"].answers)
+def test_a_training_names_what_its_method_has_and_nothing_else(method: str) -> None:
+    labels = {"format": "label", "labels": ["a", "b"]}
+    models = [{"id": "openai-community/gpt2"}]
+    step = trained(models=models, task__kind="classification", task__output=labels, overrides={"method": method})
+    low_rank = {"lora", "qlora", "dora", "relora", "longlora"}
+    assert ("targets" in step.params) == (method in low_rank)
+    assert ("rank" in step.params) == (method in low_rank | {"galore"})
+    assert ("virtual_tokens" in step.params) == method.endswith("-tuning")
+    assert ("layers_trained" in step.params) == (method == "partial")
+    whole = method in {"full", "partial", "bitfit", "galore"}
+    assert step.outputs == (("model",) if whole else ("adapter",))
+    if method == "lora":
+        assert step.params.keys() == TrainParams.model_fields.keys()
+
+
+def test_a_model_that_is_trained_whole_is_measured_and_left_without_a_merge() -> None:
+    document = drawn(models=SMALL, overrides={"method": "full"})
+    assert document.step("evaluate/sft").inputs["model"].step == "train/sft"
+    assert not [step for step in document.steps if step.executor == "merge"]
+    assert document.outputs["model"] == "train/sft:model"
+
+
+def test_a_training_over_several_devices_says_how_many() -> None:
+    step = trained(hardware="8xh100", data__train={"examples": 400_000, "mean_tokens": 400, "quality": "curated"})
+    assert (step.params["method"], step.params["distribution"], step.params["devices"]) == ("full", "fsdp", 8)
+    one = trained()
+    assert one.params["distribution"] == "single"
+    assert "devices" not in one.params
+
+
+def test_the_executor_refuses_several_devices_by_name() -> None:
+    step = trained(hardware="8xh100", data__train={"examples": 20_000, "mean_tokens": 400})
+    assert step.params["distribution"] == "ddp"
+    with pytest.raises(ValueError, match="distribution"):
+        TrainParams.model_validate(step.params)
+
+
+def test_raw_text_is_seen_once_before_the_pairs() -> None:
+    train = {"examples": 500, "mean_tokens": 300, "quality": "curated"}
+    document = drawn(data__train=train, data__documents={"examples": 400_000, "mean_tokens": 400})
+    first, second = (step for step in document.steps if step.executor == "train")
+    assert (first.params["objective"], second.params["objective"]) == ("continued-pretraining", "sft")
+    assert (first.params["epochs"], first.params["prompt_loss_weight"]) == (1.0, 1.0)
+    [made] = first.outputs
+    assert second.inputs[made].step == first.address
+    assert first.resources.time.expected > second.resources.time.expected  # type: ignore[union-attr]
+
+
+def test_comparisons_keep_near_the_model_that_they_start_from() -> None:
+    step = trained(data__train=None, data__preferences={"examples": 9000, "mean_tokens": 500})
+    assert step.inputs["train"].pin == "data/preferences"
+    assert step.params["preference_beta"] == 0.1
+    assert step.params["learning_rate"] == 5e-6
+
+
+def test_progression_goes_from_the_cheapest_to_the_best() -> None:
+    document = drawn(overrides={"path": "progression"})
+    order = [step.address for step in document.steps if step.executor == "train"]
+    assert order == ["train/code-check", "train/data-check-part", "train/data-check", "train/sft"]
+    passes = [float(str(document.step(address).params["epochs"])) for address in order]
+    assert passes[0] < passes[1] < passes[2] == passes[3]
+    costs = [document.step(address).resources.time.expected for address in order]  # type: ignore[union-attr]
+    assert costs == sorted(costs)
+    assert "evaluate/data-check" in [step.address for step in document.steps]
+
+
+def test_a_teacher_writes_the_rows_that_the_student_learns_from() -> None:
+    models = [{"id": "Qwen/Qwen2.5-72B-Instruct", "role": "teacher"}, {"id": SMALL[0]["id"], "role": "student"}]
+    document = drawn(models=models, data__train={"examples": 200, "mean_tokens": 200, "quality": "curated"})
+    assert answers(document)["path"] == "distillation"
+    assert document.step("train/distillation").inputs["train"].step == "distill/rows"
+    assert document.step("distill/rows").params["rows"] == 10_000
+    assert "train/teacher" not in [step.address for step in document.steps], "a teacher that is named knows already"
+
+
+def test_without_a_teacher_the_strongest_model_is_trained_to_be_one() -> None:
+    document = drawn(overrides={"path": "distillation"})
+    addresses = [step.address for step in document.steps]
+    assert addresses.index("train/teacher") < addresses.index("distill/rows") < addresses.index("train/sft")
+    student = document.step("train/sft").inputs["model"]
+    assert student != document.step("train/teacher").inputs["model"]
+    assert document.step("evaluate/sft").inputs["model"] == student
+
+
+@pytest.mark.parametrize("path", ["direct", "progression", "distillation"])
+def test_every_path_is_a_graph_without_circles_and_tells_the_others(path: str) -> None:
+    document = drawn(overrides={"path": path})
+    graph = networkx.DiGraph([(need, step.address) for step in document.steps for need in step.needs])
+    assert networkx.is_directed_acyclic_graph(graph)
+    assert {each.name for each in document.alternatives} == {"direct", "progression", "distillation"} - {path}
+    for other in document.alternatives:
+        assert other.set == {"overrides.path": other.name}
+        assert all(stage.model and stage.learns for stage in other.stages)
+        trainings = [stage for stage in other.stages if stage.title != "Let it write rows"]
+        assert all(stage.time is not None and stage.cost is not None for stage in trainings)
+
+
+def test_without_a_smaller_model_there_is_only_the_direct_path() -> None:
+    document = drawn(models=[{"id": "house/one", "params": 3_000_000_000}])
+    assert document.alternatives == ()
