@@ -83,4 +83,4 @@ def test_a_product_is_not_distilled_from_a_teacher_that_forbids_it(use: str, exp
     decision = document.decision("objective")
     assert decision is not None
     assert decision.answer == expected
-    assert "SVW124" in {finding.code for finding in document.warnings}
+    assert "LIW124" in {finding.code for finding in document.warnings}

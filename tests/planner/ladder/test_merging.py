@@ -61,7 +61,7 @@ def test_solar_stacks_the_first_24_and_the_last_24_layers_and_trains_on() -> Non
     assert step.params["layers"] == 48
     train = document.step("train/continued-pretraining")
     assert train.inputs["model"].step == "merge/models"
-    assert [finding.code for finding in document.warnings if finding.code.startswith("SVW10")] == ["SVW105"]
+    assert [finding.code for finding in document.warnings if finding.code.startswith("MGW10")] == ["MGW105"]
 
 
 def test_goliath_stacks_72_layers_of_each() -> None:
@@ -93,7 +93,7 @@ def test_a_stack_begins_at_the_bottom_and_ends_at_the_top(
 
 def test_a_stack_without_data_says_so_and_waits_for_them() -> None:
     document = merged([MISTRAL], "upscale", models=[MISTRAL], data={})
-    assert "SVW104" in {finding.code for finding in document.warnings}
+    assert "MGW104" in {finding.code for finding in document.warnings}
     assert "data.train as a file" in document.status.waits_for
 
 
@@ -145,7 +145,7 @@ def test_models_of_different_bases_are_aligned_before_they_are_averaged() -> Non
     document = merged(found, method="ties")
     step = document.step("merge/models")
     assert (step.params["method"], step.params["alignment"]) == ("linear", "permutation")
-    assert {"SVW101", "WRN111"} <= {finding.code for finding in document.warnings}
+    assert {"MGW101", "WRN111"} <= {finding.code for finding in document.warnings}
 
 
 def test_models_of_different_shapes_are_measured_and_not_merged() -> None:
@@ -174,17 +174,17 @@ def test_an_ensemble_is_told_as_the_alternative_with_its_cost() -> None:
 def test_a_merge_of_one_model_is_no_merge() -> None:
     document = merged(sources("a"))
     assert not document.status.applyable
-    assert "SVW108" in {finding.code for finding in document.warnings}
+    assert "MGW108" in {finding.code for finding in document.warnings}
 
 
 def test_a_mixture_too_large_to_train_is_told() -> None:
     data = {"train": {"examples": 900}}
     sixteen = merged(sources(*"abcdefghijklmnop"), "experts", data=data)
-    assert "SVW153" in {finding.code for finding in sixteen.warnings}
+    assert "MGW153" in {finding.code for finding in sixteen.warnings}
     four = merged(sources(*"abcd"), "experts", data=data)
-    assert "SVW153" not in {finding.code for finding in four.warnings}
+    assert "MGW153" not in {finding.code for finding in four.warnings}
 
 
 def test_sources_without_bases_are_noted() -> None:
-    assert "SVW152" in {finding.code for finding in merged([{"id": "a"}, {"id": "b"}]).warnings}
-    assert "SVW152" not in {finding.code for finding in merged(sources("a", "b")).warnings}
+    assert "MGW152" in {finding.code for finding in merged([{"id": "a"}, {"id": "b"}]).warnings}
+    assert "MGW152" not in {finding.code for finding in merged(sources("a", "b")).warnings}
