@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from planner.rules.book import Book, Question
     from planner.rules.table import Joined
 
+MEASURES = frozenset({"times", "factor", "fraction", "passes", "ms", "s", "USD an example"})
+"""Units of which there are parts; of all others a threshold counts, where the one that ships is whole."""
 _NAME = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
@@ -85,7 +87,9 @@ def _rows(joined: Joined, own: set[str]) -> list[Finding]:
     faulty = {(problem.where.pointer or "//").split("/")[2] for problem in joined.problems}
     rows = {name: tuple(row for row in found if row.rule.id not in faulty) for name, found in joined.table.rows.items()}
     questions, names = joined.table.questions, joined.names
-    problems = [*overlaps(questions, rows), *unreachable(questions, rows, names)]
+    problems = overlaps(questions, rows)
+    # That a changed threshold leaves a rule that ships without work is the user's will.
+    problems += [item for item in unreachable(questions, rows, names) if (item.where.pointer or "")[6:] in own]
     for row in (row for found in rows.values() for row in found if row.rule.id in own):
         problems += [*repeated(row, names), *wrong_examples(row)]
     return problems
@@ -123,10 +127,11 @@ def _thresholds(book: Book, lost: set[str]) -> list[Finding]:
                 told.append(("is changed without a reason.", 'Add `reason = "..."`.'))
             if item.unit != core.unit:
                 told.append((f"has the unit `{item.unit}`, but the core's is `{core.unit}`.", "Give it in that unit."))
-            if item.value < 0 <= core.value:
-                told.append(
-                    (f"is {shown(item.value)}; it cannot be below zero.", f"The core's is {shown(core.value)}.")
-                )
+            if item.value <= 0 < core.value:
+                fix = "To take it out of play, disable the rules that use it."
+                told.append((f"is {shown(item.value)}; it must be above zero.", fix))
+            if isinstance(core.value, int) and item.unit not in MEASURES and not isinstance(item.value, int):
+                told.append((f"is {shown(item.value)}; it counts {item.unit}.", "Give a whole number."))
         else:
             if not item.cite:
                 told.append(("names no source.", "Add `cite = [...]`, with a `[reference.key]` table of your own."))

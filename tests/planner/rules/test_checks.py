@@ -235,7 +235,19 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         '[threshold.memory_share_limit]\nvalue = -1\nunit = "fraction"\nwhy = "We share."\nreason = "We share."\n',
         "BOOK006",
         "[threshold.memory_share_limit]",
-        ("cannot be below zero",),
+        ("must be above zero",),
+    ),
+    "a threshold of zero": (
+        '[threshold.systematic_prompts]\nvalue = 0\nunit = "prompts"\nwhy = "x"\nreason = "y"\n',
+        "BOOK006",
+        "[threshold.systematic_prompts]",
+        ("must be above zero", "disable the rules"),
+    ),
+    "a part of what is counted": (
+        '[threshold.systematic_prompts]\nvalue = 4.5\nunit = "prompts"\nwhy = "x"\nreason = "y"\n',
+        "BOOK006",
+        "[threshold.systematic_prompts]",
+        ("4.5", "counts prompts", "whole number"),
     ),
     "a rule switched off that is not there": (
         '[[disable]]\nid = "MET999"\nreason = "x"\n',
@@ -353,14 +365,20 @@ def test_a_fault_that_a_changed_threshold_causes_elsewhere_is_told_of_the_book(
 ) -> None:
     from planner.rules import checks
 
-    name, item = next(iter(core_book().thresholds.items()))
+    name, item = "systematic_prompts", core_book().thresholds["systematic_prompts"]
     rule = core_book().rules[0]
-    ranged = rule.model_copy(update={"when": {"train_rows": f"1..${name}"}})
+    ranged = rule.model_copy(update={"when": {"train_rows": f"{item.value}..${name}"}})
     shipped = core_book().model_copy(update={"rules": (ranged, *core_book().rules[1:])})
     monkeypatch.setattr(checks, "core_book", lambda: shipped)
-    text = f'[threshold.{name}]\nvalue = 0\nunit = "{item.unit}"\nwhy = "x"\nreason = "y"\n'
+    text = f'[threshold.{name}]\nvalue = {item.value - 1}\nunit = "{item.unit}"\nwhy = "x"\nreason = "y"\n'
     [finding] = told(tmp_path, text)
     assert finding.message.startswith(f"With what this book changes: Rule {rule.id}: column `train_rows`")
+
+
+def test_a_rule_that_ships_may_lose_its_work_to_a_changed_threshold(tmp_path: Path) -> None:
+    text = '[threshold.information_share]\nvalue = 0.9\nunit = "fraction"\nwhy = "x"\nreason = "y"\n'
+    assert core_book().thresholds["information_share"].value < core_book().thresholds["behaviour_share"].value < 0.9
+    assert user_book(book(tmp_path, text)).thresholds["information_share"].value == 0.9
 
 
 def test_books_are_checked_beside_each_other(tmp_path: Path) -> None:
