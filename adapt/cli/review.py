@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 FOUND = 3
+# Files passed over that are named; the others are counted.
+NAMED = 5
 FORMATS = ("terminal", "markdown", "json", "sarif", "junit")
 EPILOG = """
 \b
@@ -52,7 +54,7 @@ Examples:
 @click.option("--min-severity", type=click.Choice(tuple(RANK)), default="note", help="Leave lesser findings out.")
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that are known.")
 @click.option("--write-baseline", type=click.Path(path_type=Path), metavar="FILE", help="Write what is found as known.")
-@click.option("--skip-unknown", is_flag=True, help="Pass over files that no tool is recognised by; so in a folder.")
+@click.option("--skip-unknown", is_flag=True, help="Pass over files that are no configuration, as in a folder.")
 def command(
     files: tuple[Path, ...],
     out: Path | None,
@@ -85,7 +87,9 @@ def command(
     shown = result.model_copy(update={"findings": result.at_least(values["min_severity"])})
     _deliver(shown, "json" if values["as_json"] else values["form"], out, severity, values["rules"])
     if skipped:
-        click.echo(f"Passed over {len(skipped)} of no known tool: {', '.join(skipped)}", err=True)
+        more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+        names = ", ".join(skipped[:NAMED])
+        click.echo(f"Passed over {len(skipped)} that are no configuration: {names}{more}", err=True)
     if unread(result):
         raise click.exceptions.Exit(BAD_INPUT)
     if write_baseline is None and severity is not None and result.at_least(severity):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".toml"})
 #: Folders that hold no configuration of the user's.
 SKIPPED = frozenset({"node_modules", "__pycache__"})
-UNKNOWN_TOOL = "CONF030"
+#: What says that a file is no configuration: too large, not text, empty, a list of rows, of no known tool.
+NO_CONFIGURATION = frozenset({"CONF011", "CONF014", "CONF020", "CONF023", "CONF030"})
 
 
 def files_in(paths: Iterable[Path]) -> tuple[tuple[Path, ...], frozenset[str]]:
@@ -43,16 +44,16 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def without_unknown(findings: Findings, files: Collection[str] | None) -> tuple[Findings, tuple[str, ...]]:
-    """The findings without those that say that no tool is recognised, and the files that these were about.
+    """The findings without those that say that a file is no configuration, and the files that these were about.
 
     Args:
         findings: the result of a review.
-        files: the files that may be of no known tool; null: all.
+        files: the files that may be something else; null: all.
     """
     unknown = [
         item
         for item in findings.findings
-        if item.code == UNKNOWN_TOOL and (files is None or (item.where.file or "") in files)
+        if item.code in NO_CONFIGURATION and (files is None or (item.where.file or "") in files)
     ]
     kept = tuple(item for item in findings.findings if item not in unknown)
     skipped = tuple(sorted({item.where.file or "" for item in unknown}))

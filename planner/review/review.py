@@ -9,7 +9,7 @@ from planner.documents import Estimate, Finding, InputError, Where
 from planner.documents.review import Findings, ReviewedFile
 from planner.facts import Unknown
 from planner.review.facts.memory import memory_estimate
-from planner.review.folders import files_in
+from planner.review.folders import NO_CONFIGURATION, files_in
 from planner.review.judge import judge
 from planner.review.options import data_of, hardware_of, options_for
 from planner.review.readers import read_configuration, recognise
@@ -87,8 +87,8 @@ def _files(named: list[str | Path]) -> list[tuple[Path, str]]:
 def _may_be_known(path: Path) -> bool:
     try:
         return recognise(read_source(path).values) is not None
-    except InputError:
-        return True
+    except InputError as error:
+        return not any(item.code in NO_CONFIGURATION for item in error.findings)
 
 
 def _at(finding: Finding, name: str) -> Finding:

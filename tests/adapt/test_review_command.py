@@ -187,10 +187,11 @@ def test_a_folder_is_reviewed_with_all_it_holds_and_other_files_are_passed_over(
     shutil.copy(faulty, "configs/deep/train.yml")
     Path("configs/compose.yaml").write_text("services:\n  web: {image: nginx}\n", encoding="utf-8")
     Path("configs/notes.txt").write_text("not a configuration", encoding="utf-8")
+    Path("configs/rows.json").write_text('[{"prompt": "a", "completion": "b"}]', encoding="utf-8")
     said = adapt("review", "configs", "--json")
     assert said.code == 0, said.err
     assert [file["file"] for file in json.loads(said.out)["files"]] == [str(Path("configs/deep/train.yml"))]
-    assert "Passed over 1 of no known tool: configs/compose.yaml" in said.err
+    assert "Passed over 2 that are no configuration: configs/compose.yaml, configs/rows.json" in said.err
     named = adapt("review", "configs/compose.yaml", "--json")
     assert named.code == 2
     assert adapt("review", "configs/compose.yaml", "--skip-unknown").code == 0

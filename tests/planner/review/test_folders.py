@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.documents import Finding, Findings, Where
-from planner.review.folders import UNKNOWN_TOOL, files_in, without_unknown
+from planner.review.folders import files_in, without_unknown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_file_is_taken_once_and_as_named_whatever_its_suffix(folder: Path) -> 
 def test_only_files_that_may_be_of_no_tool_are_passed_over() -> None:
     findings = tuple(
         Finding(code=code, severity="error", message="m", where=Where(file=file))
-        for code, file in ((UNKNOWN_TOOL, "a.yml"), (UNKNOWN_TOOL, "b.yml"), ("CONF021", "a2.yml"))
+        for code, file in (("CONF030", "a.yml"), ("CONF030", "b.yml"), ("CONF021", "a2.yml"))
     )
     result, skipped = without_unknown(Findings(findings=findings), {"a.yml"})
     assert skipped == ("a.yml",)
