@@ -31,6 +31,8 @@ def why_not(found: WhyNot) -> Page:
     for veto in found.vetoes:
         _obstacle(page, f"Forbidden by {veto.rule}: {veto.name}", veto)
     _offered(page, found)
+    for other in found.before:
+        _obstacle(page, f"First comes {other.rule}, with {amount(other.answer)}: {other.name}", other)
     if found.needs:
         page.heading("What would have to change", 4)
         page.points(found.needs)

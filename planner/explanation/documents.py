@@ -100,6 +100,8 @@ class WhyNot(ReadAhead):
     vetoes: tuple[Obstacle, ...] = ()
     offers: tuple[Offer, ...] = ()
     """Rules that offer the answer, the nearest first."""
+    before: tuple[Obstacle, ...] = ()
+    """For an answer that is the default: the rules that answer before it gets its turn."""
     needs: tuple[str, ...] = ()
     """All that would have to change, one sentence each."""
     other_ways: int = 0

@@ -54,7 +54,8 @@ def _why_not(record: Record, decision: Decision, asked: JsonValue) -> WhyNot:
         says=_headline(decision, asked, obstacles, offers, is_answer=is_answer),
         vetoes=() if is_answer else obstacles,
         offers=shown,
-        needs=() if is_answer else needs_of(decision, obstacles, shown, asked),
+        before=() if is_answer else _before_default(record, decision, asked),
+        needs=() if is_answer else needs_in_words(record, decision, asked),
         other_ways=max(0, sum(len(offer.rows) for offer in shown) - 1),
         pin="" if is_answer else _pin(decision, asked, vetoes),
         unknown=record.unknown(decision),
@@ -64,7 +65,21 @@ def _why_not(record: Record, decision: Decision, asked: JsonValue) -> WhyNot:
 
 def needs_in_words(record: Record, decision: Decision, asked: JsonValue) -> tuple[str, ...]:
     """All that would have to change for another answer, one sentence each."""
-    return needs_of(decision, *_hindered(record, decision, asked), asked)
+    vetoes, offers = _hindered(record, decision, asked)
+    before = _before_default(record, decision, asked)
+    return tuple(dict.fromkeys(_needs(decision, (*vetoes, *before), offers)))
+
+
+def _before_default(record: Record, decision: Decision, asked: JsonValue) -> tuple[Obstacle, ...]:
+    """The rules that hold and answer before the default gets its turn, when that is what was asked for."""
+    if not _is_default(decision, asked):
+        return ()
+    held = (trace for trace in decision.trace if trace.tier != "veto" and trace.verdict == "holds")
+    return tuple(_obstacle(record, trace, ()) for trace in held)
+
+
+def _is_default(decision: Decision, asked: JsonValue) -> bool:
+    return any(item.answer == asked and item.because.startswith("it is the default") for item in decision.rejected)
 
 
 def _hindered(record: Record, decision: Decision, asked: JsonValue) -> tuple[tuple[Obstacle, ...], tuple[Offer, ...]]:
@@ -200,7 +215,7 @@ def _headline(
         return f"The spec pins {question} to {given}, so no rule was asked."
     if offers:
         return _of_offer(word, offers[0])
-    if any(item.answer == asked and item.because.startswith("it is the default") for item in decision.rejected):
+    if _is_default(decision, asked):
         return f"{word} is the default, which answers when no rule does; {instead}"
     return f"No rule answers {question} with {word}; {instead}"
 
@@ -242,21 +257,16 @@ def _pin(decision: Decision, asked: JsonValue, vetoes: list[RuleTrace]) -> str:
     return f'It can be pinned all the same: "overrides": {{"{decision.question}": {pin}}}.'
 
 
-def needs_of(
-    decision: Decision, vetoes: tuple[Obstacle, ...], offers: tuple[Offer, ...], asked: JsonValue
-) -> tuple[str, ...]:
+def _needs(decision: Decision, obstacles: tuple[Obstacle, ...], offers: tuple[Offer, ...]) -> list[str]:
     """All that would have to change for an answer to come about in its nearest way, one sentence each."""
-    found = [need for veto in vetoes for need in _lifting(veto)]
-    if decision.tier == "pin" and not vetoes:
-        return (f"the pin overrides.{decision.question} must be taken out",)
+    found = [need for obstacle in obstacles for need in _lifting(obstacle)]
+    if decision.tier == "pin" and not obstacles:
+        return [f"the pin overrides.{decision.question} must be taken out"]
     for offer in offers[:1]:
         if offer.verdict != "holds":
             found += [sentence(item) for item in (offer.rows[0] if offer.rows else ()) if item.verdict != "holds"]
         found += [need for other in offer.behind for need in _lifting(other)]
-    if not offers and not vetoes:
-        recorded = next((item.needs for item in decision.rejected if item.answer == asked), ())
-        found += [need for need in recorded if not need.startswith("a pin:")]
-    return tuple(dict.fromkeys(found))
+    return found
 
 
 def _lifting(obstacle: Obstacle) -> list[str]:

@@ -49,6 +49,7 @@ _UNITS: dict[str, Callable[[float], str]] = {
     "fraction": _fraction,
     "s": _duration,
     "USD": lambda value: f"${value:,.2f}",
+    "times": lambda value: f"{number(value)} times",
 }
 
 
@@ -72,7 +73,7 @@ def needed(test: str, unit: str, whole: float | None = None, whole_unit: str = "
     """A comparison in words: `at most 24.0 GB`, `one of cpu, mps`, `5 prompts or more`."""
     parsed = comparison(test)
     if parsed is None:
-        return test
+        return _negated(test, unit)
 
     def say(operand: JsonValue) -> str:
         if whole is not None and isinstance(operand, int | float) and not isinstance(operand, bool):
@@ -92,6 +93,14 @@ def needed(test: str, unit: str, whole: float | None = None, whole_unit: str = "
         "in": f"one of {', '.join(words)}",
         "..": f"{words[0]} to {words[-1]}",
     }[parsed.op]
+
+
+def _negated(test: str, unit: str) -> str:
+    """The opposite of a list or a range, which no cell writes."""
+    for prefix, words in (("not ", "not "), ("outside ", "outside ")):
+        if test.startswith(prefix) and comparison(test.removeprefix(prefix)):
+            return words + needed(test.removeprefix(prefix), unit)
+    return test
 
 
 def missing_by(test: str, value: JsonValue) -> tuple[float, float | None] | None:

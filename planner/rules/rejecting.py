@@ -22,10 +22,12 @@ class Offer(NamedTuple):
     behind: tuple[RuleTrace, ...]
 
     @property
-    def lacks(self) -> tuple[int, int]:
-        """How many conditions and rules stand in its way; of equals, one whose conditions are known is nearer."""
+    def lacks(self) -> tuple[int, int, int]:
+        """How many conditions and rules stand in its way; of equals, known ones and then numbers are nearer."""
         missing = () if self.trace.verdict == "holds" else unmet(self.trace)
-        return len(self.behind) + len(missing), sum(cell.verdict == "unknown" for cell in missing)
+        unknown = sum(cell.verdict == "unknown" for cell in missing)
+        words = sum(isinstance(cell.value, bool | str) for cell in missing)
+        return len(self.behind) + len(missing), unknown, words
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -112,4 +114,4 @@ def gone(ahead: tuple[RuleTrace, ...], keep: tuple[Cell, ...] = ()) -> tuple[str
 # Frozen, and the same in most plans.
 @lru_cache(maxsize=8192)
 def _made(word: str, because: str, rules: tuple[str, ...], needed: tuple[str, ...], ways: int = 0) -> Rejected:
-    return Rejected.model_construct(answer=word, because=because, rules=rules, needs=needed, other_ways=ways)
+    return Rejected.made(answer=word, because=because, rules=rules, needs=needed, other_ways=ways)

@@ -54,7 +54,9 @@ def test_a_share_of_memory_is_told_in_bytes() -> None:
         ("!= rare", "", "other than rare"),
         ("in [cpu, mps]", "", "one of cpu, mps"),
         ("1..1000", "rows", "1 row to 1,000 rows"),
-        ("outside 1..1000", "rows", "outside 1..1000"),
+        ("outside 1..1000", "rows", "outside 1 row to 1,000 rows"),
+        ("not in [cpu, mps]", "", "not one of cpu, mps"),
+        ("> 1", "times", "more than 1 times"),
     ],
 )
 def test_a_comparison_is_written_in_words(test: str, unit: str, text: str) -> None:
