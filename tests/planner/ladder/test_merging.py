@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from planner.documents import InputError, Plan
+from planner.facts.merging import METHODS
 from planner.ladder.merging import stacked
 from planner.planning import plan
+from planner.rules import core_book
 from tests.planner.specs_after_training import MISTRAL, SEVEN, merging, sources
 
 ONE_BASE = {
@@ -19,6 +21,8 @@ ONE_BASE = {
     "dare-ties": {"density": 0.5, "scale": 1.0},
     "della": {"density": 0.5, "spread": 0.1},
 }
+
+MERGE_WARNINGS = {rule.id for rule in core_book().rules if rule.id.startswith("MGW")} | {"WRN110"}
 
 
 def merged(*args: Any, **changes: Any) -> Plan:
@@ -188,3 +192,14 @@ def test_a_mixture_too_large_to_train_is_told() -> None:
 def test_sources_without_bases_are_noted() -> None:
     assert "MGW152" in {finding.code for finding in merged([{"id": "a"}, {"id": "b"}]).warnings}
     assert "MGW152" not in {finding.code for finding in merged(sources("a", "b")).warnings}
+
+
+@pytest.mark.parametrize("intent", ["combine", "remove", "average", "upscale", "experts"])
+def test_a_named_method_is_taken_or_warned_of(intent: str) -> None:
+    for names in ("a", "abc"):
+        for method in sorted(METHODS):
+            document = merged(sources(*names, base=MISTRAL["id"]), intent, models=[MISTRAL], method=method)
+            decision = document.decision("merge")
+            assert decision is not None
+            warned = {finding.code for finding in document.warnings} & MERGE_WARNINGS
+            assert decision.answer == method or warned, (names, method, decision.answer)
