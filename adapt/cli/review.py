@@ -12,7 +12,7 @@ from planner.documents import InputError, pretty_json
 from planner.documents.review import RANK
 
 if TYPE_CHECKING:
-    from planner.documents import Findings, Severity
+    from planner.documents import AdaptError, Findings, Severity
 
 BAD_INPUT = 2
 FOUND = 3
@@ -79,9 +79,13 @@ def command(
     for target in (out, write_baseline):
         _check_target(target, files)
     paths, from_folders = files_in(files)
+    if not paths:
+        raise _nothing(files)
     given = {name: values[name] for name in ("model", "hardware", "rules")}
     result = adapt.review(paths, data=_data(values["data"]), **given)
     result, skipped = without_unknown(result, None if skip_unknown else from_folders)
+    if not (result.files or result.findings or skip_unknown):
+        raise _nothing(files)
     result = _compared(result, baseline, write_baseline)
     severity = None if fail_on == "never" else cast("Severity", fail_on)
     shown = result.model_copy(update={"findings": result.at_least(values["min_severity"])})
@@ -94,6 +98,12 @@ def command(
         raise click.exceptions.Exit(BAD_INPUT)
     if write_baseline is None and severity is not None and result.at_least(severity):
         raise click.exceptions.Exit(FOUND)
+
+
+def _nothing(folders: tuple[Path, ...]) -> AdaptError:
+    names = ", ".join(str(folder) for folder in folders)
+    fix = "Name a file to learn why it is passed over."
+    return InputError.one("CONF002", f"No configuration of a known tool lies in {names}.", fix, file=names)
 
 
 def _data(words: tuple[str, ...]) -> dict[str, str | int] | None:

@@ -197,6 +197,17 @@ def test_a_folder_is_reviewed_with_all_it_holds_and_other_files_are_passed_over(
     assert adapt("review", "configs/compose.yaml", "--skip-unknown").code == 0
 
 
+def test_a_folder_without_a_configuration_is_told(adapt: Callable, faulty: Path) -> None:
+    Path("empty").mkdir()
+    Path("other").mkdir()
+    Path("other/compose.yaml").write_text("services:\n  web: {image: nginx}\n", encoding="utf-8")
+    for folder in ("empty", "other"):
+        said = adapt("review", folder)
+        assert (said.code, said.out) == (2, "")
+        assert f"No configuration of a known tool lies in {folder}." in said.err
+    assert adapt("review", "other", "--skip-unknown").code == 0
+
+
 def test_a_full_disk_leaves_nothing_behind(adapt: Callable, faulty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("result").write_text("the old result", encoding="utf-8")
 
