@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.budget import budget, over_budget, time_estimates
-from planner.documents import Decision, FactRecord, InputError, Plan, Spec, Status, near, plan_digest, validate
+from planner.documents import (
+    Decision,
+    FactRecord,
+    InputError,
+    Plan,
+    Spec,
+    Status,
+    digested,
+    near,
+    plan_digest,
+    validate,
+)
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, alternatives, lower, pins, risks
 from planner.rules import core_book, evaluate, plan_table, user_books, warnings
@@ -127,7 +138,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         risks=at_risk,
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
     )
-    return document.model_copy(update={"digest": plan_digest(document.to_json())})
+    return document.model_copy(update={"digest": plan_digest(digested(document))})
 
 
 def relocated(document: Plan, here: Path, there: Path) -> Plan:
@@ -136,7 +147,7 @@ def relocated(document: Plan, here: Path, there: Path) -> Plan:
         return document
     pins = {name: pin.model_copy(update={"path": _moved(pin.path, here, there)}) for name, pin in document.pins.items()}
     moved = document.model_copy(update={"pins": pins})
-    return moved.model_copy(update={"digest": plan_digest(moved.to_json())})
+    return moved.model_copy(update={"digest": plan_digest(digested(moved))})
 
 
 def _moved(path: str, here: Path, there: Path) -> str:
@@ -158,7 +169,7 @@ def _record(name: str, value: Any) -> FactRecord:
     entry = FACTS[name]
     unknown = value.reason if isinstance(value, Unknown) else None
     known = None if unknown else value
-    return FactRecord.model_construct(name=name, value=known, unit=entry.unit, cite=entry.cite, unknown=unknown)
+    return FactRecord.made(name=name, value=known, unit=entry.unit, cite=entry.cite, unknown=unknown)
 
 
 def _status(draft: Draft, waits_for: tuple[str, ...]) -> Status:

@@ -8,7 +8,18 @@ from planner.documents.failures import Evidence, FailingCase, FailureReport
 from planner.documents.finding import Finding, Severity, Where
 from planner.documents.fingerprint import fingerprint
 from planner.documents.hardware import GB, GIB, Device, DeviceFacts, Hardware, HardwareRecord
-from planner.documents.plan import Alternative, Budget, Filled, Pin, Plan, RuleBook, Stage, Status, plan_digest
+from planner.documents.plan import (
+    Alternative,
+    Budget,
+    Filled,
+    Pin,
+    Plan,
+    RuleBook,
+    Stage,
+    Status,
+    digested,
+    plan_digest,
+)
 from planner.documents.problems import near, validate
 from planner.documents.review import Findings, ReviewedFile, Setting, Suppressed, Tool
 from planner.documents.spec import (
@@ -92,6 +103,7 @@ __all__ = [
     "Where",
     "canonical_json",
     "digest",
+    "digested",
     "fingerprint",
     "near",
     "plan_digest",

@@ -162,5 +162,14 @@ def plan_digest(plan: dict[str, Any]) -> str:
     return digest(kept)
 
 
+def digested(document: Plan) -> dict[str, Any]:
+    """The part of a plan that its digest covers, as plain JSON values; writing out the rest takes most of the time."""
+    gates = {"__all__": set(UNDIGESTED_IN_GATE)}
+    left_out: dict[str, Any] = dict.fromkeys(UNDIGESTED, True)
+    left_out["decisions"] = {"__all__": set(UNDIGESTED_IN_DECISION)}
+    left_out["steps"] = {"__all__": {**dict.fromkeys(UNDIGESTED_IN_STEP, True), "gates": gates}}
+    return document.model_dump(mode="json", by_alias=True, exclude=left_out)
+
+
 def _without(item: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in names}

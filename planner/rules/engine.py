@@ -114,11 +114,12 @@ def trace_of(row: Row, board: Board) -> RuleTrace:
     rows = tuple([tuple([_cell(name, test, board) for name, test in cells]) for cells in row.rows])
     verdicts = [verdict_of(cells) for cells in rows]
     verdict: Verdict = "holds" if "holds" in verdicts else "unknown" if "unknown" in verdicts else "fails"
-    return RuleTrace.model_construct(
+    return RuleTrace.made(
         rule=rule.id,
         name=rule.name,
         tier=row.tier,
         answer=list(rule.vetoes) if rule.vetoes else rule.answer,
+        value=None,
         verdict=verdict,
         rows=rows,
         cite=rule.cite,
@@ -129,7 +130,7 @@ def _cell(name: str, test: Test, board: Board) -> Cell:
     value = board.get(name)
     unknown = isinstance(value, Unknown)
     verdict: Verdict = "unknown" if unknown else "holds" if test.holds(value) else "fails"
-    return Cell.model_construct(
+    return Cell.made(
         fact=name,
         test=test.text,
         value=None if unknown else value,
@@ -198,7 +199,7 @@ def _collected(name: str, traces: Traces, forbidden: Mapping[str, object], run: 
     if not held:
         return _Answer([], "default", question.because, cite=question.cite)
     reasons = tuple(
-        AnswerReason.model_construct(
+        AnswerReason.made(
             answer=word, rule=trace.rule, because=trace.name, why=rules[trace.rule].why, cite=trace.cite
         )
         for word, trace in held

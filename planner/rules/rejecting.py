@@ -81,7 +81,7 @@ def offers_of(
 
 
 def _rejected(word: str, case: Settled, offers: list[Offer]) -> Rejected:
-    best = min(offers, key=lambda offer: offer.lacks, default=None)
+    best = min(offers, key=lambda offer: offer.lacks) if len(offers) > 1 else next(iter(offers), None)
     wanting = best.needs if best else ()
     ways = sum(len(offer.trace.rows) for offer in offers) - 1 if best else 0
     if word in case.forbidden:
