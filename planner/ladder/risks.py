@@ -33,7 +33,11 @@ def _of_data(draft: Draft) -> list[str]:
     """The sum that the missing examples cost, when the plan would gain from them."""
     missing = draft.fact("rows_missing")
     wants = draft.answer("data_need") in ("few-rows", "more-rows", "collect")
-    if not missing or not wants or draft.answer("approach") in (None, "none", "merge"):
+    of_use = "finetune" in draft.answer("rungs") or (
+        draft.answer("approach") in ("prompt", "few-shot")
+        and (draft.fact("behaviour_share") or 0) >= draft.thresholds["behaviour_share"]
+    )
+    if not missing or not wants or not of_use:
         return []
     low, high = draft.fact("annotation_cost_low_usd"), draft.fact("annotation_cost_high_usd")
     expert_low, expert_high = draft.fact("expert_cost_low_usd"), draft.fact("expert_cost_high_usd")
