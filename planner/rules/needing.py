@@ -36,7 +36,9 @@ def verdict_of(cells: Cells) -> Verdict:
 
 def nearest(trace: RuleTrace) -> Cells:
     """The row with the fewest conditions that do not hold."""
-    return min(trace.rows, key=lambda cells: sum(cell.verdict != "holds" for cell in cells), default=())
+    if len(trace.rows) == 1:
+        return trace.rows[0]
+    return min(trace.rows, key=lambda cells: len([cell for cell in cells if cell.verdict != "holds"]), default=())
 
 
 def unmet(trace: RuleTrace) -> Cells:
