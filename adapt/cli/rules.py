@@ -78,7 +78,7 @@ def _catalogue(books: tuple[Path, ...]) -> Catalogue:
     return catalogue(user_books(books))
 
 
-@command.command("list", epilog=LIST)
+@command.command("list", epilog=LIST, short_help="List the rules, with counts by family.")
 @click.option("--family", metavar="F", help="Rules of this family only, such as `MET`.")
 @click.option("--decision", metavar="Q", help="Rules of this decision only, such as `method`.")
 @click.option("--markdown", is_flag=True, help="Print the whole catalogue as one Markdown page.")
@@ -114,7 +114,7 @@ def list_rules(
         out().print(listing(pages, chosen))
 
 
-@command.command("show", epilog=SHOW)
+@command.command("show", epilog=SHOW, short_help="Show a rule, threshold, fact or decision.")
 @click.argument("name", metavar="ID")
 @OWN
 @click.option("--json", "as_json", is_flag=True, help="Print the page as JSON.")
@@ -137,7 +137,7 @@ def show(name: str, books: tuple[Path, ...], *, as_json: bool) -> None:
     out().print(paper(page))
 
 
-@command.command("check", epilog=CHECK)
+@command.command("check", epilog=CHECK, short_help="Check rule books of your own.")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print what the books hold, or the findings, as JSON.")
 def check(files: tuple[Path, ...], *, as_json: bool) -> None:
@@ -171,7 +171,7 @@ def _held(book: Book) -> str:
     return f"{book.name} {book.version}: {', '.join(parts) or 'nothing'}"
 
 
-@command.command("test", epilog=TEST)
+@command.command("test", epilog=TEST, short_help="Run the examples of the rules.")
 @click.argument("files", nargs=-1, type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def test(files: tuple[Path, ...], *, as_json: bool) -> None:
@@ -197,7 +197,7 @@ def test(files: tuple[Path, ...], *, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-@command.command("copy", epilog=COPY)
+@command.command("copy", epilog=COPY, short_help="Copy a rule into a book of your own.")
 @click.argument("name", metavar="ID")
 @click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="The book that it goes into.")
 def copy(name: str, target: Path | None) -> None:
