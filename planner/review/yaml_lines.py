@@ -127,7 +127,11 @@ class _Build:
         if node.tag == f"{_TAG}str":
             plain = node.style is None and _NUMBER.fullmatch(node.value)
             return float(node.value) if plain else node.value
-        made = self._scalars.construct_object(node)
+        try:
+            made = self._scalars.construct_object(node)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            kind = node.tag.removeprefix(_TAG)
+            raise SyntaxProblemError(f"`{shown(node.value)}` is no {kind}.", line, "Correct the value.") from None
         if isinstance(made, float) and not math.isfinite(made):
             raise SyntaxProblemError(f"`{node.value}` is not a finite number.", line, "Write a number or null.")
         return made

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from planner.documents import InputError
 from planner.review.source import read_source
@@ -91,3 +93,22 @@ def test_merge_keys_and_numbers_as_keys_are_read(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("x: &x {a: 1, b: 2}\ny:\n  <<: *x\n  b: 3\n128011: word\n", encoding="utf-8")
     assert read_source(path).values == {"x": {"a": 1, "b": 2}, "y": {"a": 1, "b": 3}, "128011": "word"}
+
+
+PIECES = st.sampled_from(
+    'a: |- |[|]|{|}|, |: |"|&a |*a|!!int |!!bool |!x |<<: *a|1e5|.inf|0o7|2001-01-01|null|? |# |  |%YAML 1.1'.split("|")
+    + ["'", "|\n", "\n", "---\n", "\t", "\u00e9", "\x00", "\ufeff", "...\n", "!!binary x"]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pieces=st.lists(PIECES, max_size=25), suffix=st.sampled_from(["yaml", "json", "toml", "txt"]))
+def test_no_text_crashes_the_reader(pieces: list[str], suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"c.{suffix}"
+    path.write_text("".join(pieces), encoding="utf-8")
+    problems: tuple[object, ...] = ()
+    try:
+        json.dumps(read_source(path).values, allow_nan=False)
+    except InputError as error:
+        problems = error.findings
+    assert len(problems) <= 1
