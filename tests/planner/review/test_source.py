@@ -95,10 +95,10 @@ def test_merge_keys_and_numbers_as_keys_are_read(tmp_path: Path) -> None:
     assert read_source(path).values == {"x": {"a": 1, "b": 2}, "y": {"a": 1, "b": 3}, "128011": "word"}
 
 
-PIECES = st.sampled_from(
-    'a: |- |[|]|{|}|, |: |"|&a |*a|!!int |!!bool |!x |<<: *a|1e5|.inf|0o7|2001-01-01|null|? |# |  |%YAML 1.1'.split("|")
-    + ["'", "|\n", "\n", "---\n", "\t", "\u00e9", "\x00", "\ufeff", "...\n", "!!binary x"]
-)
+WORDS = ["a: ", "- ", "1e5", ".inf", "0o7", "2001-01-01", "null", "!!int ", "!!bool ", "!!binary x", "!x ", "<<: *a"]
+SIGNS = ["[", "]", "{", "}", ", ", ": ", '"', "'", "&a ", "*a", "|\n", "? ", "# ", "---\n", "...\n", "%YAML 1.1\n"]
+SPACES = ["\n", "  ", "\t", "\u00e9", "\x00", "\ufeff"]
+PIECES = st.sampled_from([*WORDS, *SIGNS, *SPACES])
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
