@@ -10,6 +10,8 @@ from adapt.render.review_words import TOOLS, by_file, place, sources, unread
 from planner.documents.review import RANK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.documents import Finding, Findings, Severity, Suppressed
 
 # What XML 1.0 cannot hold, even escaped.
@@ -29,7 +31,7 @@ def junit(result: Findings, fail_on: Severity | None) -> str:
         aside = [item for item in result.suppressed if (item.finding.where.file or "") == name]
         suite = ElementTree.SubElement(root, "testsuite", name=_clean(name or "adapt review"))
         for finding in findings:
-            _case(suite, finding, fail_on, is_error=finding in not_read)
+            _case(suite, finding, fail_on, _text(finding, result.references), is_error=finding in not_read)
         for item in aside:
             _skipped(suite, item)
         if file is not None and not findings and not aside:
@@ -44,15 +46,15 @@ def junit(result: Findings, fail_on: Severity | None) -> str:
     return "<?xml version='1.0' encoding='UTF-8'?>\n" + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: ElementTree.Element, finding: Finding, fail_on: Severity | None, *, is_error: bool) -> None:
+def _case(suite: ElementTree.Element, finding: Finding, fail_on: Severity | None, text: str, *, is_error: bool) -> None:
     case = _test(suite, finding)
     fails = fail_on is not None and RANK[finding.severity] >= RANK[fail_on]
     if is_error or fails:
         tag = "error" if is_error else "failure"
         problem = ElementTree.SubElement(case, tag, type=finding.severity, message=_clean(finding.message))
-        problem.text = _text(finding)
+        problem.text = text
     else:
-        ElementTree.SubElement(case, "system-out").text = _text(finding)
+        ElementTree.SubElement(case, "system-out").text = text
 
 
 def _skipped(suite: ElementTree.Element, item: Suppressed) -> None:
@@ -79,11 +81,11 @@ def _count(suite: ElementTree.Element) -> None:
     suite.set("time", "0")
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: Finding, own: Mapping[str, str]) -> str:
     """Everything there is to say of a finding."""
     lines = [f"{finding.severity} {finding.code} {finding.where}".rstrip(), finding.message]
     lines += [f"{word}: {text}" for word, text in (("why", finding.why), ("fix", finding.fix)) if text]
-    lines += [f"source: {' '.join(source).rstrip()}" for source in sources(finding.cite)]
+    lines += [f"source: {' '.join(source).rstrip()}" for source in sources(finding.cite, own)]
     return _clean("\n".join(lines))
 
 

@@ -13,6 +13,8 @@ from adapt.render.findings import STYLES
 from adapt.render.review_words import NOT_READ, TOOLS, by_file, memory, place, sources, summary, unread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
     from planner.documents import Finding, Findings, ReviewedFile, Suppressed
@@ -29,7 +31,7 @@ def review(result: Findings) -> RenderableType:
     parts: list[RenderableType] = []
     for name, file, findings in by_file(result):
         parts.append(_heading(name, file))
-        parts.extend(_finding(finding) for finding in findings)
+        parts.extend(_finding(finding, result.references) for finding in findings)
         if file is not None and not findings:
             parts.append(Text("  nothing found", style="green"))
         if file is not None and file.unknowns:
@@ -52,7 +54,7 @@ def _heading(name: str, file: ReviewedFile | None) -> Text:
     return text
 
 
-def _finding(finding: Finding) -> RenderableType:
+def _finding(finding: Finding, own: Mapping[str, str]) -> RenderableType:
     head = Text().append(finding.severity, style=STYLES[finding.severity])
     head.append(f" {finding.code}", style="dim")
     at = place(finding)
@@ -61,7 +63,7 @@ def _finding(finding: Finding) -> RenderableType:
     for word, said in (("why", finding.why), ("fix", finding.fix)):
         if said:
             lines.append(_indented(Text().append(f"{word}: ", style="bold").append(said), 2 * INDENT))
-    for name, address in sources(finding.cite):
+    for name, address in sources(finding.cite, own):
         lines.append(_indented(Text(f"source: {' '.join((name, address)).rstrip()}", style="cyan"), 2 * INDENT))
     return Group(*lines)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from adapt.render.review_words import NOT_READ, TOOLS, by_file, memory, place, sources, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.documents import Finding, Findings, ReviewedFile
 
 # Code hosting services refuse comments above 65,536 characters.
@@ -23,7 +25,7 @@ def review_markdown(result: Findings) -> str:
     rows = [_row(finding) for finding in result.findings]
     if rows:
         head += ["| | place | finding | rule |", "|---|---|---|---|", *rows, ""]
-    details = ["\n".join(_details(*each)) for each in by_file(result)]
+    details = ["\n".join(_details(*each, result.references)) for each in by_file(result)]
     if result.suppressed:
         details.append("\n".join(_aside(result)))
     return _within("\n".join(head), details)
@@ -48,7 +50,7 @@ def _row(finding: Finding) -> str:
     return f"| {MARKS[finding.severity]} | {_code(at)} | {_text(finding.message)} | {_text(finding.code)} |"
 
 
-def _details(name: str, file: ReviewedFile | None, findings: list[Finding]) -> list[str]:
+def _details(name: str, file: ReviewedFile | None, findings: list[Finding], own: Mapping[str, str]) -> list[str]:
     what = [TOOLS[file.tool], memory(file)] if file is not None else [NOT_READ if name else ""]
     said = ", ".join(part for part in what if part)
     title = f"<code>{_html(name or 'everything together')}</code>" + (f": {_html(said)}" if said else "")
@@ -57,7 +59,7 @@ def _details(name: str, file: ReviewedFile | None, findings: list[Finding]) -> l
         at = place(finding)
         lines.append(f"**{_text(finding.code)}**{' ' + _text(at) if at else ''}: {_text(finding.message)}")
         lines += [f"- {word}: {_text(text)}" for word, text in (("Why", finding.why), ("Fix", finding.fix)) if text]
-        lines += [f"- Source: {_link(*source)}" for source in sources(finding.cite)]
+        lines += [f"- Source: {_link(*source)}" for source in sources(finding.cite, own)]
         lines.append("")
     if not findings:
         lines += ["Nothing found.", ""]

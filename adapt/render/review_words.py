@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapt.render.units import size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from planner.documents import Finding, Findings, ReviewedFile
 
@@ -79,8 +79,13 @@ def memory(file: ReviewedFile) -> str:
     return f"{text} a device, on {file.device}" if file.device else f"{text} a device"
 
 
-def sources(keys: Iterable[str]) -> list[tuple[str, str]]:
-    """The name and the address of every source; a key that the catalog does not have stands for itself."""
+def sources(keys: Iterable[str], own: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The name and the address of every source; a key that nobody knows stands for itself.
+
+    Args:
+        keys: of the catalog, or of the user's rule books.
+        own: sources of the user's rule books, each with its address at the end.
+    """
     from planner.catalog import CatalogError, reference
 
     found = []
@@ -88,7 +93,8 @@ def sources(keys: Iterable[str]) -> list[tuple[str, str]]:
         try:
             source = reference(key)
         except CatalogError:
-            found.append((key, ""))
+            name, _, address = own.get(key, key).rpartition(" ")
+            found.append((name, address) if name else (address, ""))
             continue
         who = source.authors or source.venue or ""
         title = f"{source.title}, {source.section}" if source.section else source.title

@@ -49,7 +49,7 @@ def sarif(result: Findings, names: Mapping[str, str], version: str, folder: Path
         "name": "adapt",
         "fullName": "adapt review",
         "semanticVersion": version,
-        "rules": [_rule(finding, names.get(code, "")) for code, finding in rules],
+        "rules": [_rule(finding, names.get(code, ""), result.references) for code, finding in rules],
     }
     run = {
         "tool": {"driver": driver},
@@ -70,11 +70,11 @@ def _ordered(result: Findings) -> list[tuple[Finding, Suppressed | None]]:
     return pairs
 
 
-def _rule(finding: Finding, name: str) -> dict[str, Any]:
+def _rule(finding: Finding, name: str, own: Mapping[str, str]) -> dict[str, Any]:
     """What a reader is told of a rule, once for all its results."""
     short = _VALUE.sub(lambda match: f"({match[1].replace('_', ' ')})", name or finding.message).rstrip(".")
     why = finding.why or finding.message
-    found = sources(finding.cite)
+    found = sources(finding.cite, own)
     text = "\n".join([why, *(f"Source: {' '.join(source).rstrip()}" for source in found)])
     links = [f"- [{_plain(label)}](<{address}>)" if address else f"- {_plain(label)}" for label, address in found]
     markdown = "\n".join([why, "", "Sources:", "", *links]) if links else why

@@ -55,6 +55,8 @@ class Findings(ReadAhead):
     findings: tuple[Finding, ...] = ()
     """Sorted by file, line and code."""
     suppressed: tuple[Suppressed, ...] = ()
+    references: dict[str, str] = {}
+    """Sources that the user's rule books bring: key to the source and its address."""
 
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of a severity or worse."""

@@ -51,7 +51,9 @@ def review(
         InputError: an argument is wrong.
     """
     named = [paths] if isinstance(paths, str | Path) else list(paths)
-    table = review_table(user_books(Path(path) for path in rule_books))
+    books = user_books(Path(path) for path in rule_books)
+    table = review_table(books)
+    references = {key: str(source) for book in books for key, source in book.references.items()}
     record, surveys = hardware_of(hardware), data_of(data)
     files: list[ReviewedFile] = []
     found: list[Finding] = []
@@ -64,7 +66,8 @@ def review(
         file, findings = _one(configuration, model=model, hardware=record, data=surveys, table=table)
         files.append(file)
         found += findings
-    result = Findings(files=tuple(files), findings=tuple(sorted(dict.fromkeys(found), key=in_order)))
+    told = tuple(sorted(dict.fromkeys(found), key=in_order))
+    result = Findings(files=tuple(files), findings=told, references=references)
     return apply_comments(
         result, {file.file: read_text(Path(file.file), file.file, code="CONF") for file in files}, _codes(table)
     )

@@ -15,7 +15,7 @@ RATE = Finding(
     why="Adapters learn at about ten times the rate.",
     fix="Set learning_rate to 2e-4.",
     where=Where(file=TRAIN, pointer="/learning_rate", line=7),
-    cite=("schulman-2025-lora-without-regret", "a-key-that-no-catalog-has"),
+    cite=("schulman-2025-lora-without-regret", "a-key-that-no-catalog-has", "house"),
 )
 FITS_NOT = Finding(
     code="REV902",
@@ -54,5 +54,6 @@ RESULT = Findings(
         Suppressed(finding=ASIDE, by="inline", reason="the code is ours & pinned"),
         Suppressed(finding=PUT_OFF, by="baseline"),
     ),
+    references={"house": "Our team (2026): Sweeps of spring. https://example.org/sweeps"},
 )
 CLEAN = Findings(files=(ReviewedFile(file=MERGE, tool="mergekit", recognised_by=("merge_method",)),))

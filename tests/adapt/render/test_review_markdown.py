@@ -29,7 +29,7 @@ def test_the_details_tell_tool_memory_reason_cure_and_source() -> None:
     assert "Axolotl, memory 91.0 GB (80.0 GB to 99.0 GB) a device, on A10G" in text
     assert "- Why: Adapters learn at about ten times the rate." in text
     assert "- Fix: Set learning\\_rate to 2e-4." in text
-    assert "](<https://" in text
+    assert "- Source: [Our team (2026): Sweeps of spring.](<https://example.org/sweeps>)" in text
     assert text.count("<details>") == text.count("</details>") == 4
 
 

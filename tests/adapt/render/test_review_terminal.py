@@ -24,7 +24,7 @@ def test_a_finding_says_its_place_its_reason_its_cure_and_its_source() -> None:
     assert "why: Adapters learn at about ten times the rate." in said
     assert "fix: Set learning_rate to 2e-4." in said
     assert "source: Schulman" in said
-    assert "source: a-key-that-no-catalog-has" in said
+    assert "source: a-key-that-no-catalog-has source: Our team (2026): Sweeps of spring. https://example.org" in said
 
 
 def test_the_last_line_counts_what_was_found_and_what_was_set_aside() -> None:
