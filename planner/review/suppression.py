@@ -77,7 +77,7 @@ def apply_comments(findings: Findings, texts: Mapping[str, str], known: Collecti
     Args:
         findings: what the rules found.
         texts: the content of the files, by the name that the findings use.
-        known: the codes that exist.
+        known: the codes of all rules; what was found has a known code too.
     """
     every = [comment for file, text in sorted(texts.items()) for comment in comments(text, file)]
     if not every:
@@ -91,7 +91,8 @@ def apply_comments(findings: Findings, texts: Mapping[str, str], known: Collecti
         else:
             aside.append(Suppressed(finding=finding, by="inline", reason=by.reason))
             used.add((by.file, by.line, finding.code))
-    notes = [note for comment in every for note in _notes(comment, known, used)]
+    codes = {*known, *(finding.code for finding in findings.findings)}
+    notes = [note for comment in every for note in _notes(comment, codes, used)]
     return findings.model_copy(
         update={
             "findings": tuple(sorted((*kept, *notes), key=in_order)),

@@ -84,6 +84,13 @@ def test_a_misspelt_code_is_told_with_the_nearest_one() -> None:
     assert "REV901" in result.findings[0].fix
 
 
+def test_what_is_found_by_no_rule_can_be_set_aside_too() -> None:
+    result = apply_comments(
+        review_of(("CONF031", 1)), {FILE: "a: x  # adapt: ignore[CONF031] filled in later\n"}, KNOWN
+    )
+    assert said(result) == []
+
+
 def test_toml_has_comments_and_json_has_none() -> None:
     line = "rank = 4 # adapt: ignore[REV901] small on purpose\n"
     assert len(comments(line, "spec.toml")) == 1
