@@ -199,8 +199,8 @@ WHOLE = USING + (
 LINES = [number for number, line in enumerate(WHOLE.splitlines()) if " = " in line and not line.startswith(" ")]
 VALUES = [
     '""', "nan", "-inf", "[]", "{}", "[[]]", "true", "3", "-1", "1e400", "2026-01-01", '"$limit"', '"@train_rows"',
-    '"in [a]"', '"5..1"', "[{}]", '[{ train_rows = "> 3" }, {}]', '{ "" = 3 }', '"!= x"', '[1, "a"]', "{ a = { b = 1 } }",
-    '"collect"', '"unique"', '"method"', '"findings"', '["full"]', "", "[", '"\\u0000"',
+    '"in [a]"', '"5..1"', "[{}]", '[{ train_rows = "> 3" }, {}]', '{ "" = 3 }', '"!= x"', '[1, "a"]',
+    "{ a = { b = 1 } }", '"collect"', '"unique"', '"method"', '"findings"', '["full"]', "", "[", '"\\u0000"',
 ]  # fmt: skip
 
 
