@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.review_corpus.corpus import CODES, FAULTS, FOLDER, Case, cases, confusion, raised, reviewed
+from planner.review.baseline import GONE
+from planner.review.suppression import NO_REASON, UNKNOWN_CODE, UNUSED
+from planner.rules import core_book, review_book
+from tests.review_corpus.corpus import CODES, FAULTS, FOLDER, RULE, Case, cases, confusion, raised, reviewed
 from tests.review_corpus.table import PAGE, page
 
 TOOLS = {"llamafactory": "llama-factory", "spec": "adapt-spec"}
@@ -45,6 +48,14 @@ def test_the_manifest_names_every_file_and_every_fault_is_planted_somewhere() ->
     assert set(FAULTS) == set(CODES) == {fault for case in cases() for fault in case.plants}
     assert len(FAULTY) >= 20
     assert len(CLEAN) >= 12
+
+
+def test_every_rule_that_page_and_manifest_name_exists() -> None:
+    known = {rule.id for book in (core_book(), review_book()) for rule in book.rules}
+    known |= {NO_REASON, UNKNOWN_CODE, UNUSED, GONE, "DATA030"}
+    named = set(RULE.findall(PAGE.read_text(encoding="utf-8")))
+    assert len(named) >= 8
+    assert named | {code for codes in CODES.values() for code in codes} <= known
 
 
 def test_the_published_table_is_that_of_this_run() -> None:
