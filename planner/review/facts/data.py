@@ -34,7 +34,7 @@ TEMPLATES = {
     "internlm": ("intern2", "chatml"),
     "falcon": ("falcon",),
     "command-r": ("cohere", "command_r", "command_a"),
-    "granite": ("granite3",),
+    "granite": ("granite3", "granite"),
     "olmo": ("olmo",),
     "baichuan": ("baichuan2",),
     "vicuna": ("vicuna",),

@@ -28,7 +28,10 @@ FAMILIES = (
 )  # fmt: skip
 _FAMILY = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in FAMILIES)
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)[bB](?![a-z])", re.IGNORECASE)
-_QUANTIZED = re.compile(r"gptq|awq|aqlm|bnb[-_]?(?:4|8)bit|bnb[-_]nf4|int4|int8|hqq|exl2|gguf|w4a16", re.IGNORECASE)
+_QUANTIZED = re.compile(
+    r"gptq|awq|aqlm|bnb[-_]?(?:4|8)bit|nf4|(?:nv|mx)?fp4|fp8|int4|int8|[48]bit|hqq|exl2|gguf|w[48]a\d+|(?<!un)quantized",
+    re.IGNORECASE,
+)
 _PICKLED = re.compile(r"\.(?:bin|pt|pth|ckpt|pkl)$", re.IGNORECASE)
 
 

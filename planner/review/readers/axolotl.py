@@ -136,10 +136,10 @@ def _objective(reading: Reading) -> None:
 def _method(reading: Reading) -> None:
     reading.take("load_in_4bit", "load_in_4bit", default=False)
     reading.take("load_in_8bit", "load_in_8bit", default=False)
-    four, eight = (
-        bool(reading.got(f"load_in_{bits}bit")) if f"load_in_{bits}bit" in reading.settings else False
-        for bits in (4, 8)
-    )
+    if reading.has("model_quantization_config") or reading.raw("gptq") is True:
+        # The base comes quantized, so that loading it in 4 bits is not what makes it so.
+        reading.settings.pop("load_in_4bit", None)
+    four, eight = (reading.got(f"load_in_{bits}bit") is True for bits in (4, 8))
     adapter = str(reading.raw("adapter") or "").lower()
     if adapter == "lora":
         method = "qlora" if four else "lora-8bit" if eight else "lora"
@@ -255,7 +255,7 @@ def _data(reading: Reading) -> None:
     reading.put("evaluation", bool(tests) or bool(size), word, stated=reading.has(word))
     reading.take("max_length", "sequence_len", default=512)
     packed = reading.take("packing", "sample_packing", default=False)
-    kernel = reading.got("attention") if "attention" in reading.settings else "none"
+    kernel = reading.got("attention")
     reading.put("packing_masked", kernel in _MASKING if packed else None, "sample_packing")
     reading.take("train_on_prompt", "train_on_inputs", default=False)
     reading.take("pad_to_length", "pad_to_sequence_len", default=False)

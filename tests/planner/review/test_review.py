@@ -172,6 +172,18 @@ def test_arguments_of_a_script_are_not_taken_for_full_finetuning(tmp_path: Path)
     assert "RHY101" not in codes(review(written(tmp_path, values), model="Qwen/Qwen2.5-7B"))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"adapter": "qlora", "base_model": "acme/Qwen2.5-7B-NVFP4"},
+        {"adapter": "qlora", "base_model": "acme/own", "model_quantization_config": "Mxfp4Config"},
+        {"adapter": "qlora", "base_model": "acme/own", "gptq": True},
+    ],
+)
+def test_a_base_that_comes_quantized_need_not_be_loaded_in_four_bits(change: Values, tmp_path: Path) -> None:
+    assert "RAD105" not in codes(review(written(tmp_path, changed(AXOLOTL, **change))))
+
+
 def test_a_finding_says_the_value_the_place_and_the_cure(tmp_path: Path) -> None:
     path = written(tmp_path, changed(LLAMA_FACTORY, finetuning_type="full", lora_rank=None, learning_rate=2e-4))
     (finding,) = [item for item in review(path).findings if item.code == "RHY101"]
