@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = cli.main(args=words, prog_name="adapt", standalone_mode=False)
         sys.stdout.flush()
     except AdaptError as error:
-        _tell(error, as_json="--json" in words)
+        _tell(error, as_json="--json" in words or " --format json" in f" {' '.join(words)}".replace("=", " "))
         code = error.exit_code
     except click.ClickException as error:
         error.show()
