@@ -22,6 +22,7 @@ TOOLS = {
     "adapt-plan": "plan of adapt",
 }
 NOT_READ = "not read"
+MOST_NAMES = 3
 
 
 def counted(number: int, word: str) -> str:
@@ -96,7 +97,8 @@ def sources(keys: Iterable[str], own: Mapping[str, str]) -> list[tuple[str, str]
             name, _, address = own.get(key, key).rpartition(" ")
             found.append((name, address) if name else (address, ""))
             continue
-        who = source.authors or source.venue or ""
+        names = (source.authors or source.venue or "").split(", ")
+        who = ", ".join(names) if len(names) <= MOST_NAMES else f"{names[0]} et al."
         title = f"{source.title}, {source.section}" if source.section else source.title
         name = f"{who}, {title}" if who else title
         address = source.address if source.address.startswith("http") else ""
