@@ -10,65 +10,23 @@ if TYPE_CHECKING:
     from planner.review.readers.reading import Reading
 
 OWN = frozenset(
-    [
-        "base_model",
-        "sequence_len",
-        "micro_batch_size",
-        "num_epochs",
-        "sample_packing",
-        "val_set_size",
-        "adapter",
-        "lora_model_dir",
-        "lora_target_linear",
-        "train_on_inputs",
-        "dataset_prepared_path",
-        "pad_to_sequence_len",
-        "flash_attention",
-        "sdp_attention",
-        "xformers_attention",
-        "evals_per_epoch",
-        "saves_per_epoch",
-        "special_tokens",
-        "eval_sample_packing",
-        "base_model_config",
-        "rl",
-        "peft_use_rslora",
-        "peft_use_dora",
-        "test_datasets",
-        "pretraining_dataset",
-        "unfrozen_parameters",
-        "tokenizer_type",
-        "model_type",
-        "strict",
-        "plugins",
-        "group_by_length",
-    ]
-)
+    {
+        "base_model", "sequence_len", "micro_batch_size", "num_epochs", "sample_packing", "val_set_size", "adapter",
+        "lora_model_dir", "lora_target_linear", "train_on_inputs", "dataset_prepared_path", "pad_to_sequence_len",
+        "flash_attention", "sdp_attention", "xformers_attention", "evals_per_epoch", "saves_per_epoch",
+        "special_tokens", "eval_sample_packing", "base_model_config", "rl", "peft_use_rslora", "peft_use_dora",
+        "test_datasets", "pretraining_dataset", "unfrozen_parameters", "tokenizer_type", "model_type", "strict",
+        "plugins", "group_by_length",
+    }
+)  # fmt: skip
 SHARED = frozenset(
-    [
-        "datasets",
-        "gradient_accumulation_steps",
-        "learning_rate",
-        "optimizer",
-        "lr_scheduler",
-        "lora_r",
-        "lora_alpha",
-        "lora_dropout",
-        "load_in_8bit",
-        "load_in_4bit",
-        "bf16",
-        "fp16",
-        "gradient_checkpointing",
-        "output_dir",
-        "warmup_steps",
-        "warmup_ratio",
-        "weight_decay",
-        "chat_template",
-        "trust_remote_code",
-        "attn_implementation",
+    {
+        "datasets", "gradient_accumulation_steps", "learning_rate", "optimizer", "lr_scheduler", "lora_r", "lora_alpha",
+        "lora_dropout", "load_in_8bit", "load_in_4bit", "bf16", "fp16", "gradient_checkpointing", "output_dir",
+        "warmup_steps", "warmup_ratio", "weight_decay", "chat_template", "trust_remote_code", "attn_implementation",
         "max_steps",
-    ]
-)
+    }
+)  # fmt: skip
 SECTIONS = ()
 _OBJECTIVES = {
     "dpo": "preference", "ipo": "preference", "orpo": "preference", "simpo": "preference", "kto": "kto",

@@ -13,61 +13,22 @@ if TYPE_CHECKING:
     from planner.review.readers.reading import Reading
 
 OWN = frozenset(
-    [
-        "stage",
-        "finetuning_type",
-        "template",
-        "cutoff_len",
-        "lora_rank",
-        "lora_target",
-        "dataset_dir",
-        "quantization_bit",
-        "quantization_method",
-        "pref_beta",
-        "pref_loss",
-        "export_dir",
-        "export_size",
-        "export_quantization_bit",
-        "export_quantization_dataset",
-        "export_legacy_format",
-        "adapter_name_or_path",
-        "max_samples",
-        "neat_packing",
-        "train_on_prompt",
-        "mask_history",
-        "flash_attn",
-        "pure_bf16",
-        "plot_loss",
-        "overwrite_cache",
-        "freeze_trainable_layers",
-        "oft_block_size",
-        "disable_gradient_checkpointing",
-        "val_size",
-        "use_galore",
-        "create_new_adapter",
-        "infer_backend",
-        "use_unsloth",
-        "enable_liger_kernel",
-    ]
-)
+    {
+        "stage", "finetuning_type", "template", "cutoff_len", "lora_rank", "lora_target", "dataset_dir",
+        "quantization_bit", "quantization_method", "pref_beta", "pref_loss", "export_dir", "export_size",
+        "export_quantization_bit", "export_quantization_dataset", "export_legacy_format", "adapter_name_or_path",
+        "max_samples", "neat_packing", "train_on_prompt", "mask_history", "flash_attn", "pure_bf16", "plot_loss",
+        "overwrite_cache", "freeze_trainable_layers", "oft_block_size", "disable_gradient_checkpointing", "val_size",
+        "use_galore", "create_new_adapter", "infer_backend", "use_unsloth", "enable_liger_kernel",
+    }
+)  # fmt: skip
 SHARED = frozenset(
-    [
-        "model_name_or_path",
-        "dataset",
-        "per_device_train_batch_size",
-        "num_train_epochs",
-        "gradient_accumulation_steps",
-        "learning_rate",
-        "lr_scheduler_type",
-        "warmup_ratio",
-        "output_dir",
-        "bf16",
-        "fp16",
-        "save_steps",
-        "trust_remote_code",
-        "do_train",
-    ]
-)
+    {
+        "model_name_or_path", "dataset", "per_device_train_batch_size", "num_train_epochs",
+        "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_ratio", "output_dir", "bf16",
+        "fp16", "save_steps", "trust_remote_code", "do_train",
+    }
+)  # fmt: skip
 SECTIONS = ()
 _OBJECTIVES = {
     "pt": "continued-pretraining", "sft": "sft", "rm": "reward", "ppo": "reinforcement", "dpo": "preference",

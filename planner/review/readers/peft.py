@@ -9,22 +9,11 @@ if TYPE_CHECKING:
 
 OWN = frozenset({"peft_type", "base_model_name_or_path", "inference_mode", "task_type", "fan_in_fan_out"})
 SHARED = frozenset(
-    [
-        "r",
-        "lora_alpha",
-        "lora_dropout",
-        "target_modules",
-        "modules_to_save",
-        "bias",
-        "use_dora",
-        "use_rslora",
-        "init_lora_weights",
-        "num_virtual_tokens",
-        "rank_pattern",
-        "alpha_pattern",
-        "auto_mapping",
-    ]
-)
+    {
+        "r", "lora_alpha", "lora_dropout", "target_modules", "modules_to_save", "bias", "use_dora", "use_rslora",
+        "init_lora_weights", "num_virtual_tokens", "rank_pattern", "alpha_pattern", "auto_mapping",
+    }
+)  # fmt: skip
 SECTIONS = ()
 _METHODS = {
     "LORA": "lora", "ADALORA": "lora", "IA3": "ia3", "PROMPT_TUNING": "prompt-tuning", "P_TUNING": "p-tuning",

@@ -12,70 +12,25 @@ from planner.review.readers.reading import Reading, attention_word, fsdp_offload
 
 #: Keys that only this family of files has.
 OWN = frozenset(
-    [
-        "use_peft",
-        "lora_r",
-        "lora_target_modules",
-        "lora_modules_to_save",
-        "dataset_name",
-        "dataset_train_split",
-        "dataset_test_split",
-        "dataset_text_field",
-        "packing_strategy",
-        "completion_only_loss",
-        "assistant_only_loss",
-        "padding_free",
-        "per_device_eval_batch_size",
-        "max_prompt_length",
-        "max_completion_length",
-        "num_generations",
-        "precompute_ref_log_probs",
-        "model_init_kwargs",
-        "activation_offloading",
-        "load_best_model_at_end",
-        "use_dora",
-        "use_rslora",
-        "dataset_config",
-    ]
-)
+    {
+        "use_peft", "lora_r", "lora_target_modules", "lora_modules_to_save", "dataset_name", "dataset_train_split",
+        "dataset_test_split", "dataset_text_field", "packing_strategy", "completion_only_loss", "assistant_only_loss",
+        "padding_free", "per_device_eval_batch_size", "max_prompt_length", "max_completion_length", "num_generations",
+        "precompute_ref_log_probs", "model_init_kwargs", "activation_offloading", "load_best_model_at_end", "use_dora",
+        "use_rslora", "dataset_config", "dataset_mixture", "dataset_mixer",
+    }
+)  # fmt: skip
 #: Keys that LLaMA-Factory has too.
 SHARED = frozenset(
-    [
-        "per_device_train_batch_size",
-        "num_train_epochs",
-        "model_name_or_path",
-        "gradient_accumulation_steps",
-        "learning_rate",
-        "optim",
-        "lr_scheduler_type",
-        "warmup_ratio",
-        "warmup_steps",
-        "output_dir",
-        "max_length",
-        "bf16",
-        "fp16",
-        "gradient_checkpointing",
-        "eval_strategy",
-        "evaluation_strategy",
-        "save_strategy",
-        "save_steps",
-        "max_steps",
-        "weight_decay",
-        "logging_steps",
-        "attn_implementation",
-        "torch_dtype",
-        "dtype",
-        "lora_alpha",
-        "lora_dropout",
-        "load_in_4bit",
-        "load_in_8bit",
-        "trust_remote_code",
-        "beta",
-        "loss_type",
-        "adam_beta2",
+    {
+        "per_device_train_batch_size", "num_train_epochs", "model_name_or_path", "gradient_accumulation_steps",
+        "learning_rate", "optim", "lr_scheduler_type", "warmup_ratio", "warmup_steps", "output_dir", "max_length",
+        "bf16", "fp16", "gradient_checkpointing", "eval_strategy", "evaluation_strategy", "save_strategy", "save_steps",
+        "max_steps", "weight_decay", "logging_steps", "attn_implementation", "torch_dtype", "dtype", "lora_alpha",
+        "lora_dropout", "load_in_4bit", "load_in_8bit", "trust_remote_code", "beta", "loss_type", "adam_beta2",
         "max_seq_length",
-    ]
-)
+    }
+)  # fmt: skip
 SECTIONS = (
     "training_arguments", "training_args", "training", "trainer", "sft_config", "dpo_config", "peft_config",
     "lora_config", "lora", "model_config", "model_args", "model", "script_arguments", "data", "dataset",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-TRL: dict[str, Any] = {
+Values = dict[str, Any]
+TRL: Values = {
     "model_name_or_path": "Qwen/Qwen2.5-7B-Instruct",
     "dtype": "bfloat16",
     "attn_implementation": "flash_attention_2",
@@ -27,7 +28,7 @@ TRL: dict[str, Any] = {
     "eval_strategy": "epoch",
     "output_dir": "out",
 }
-AXOLOTL: dict[str, Any] = {
+AXOLOTL: Values = {
     "base_model": "Qwen/Qwen2.5-7B-Instruct",
     "datasets": [{"path": "acme/replies", "type": "chat_template"}],
     "val_set_size": 0.05,
@@ -47,7 +48,7 @@ AXOLOTL: dict[str, Any] = {
     "gradient_checkpointing": True,
     "output_dir": "out",
 }
-LLAMA_FACTORY: dict[str, Any] = {
+LLAMA_FACTORY: Values = {
     "model_name_or_path": "Qwen/Qwen2.5-7B-Instruct",
     "stage": "sft",
     "do_train": True,
@@ -64,7 +65,7 @@ LLAMA_FACTORY: dict[str, Any] = {
     "bf16": True,
     "output_dir": "out",
 }
-PEFT: dict[str, Any] = {
+PEFT: Values = {
     "peft_type": "LORA",
     "task_type": "CAUSAL_LM",
     "base_model_name_or_path": "Qwen/Qwen2.5-7B-Instruct",
@@ -72,7 +73,7 @@ PEFT: dict[str, Any] = {
     "lora_alpha": 32,
     "target_modules": ["q_proj", "v_proj"],
 }
-MERGEKIT: dict[str, Any] = {
+MERGEKIT: Values = {
     "merge_method": "ties",
     "base_model": "mistralai/Mistral-7B-v0.1",
     "models": [
@@ -81,7 +82,7 @@ MERGEKIT: dict[str, Any] = {
     ],
     "dtype": "bfloat16",
 }
-SPEC: dict[str, Any] = {
+SPEC: Values = {
     "task": {"description": "Sort tickets"},
     "models": [{"id": "Qwen/Qwen2.5-7B-Instruct"}],
     "hardware": "a100-80gb",
@@ -92,12 +93,12 @@ IN_ORDER = {
 }  # fmt: skip
 
 
-def changed(values: dict[str, Any], **changes: Any) -> dict[str, Any]:
+def changed(values: Values, **changes: Any) -> Values:
     """The configuration with some values changed; None takes a key out."""
     return {key: value for key, value in (values | changes).items() if value is not None}
 
 
-def written(folder: Path, values: dict[str, Any], name: str = "config.json") -> Path:
+def written(folder: Path, values: Values, name: str = "config.json") -> Path:
     """The configuration as a file."""
     path = folder / name
     path.write_text(json.dumps(values, indent=1), encoding="utf-8")

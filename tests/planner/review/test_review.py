@@ -22,15 +22,14 @@ from tests.planner.review.configurations import (
     AXOLOTL,
     IN_ORDER,
     LLAMA_FACTORY,
-    MERGEKIT,
-    PEFT,
     SPEC,
     TRL,
+    Values,
     changed,
     written,
 )
+from tests.planner.review.faults import FAULTS
 
-Values = dict[str, Any]
 PUBLISHED = Path(__file__).parents[4] / "shared" / "configs"
 
 
@@ -41,91 +40,6 @@ def codes(found: Findings) -> set[str]:
 @pytest.mark.parametrize("tool", [tool for tool in IN_ORDER if tool != "adapt-spec"])
 def test_nothing_is_found_in_a_configuration_that_is_in_order(tool: str, tmp_path: Path) -> None:
     assert not review(written(tmp_path, IN_ORDER[tool]), hardware="a100-80gb").findings
-
-
-THREE = [{"model": name} for name in ("a/mistral-7b-x", "a/mistral-7b-y", "a/mistral-7b-z")]
-WEIGHTLESS = [{"model": f"a/{name}", "parameters": {"weight": 0.0}} for name in "xy"]
-EXPORT = {"model_name_or_path": "a/b", "adapter_name_or_path": "out", "template": "qwen", "export_dir": "merged"}
-FAULTS: list[tuple[str, Values, Values, dict[str, Any]]] = [
-    ("RPR101", TRL, {"fp16": True}, {}),
-    ("RPR102", AXOLOTL, {"bf16": False, "fp16": True}, {}),
-    ("RPR108", TRL, {"dtype": "float16"}, {}),
-    ("RPR103", TRL, {}, {"hardware": "t4"}),
-    ("RPR104", TRL, {"use_peft": None, "bf16": False, "fp16": True, "dtype": "float16"}, {}),
-    ("RPR105", TRL, {}, {"hardware": "t4"}),
-    ("RPR106", TRL, {"bf16": False, "dtype": "float32"}, {}),
-    ("RPR107", TRL, {"dtype": None}, {}),
-    ("RME101", TRL, {"gradient_checkpointing": False, "max_length": 8192}, {"hardware": "a10g"}),
-    ("RME102", AXOLOTL, {"adapter": None, "lora_r": None, "lora_alpha": None}, {"hardware": "a10g"}),
-    ("RME104", TRL, {"use_cache": True}, {}),
-    ("RHY101", LLAMA_FACTORY, {"finetuning_type": "full", "lora_rank": None, "learning_rate": 2e-4}, {}),
-    ("RHY102", TRL, {"learning_rate": 1e-5}, {}),
-    ("RHY103", TRL, {"learning_rate": 1e-2}, {}),
-    ("RHY104", LLAMA_FACTORY, {"stage": "dpo", "learning_rate": 2e-4}, {}),
-    ("RHY105", AXOLOTL, {"learning_rate": 0}, {}),
-    ("RHY111", LLAMA_FACTORY, {"gradient_accumulation_steps": 1}, {"hardware": "a100-80gb"}),
-    ("RHY112", LLAMA_FACTORY, {"gradient_accumulation_steps": 2}, {}),
-    ("RHY113", LLAMA_FACTORY, {"gradient_accumulation_steps": 512}, {"hardware": "a100-80gb"}),
-    ("RHY114", TRL, {"num_train_epochs": 8}, {"data": 300}),
-    ("RHY115", TRL, {"max_steps": 100}, {}),
-    ("RHY121", TRL, {"warmup_ratio": 0.5}, {}),
-    ("RHY121", AXOLOTL, {"warmup_steps": 60, "max_steps": 100}, {}),
-    ("RHY122", TRL, {"weight_decay": 0.5}, {}),
-    ("RHY123", TRL, {"adam_beta2": 0.1}, {}),
-    ("RHY124", LLAMA_FACTORY, {"stage": "dpo", "learning_rate": 5e-6, "pref_beta": 20}, {}),
-    ("RHY125", TRL, {"max_steps": 100, "save_steps": 500}, {}),
-    ("RHY126", TRL, {"max_steps": 100, "eval_steps": 500, "eval_strategy": "steps"}, {}),
-    ("RAD101", TRL, {"use_peft": None, "lora_r": None, "lora_alpha": None, "learning_rate": 1e-5}, {"data": 300}),
-    ("RAD102", PEFT, {"lora_alpha": 512}, {}),
-    ("RAD103", PEFT, {"r": 256, "lora_alpha": 256}, {}),
-    ("RAD104", AXOLOTL, {"adapter": None, "load_in_4bit": True}, {}),
-    ("RAD105", AXOLOTL, {"adapter": "qlora", "load_in_4bit": False}, {}),
-    ("RAD106", AXOLOTL, {"load_in_8bit": True, "load_in_4bit": True}, {}),
-    ("RAD107", TRL, {"use_peft": None}, {}),
-    ("RAD108", PEFT, {"lora_dropout": 0.5}, {}),
-    ("RAD109", PEFT, {"target_modules": ["query_key_value"]}, {}),
-    ("RAD110", PEFT, {"target_modules": ["q_proj", "query_key_value"]}, {}),
-    ("RAD111", PEFT, {"use_dora": True, "r": 128, "lora_alpha": 128}, {}),
-    ("RDA101", LLAMA_FACTORY, {"eval_dataset": "replies", "val_size": None}, {}),
-    ("RDA101", TRL, {"dataset_test_split": "train"}, {}),
-    ("RDA102", TRL, {"dataset_train_split": "test", "dataset_test_split": "validation"}, {}),
-    ("RDA104", AXOLOTL, {"val_set_size": 0}, {}),
-    ("RDA105", AXOLOTL, {"val_set_size": 0, "lora_model_dir": "./outputs/first"}, {}),
-    ("RDA114", AXOLOTL, {"val_set_size": 0, "base_model": "./outputs/first/checkpoint-200"}, {}),
-    ("RDA106", AXOLOTL, {"train_on_inputs": True}, {}),
-    ("RDA107", AXOLOTL, {"attn_implementation": "eager"}, {}),
-    ("RDA107", LLAMA_FACTORY, {"packing": True}, {}),
-    ("RDA108", LLAMA_FACTORY, {"template": "llama3"}, {}),
-    ("RDA109", AXOLOTL, {"base_model": "meta-llama/Llama-3.1-8B"}, {}),
-    ("RDA110", AXOLOTL, {"special_tokens": {"pad_token": "</s>", "eos_token": "</s>"}}, {}),
-    ("RDA111", AXOLOTL, {"datasets": [{"path": "a/b", "type": "chat_template", "train_on_eos": "none"}]}, {}),
-    ("RDA112", AXOLOTL, {"sequence_len": 262144}, {}),
-    ("RTR101", LLAMA_FACTORY, {"trust_remote_code": True}, {}),
-    ("RTR102", LLAMA_FACTORY, {"trust_remote_code": True, "model_name_or_path": "acme/own-model"}, {}),
-    ("RTR103", TRL, {"save_safetensors": False}, {}),
-    ("RTR104", AXOLOTL, {"base_model": "./weights/pytorch_model.bin"}, {}),
-    ("RTR105", AXOLOTL, {"base_model": "mistralai/Ministral-8B-Instruct-2410"}, {}),
-    ("RTR106", TRL, {"hub_token": "hf_" + "x1" * 15}, {}),
-    ("RTR107", TRL, {"output_dir": None}, {}),
-    ("RMG101", MERGEKIT, {"merge_method": "slerp", "models": THREE}, {}),
-    ("RMG102", MERGEKIT, {"base_model": None}, {}),
-    ("RMG103", MERGEKIT, {"merge_method": "slerp", "parameters": {"t": 1.5}}, {}),
-    ("RMG104", MERGEKIT, {"models": [{"model": "a/x", "parameters": {"density": 1.5}}, {"model": "a/y"}]}, {}),
-    ("RMG105", MERGEKIT, {"dtype": "float16"}, {}),
-    ("RMG106", MERGEKIT, {"models": [{"model": "meta-llama/Llama-2-13b-hf"}, {"model": "a/x"}]}, {}),
-    ("RMG107", MERGEKIT, {"models": [{"model": "a/qwen2-7b-x"}, {"model": "a/mistral-7b-y"}]}, {}),
-    ("RMG109", MERGEKIT, {"models": [{"model": "mistralai/Mistral-7B-v0.1"}]}, {}),
-    ("RMG110", MERGEKIT, {"models": [*THREE, THREE[0]]}, {}),
-    ("RTR108", EXPORT, {"quantization_bit": 4}, {}),
-    ("RTR109", EXPORT, {"export_quantization_bit": 4}, {}),
-    ("RMG108", MERGEKIT, {"models": [{"model": "meta-llama/Llama-3.1-8B"}, {"model": "a/mistral-8b"}]}, {}),
-    ("RMG111", MERGEKIT, {"merge_method": "linear", "models": WEIGHTLESS}, {}),
-    ("RMG112", MERGEKIT, {"merge_method": "passthrough"}, {}),
-    ("RFA101", TRL, {"lora_r": 128, "lora_alpha": 128}, {"data": 300}),
-    ("RFA102", TRL, {"num_train_epochs": 5}, {"data": 2_000_000}),
-    ("RFA104", TRL, {"use_peft": None, "lora_r": None, "lora_alpha": None, "learning_rate": 1e-7}, {}),
-    ("RFA103", TRL, {"gradient_accumulation_steps": 64}, {"data": 300, "hardware": "a100-80gb"}),
-]
 
 
 @pytest.mark.parametrize(("code", "base", "fault", "options"), FAULTS, ids=lambda item: str(item)[:24])
