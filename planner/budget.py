@@ -139,12 +139,18 @@ def _tokens_trained(draft: Draft, step: Step) -> float | None:
     return rows * each or None
 
 
-def _size_of(draft: Draft, step: Step) -> int | None:
-    """Parameters of the model that a step trains, when that is another than the base."""
+def _other_model(draft: Draft, step: Step) -> str | None:
+    """Id of the model that a step trains, when that is another than the base."""
     source = step.inputs["model"]
     pin = source.pin or (draft.steps[source.step].inputs.get("source", source).pin if source.step else None)
     name = (pin or "").partition("/")[2]
-    if name in ("", "base"):
+    return None if name in ("", "base") else name
+
+
+def _size_of(draft: Draft, step: Step) -> int | None:
+    """Parameters of the model that a step trains, when that is another than the base."""
+    name = _other_model(draft, step)
+    if name is None:
         return None
     model = draft.survey.models.get(name)
     if model is not None:
@@ -171,12 +177,15 @@ def _bytes(interval: tuple[float, float, float], *assumptions: str) -> Estimate:
 
 def _training_memory(draft: Draft, step: Step) -> Estimate | None:
     params = step.params
+    model = draft.survey.models.get(_other_model(draft, step) or str(draft.answer("base_model")))
+    if model is None:
+        return None
     method = str(params["method"])
     fields = method_fields(method, bits=draft.answer("base_quantization"), layers=draft.fact("last_layers") or 1)
     fields |= arithmetic(str(params["precision"]), str(params["objective"]))
     fields |= spread_fields(draft.answer("distribution"), draft.answer("offload"), draft.fact("device_count"))
     found = estimate(
-        draft.survey.models[str(draft.answer("base_model"))],
+        model,
         **fields,
         sequence=int(str(params["max_length"])),
         batch=int(str(params["micro_batch"])),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 # Models of one family that were published further apart were made of other data, in another way.
-NEAR_MONTHS = 12
+NEAR_MONTHS = 9
 
 
 class Candidate(NamedTuple):

@@ -49,7 +49,7 @@ def test_devices_that_work_together_hold_larger_models() -> None:
 
 def test_a_model_that_answers_but_cannot_be_trained_is_left_only_when_there_is_data() -> None:
     big, small = "meta-llama/Llama-3.1-70B-Instruct", MIDDLE
-    limits = {"name": "A6000", "memory_gb": 48, "data__train": {"examples": 3000, "mean_tokens": 8000}}
+    limits: dict[str, Any] = {"name": "A6000", "memory_gb": 48, "data__train": {"examples": 3000, "mean_tokens": 8000}}
     assert chosen(big, small, **limits) == (small, "training-memory")
     assert chosen(big, small, **limits | {"data__train": None})[0] == big
 

@@ -86,7 +86,7 @@ def test_devices_that_share_a_model_each_need_less(method: str) -> None:
 
 def test_the_host_helps_only_when_its_memory_is_known_and_enough() -> None:
     model = "meta-llama/Llama-3.1-70B-Instruct"
-    told = {"models": [{"id": model}], "base_model": model}
+    told: dict[str, Any] = {"models": [{"id": model}], "base_model": model}
     assert isinstance(answered(**told).get("lora_offload_share"), Unknown)
     assert answered(host_memory_gb=512, **told).get("lora_offload_share") < 1
     assert answered(host_memory_gb=64, **told).get("lora_offload_share") > 1
