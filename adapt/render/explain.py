@@ -169,10 +169,14 @@ def _more(page: Page, shown: list[ExplainedDecision]) -> None:
     ruled_out = [(item, other) for item in shown for other in item.rejected if _is_vetoed(other)]
     offered = [(item, other) for item in shown for other in item.rejected if other.because != UNOFFERED]
     page.heading("More")
-    page.points([f"adapt explain PLAN {shown[-1].question}: one decision in full, with its sources; --all: every one"])
-    for item, other in [*ruled_out, *offered][:1]:
-        page.points([f"adapt why-not PLAN {item.question}={amount(other.answer)}: what another answer would need"])
-    page.points(["adapt flips PLAN: which changes of the inputs would change the plan"])
+    asked = [f"adapt why-not PLAN {item.question}={amount(other.answer)}" for item, other in [*ruled_out, *offered][:1]]
+    page.points(
+        [
+            f"adapt explain PLAN {shown[-1].question}: one decision in full, with its sources; --all: every one",
+            *(f"{command}: what another answer would need" for command in asked),
+            "adapt flips PLAN: which changes of the inputs would change the plan",
+        ]
+    )
 
 
 def _is_vetoed(item: RejectedAnswer) -> bool:

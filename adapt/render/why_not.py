@@ -44,9 +44,10 @@ def why_not(found: WhyNot) -> Page:
 
 def _obstacle(page: Page, title: str, obstacle: Obstacle) -> None:
     page.heading(title, 4)
-    for group in obstacle.groups:
-        if len(group) > 1:
-            page.line("One of these would have to change:")
+    for index, group in enumerate(obstacle.groups):
+        if len(group) > 1 or len(obstacle.groups) > 1:
+            what = "one of these" if len(group) > 1 else "this"
+            page.line(f"{'and ' if index else ''}{what} would have to change:".capitalize())
         page.grid(
             ("Fact", "Found", "Needed", "By how much", "What it is"),
             [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import JsonValue, Rejected, RuleTrace
+from planner.facts import FACTS, dependencies
 from planner.rules.needing import lifts, nearest, needs, shown, unmet
 
 if TYPE_CHECKING:
@@ -22,18 +23,24 @@ class Offer(NamedTuple):
     behind: tuple[RuleTrace, ...]
 
     @property
-    def lacks(self) -> tuple[int, int, int]:
-        """How many conditions and rules stand in its way; of equals, known ones and then numbers are nearer."""
+    def lacks(self) -> tuple[int, int, int, int]:
+        """What stands in its way, the hardest first: properties of the model, conditions and rules, unknowns, words."""
         missing = () if self.trace.verdict == "holds" else unmet(self.trace)
+        words = [cell for cell in missing if isinstance(cell.value, bool | str)]
         unknown = sum(cell.verdict == "unknown" for cell in missing)
-        words = sum(isinstance(cell.value, bool | str) for cell in missing)
-        return len(self.behind) + len(missing), unknown, words
+        return sum(_is_of_model(cell.fact) for cell in words), len(self.behind) + len(missing), unknown, len(words)
 
     @property
     def needs(self) -> tuple[str, ...]:
         """What would let it answer."""
         own = () if self.trace.verdict == "holds" else needs(self.trace)
         return (*own, *gone(self.behind, nearest(self.trace)))
+
+
+@cache
+def _is_of_model(fact: str) -> bool:
+    """Whether a fact is a property of the base model, which only another model changes."""
+    return fact in FACTS and "base_model" in dependencies([fact], FACTS)
 
 
 class Settled(NamedTuple):

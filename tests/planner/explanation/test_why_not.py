@@ -62,9 +62,17 @@ def test_an_answer_whose_rule_fails_shows_each_condition() -> None:
 
 def test_the_nearest_row_and_rule_come_first() -> None:
     found = why_not(planned("small card"), "approach", "rag")
-    lacking = [sum(number.verdict != "holds" for number in offer.rows[0]) + len(offer.behind) for offer in found.offers]
-    assert lacking == sorted(lacking)
+    for offer in found.offers:
+        lacking = [sum(number.verdict != "holds" for number in row) for row in offer.rows]
+        assert lacking == sorted(lacking)
     assert found.other_ways == sum(len(offer.rows) for offer in found.offers) - 1
+
+
+def test_a_way_that_needs_another_kind_of_model_is_not_the_nearest() -> None:
+    found = why_not(planned("private facts"), "approach", "finetune")
+    nearest = [number.fact for number in found.offers[0].rows[0] if number.verdict != "holds"]
+    assert "model_generates" not in nearest
+    assert len(found.offers) > 1
 
 
 def test_what_came_first_is_named_with_what_would_have_to_change() -> None:
