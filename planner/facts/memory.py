@@ -179,6 +179,14 @@ def lora_offload_share(
     return _with_host(survey, base_model, found, host_memory_bytes, HOST_BYTES_FROZEN)
 
 
+@fact(unit="fraction", cite=OFFLOADED)
+def lora_least_share(lora_sharded_share: float, lora_offload_share: float | Unknown) -> float:
+    """Share that LoRA on a 16-bit base needs in the thriftiest way that the hardware offers, the host included."""
+    return (
+        lora_sharded_share if isinstance(lora_offload_share, Unknown) else min(lora_sharded_share, lora_offload_share)
+    )
+
+
 @fact(unit="fraction", cite=(*MEMORY, "dettmers-2023-qlora"))
 def qlora_memory_share(
     survey: Survey,
@@ -245,12 +253,9 @@ def partial_memory_share(
 
 
 @fact(unit="fraction", cite=(*MEMORY, "dettmers-2023-qlora"))
-def least_training_share(
-    lora_sharded_share: float, qlora_sharded_share: float, lora_offload_share: float | Unknown
-) -> float:
+def least_training_share(lora_least_share: float, qlora_sharded_share: float) -> float:
     """Share of one device that the thriftiest way needs: a 4-bit base, all devices, or the host's memory."""
-    known = [lora_sharded_share, qlora_sharded_share]
-    return min(known if isinstance(lora_offload_share, Unknown) else [*known, lora_offload_share])
+    return min(lora_least_share, qlora_sharded_share)
 
 
 @fact(unit="fraction", cite=MEMORY)
