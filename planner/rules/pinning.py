@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from planner.documents import Finding, InputError, JsonValue, RuleTrace, Where, near
+from planner.rules.answers import allowed, is_answer
 from planner.rules.needing import lifts, shown
 
 if TYPE_CHECKING:
@@ -13,14 +13,6 @@ if TYPE_CHECKING:
 
     from planner.rules.book import Question
     from planner.rules.table import Table
-
-_FORMS = {
-    "any": "It takes any value.",
-    "word": "It takes a word.",
-    "flag": "It takes true or false.",
-    "number": "It takes a number of zero or more.",
-    "count": "It takes a whole number of one or more.",
-}
 
 
 def unknown_pins(table: Table, pins: Mapping[str, JsonValue]) -> list[Finding]:
@@ -52,7 +44,7 @@ def pinned(
     words = answer if several and isinstance(answer, list) else [answer]
     for word in words:
         if not is_answer(question, word) or (several and not isinstance(answer, list)):
-            raise InputError([_problem(name, f"`{shown(answer)}` is no answer to {name}.", _choice(question))])
+            raise InputError([_problem(name, f"`{shown(answer)}` is no answer to {name}.", allowed(question))])
         if isinstance(word, str) and word in forbidden:
             raise InputError([_refused(name, word, forbidden[word], pins)])
     return answer
@@ -69,26 +61,6 @@ def _refused(name: str, word: str, veto: RuleTrace, pins: Mapping[str, JsonValue
         return _problem(name, message, f"Take one of the pins out. Needed: {needed}.")
     message = f"The spec pins {name} to `{word}`, but rule {veto.rule} forbids it because {veto.name}."
     return _problem(name, message, f"Needed: {needed}.")
-
-
-def is_answer(question: Question, word: JsonValue) -> bool:
-    """Whether a value is an answer by its form."""
-    if not isinstance(question.answers, str):
-        return word in question.answers
-    if question.answers in ("number", "count"):
-        if isinstance(word, bool) or not isinstance(word, int | float):
-            return False
-        return isinstance(word, int) and word >= 1 if question.answers == "count" else isfinite(word) and word >= 0
-    if question.answers == "flag":
-        return isinstance(word, bool)
-    return question.answers == "any" or (isinstance(word, str) and bool(word))
-
-
-def _choice(question: Question) -> str:
-    if isinstance(question.answers, str):
-        return _FORMS[question.answers]
-    words = ", ".join(question.answers)
-    return f"Give a list of: {words}." if question.policy == "collect" else f"Allowed: {words}."
 
 
 def _problem(name: str, message: str, fix: str) -> Finding:
