@@ -112,7 +112,7 @@ def test_a_merge_is_read_as_it_stands() -> None:
     found = board(models=models, merge=merge)
     names = ("merge_requested", "merge_intent", "merge_method", "merge_sources", "merge_bases")
     assert [found.get(name) for name in names] == [True, "remove", "ties", 2, 1]
-    merge["sources"].append({"id": "z"})  # type: ignore[union-attr, attr-defined]
+    merge["sources"].append({"id": "z"})  # type: ignore[attr-defined]
     assert isinstance(board(models=models, merge=merge).get("merge_bases"), Unknown)
     assert board().get("merge_requested") is False
     assert board().get("merge_sources") == 0
