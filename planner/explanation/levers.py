@@ -47,6 +47,7 @@ class Lever:
 
 
 ROWS = Scale(0, 10_000_000, unit="rows", when_absent="from low")
+MEASURED_ROWS = Scale(0, 100_000, unit="rows", when_absent="from low")
 FRACTION = Scale(0.01, 1.0, 0.01)
 # Such as perplexity, which has no upper end.
 UNBOUNDED = Scale(0.1, 10_000.0, 0.1)
@@ -54,17 +55,17 @@ _SCALES: dict[str, Scale] = {
     "hardware.memory_gb": Scale(1, 1024, unit="GB"),
     "hardware.count": Scale(1, 64, unit="devices"),
     "data.train.examples": ROWS,
-    "data.validation.examples": ROWS,
-    "data.test.examples": ROWS,
+    "data.validation.examples": MEASURED_ROWS,
+    "data.test.examples": MEASURED_ROWS,
     "data.preferences.examples": ROWS,
     "data.documents.examples": ROWS,
     "data.train.mean_tokens": Scale(8, 200_000, 8, "tokens"),
-    "task.tenants": Scale(1, 10_000, unit="tenants"),
+    "task.tenants": Scale(1, 1000, unit="tenants"),
     "task.max_input_tokens": Scale(256, 2_000_000, 256, "tokens", "from low"),
     "constraints.max_serving_memory_gb": Scale(0.5, 1024, 0.5, "GB", "from high"),
-    "constraints.max_hours": Scale(0.5, 10_000, 0.5, "hours", "from high"),
-    "constraints.budget_usd": Scale(1, 1_000_000, 1, "US dollars", "from high"),
-    "constraints.latency_ms": Scale(10, 100_000, 10, "ms", "from high"),
+    "constraints.max_hours": Scale(0.5, 1000, 0.5, "hours", "from high"),
+    "constraints.budget_usd": Scale(1, 100_000, 1, "US dollars", "from high"),
+    "constraints.latency_ms": Scale(10, 10_000, 10, "ms", "from high"),
 }
 _WORDS = (
     "task.kind",
@@ -162,7 +163,7 @@ def _failures(inputs: Inputs) -> Iterator[Lever]:
     for cause in dict.fromkeys([*(known.counts if known else ()), *CAUSES]):
         if cause != "unknown":
             path = f"failures.{cause}"
-            scale = Scale(0, 10_000, unit="cases", when_absent="from low")
+            scale = Scale(0, 1000, unit="cases", when_absent="from low")
             yield _number(path, change.get_failures(inputs, path), scale, change.set_failures)
 
 
@@ -174,7 +175,7 @@ def _attempts(inputs: Inputs) -> Iterator[Lever]:
             yield _number(path, now, _score_scale(now), change.set_score)
     tried = change.get_prompts_tried(inputs, "attempts.prompts_tried")
     if tried is not None:
-        scale = Scale(0, 1000, unit="prompts")
+        scale = Scale(0, 100, unit="prompts")
         yield _number("attempts.prompts_tried", tried, scale, change.set_prompts_tried)
     for approach in _APPROACHES:
         yield replace(_words(f"attempts.{approach}", None, (MEASURED,), change.add_attempt), is_event=True)

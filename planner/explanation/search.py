@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from planner.explanation.levers import Scale
 
-FIRST_RATIO, LAST_RATIO = 1.25, 3.0
+FIRST_RATIO, LAST_RATIO = 1.25, 4.0
 _DIGITS = 6
 
 
