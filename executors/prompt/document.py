@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -32,17 +32,32 @@ class Prompt(ReadAhead):
     """Shown before every request; of a prompt with `nearest`, what to choose from."""
     nearest: int | None = None
     """Show this many of the examples, those nearest to the request; null shows all of them before every request."""
+    after: str = ""
+    """Text after the request."""
+    answer_mark: str = ""
+    """The answer is what stands after this mark; empty where the whole text is the answer."""
+    thinking_tokens: int = 0
+    """Tokens that an answer may take for what stands before the mark."""
+    passages: int | None = None
+    """Passages that the request is shown with, where an index is at hand; null leaves it to who asks."""
+    fit: bool = False
+    """Whether examples far from the request are left out where the context window does not hold all."""
+    template: str | None = None
+    """Name of the template that it was made by."""
+    template_id: str | None = None
+    """Digest of that template's content."""
 
 
-def make_prompt(system: str, examples: tuple[Example, ...] = (), nearest: int | None = None) -> Prompt:
-    """A prompt with its content id."""
-    content: dict[str, object] = {
-        "system": system,
-        "examples": [[shown.prompt, shown.completion] for shown in examples],
-    }
-    if nearest is not None:
-        content["nearest"] = nearest
-    return Prompt(id=digest(content), system=system, examples=examples, nearest=nearest)
+# What changes the tokens that a model reads, or how its answer is read; examples are told by their texts alone.
+_CONTENT = frozenset({"system", "nearest", "after", "answer_mark", "thinking_tokens", "passages", "fit"})
+
+
+def make_prompt(system: str, examples: tuple[Example, ...] = (), nearest: int | None = None, **more: Any) -> Prompt:
+    """A prompt with its content id; what has its default is no part of the id, so that old ids stay as they are."""
+    made = Prompt(id="", system=system, examples=examples, nearest=nearest, **more)
+    content: dict[str, Any] = made.model_dump(mode="json", include=set(_CONTENT), exclude_defaults=True)
+    content |= {"system": system, "examples": [[shown.prompt, shown.completion] for shown in examples]}
+    return made.model_copy(update={"id": digest(content)})
 
 
 def write_prompt(prompt: Prompt, path: Path) -> None:

@@ -11,9 +11,10 @@ from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
 from executors.errors import classify
 from executors.json_answers import label_property
-from executors.prompt.document import make_prompt, write_prompt
+from executors.prompt.composing import Asked, compose
+from executors.prompt.document import write_prompt
 from executors.prompt.examples import Select, choose
-from executors.prompt.outline import outline
+from executors.prompt.template import PLAIN
 from planner.documents import Estimate, Finding, InputError, Resources, Step, Where
 from planner.documents.task import OutputFormat
 
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
     from executors.prompt.document import Example
     from planner.documents import JsonValue
     from planner.documents.events import ErrorClass
-
-FORM: dict[OutputFormat, str] = {
-    "text": "",
-    "label": "Answer with the label alone and nothing else.",
-    "json": "Answer with one line of JSON and nothing else.",
-    "yaml": "Answer with YAML and nothing else.",
-    "sql": "Answer with one SQL statement and nothing else.",
-    "html": "Answer with HTML and nothing else.",
-    "code": "Answer with code and nothing else.",
-    "dsl": "Answer with the expression alone and nothing else.",
-}
 
 
 class PromptParams(Params):
@@ -53,6 +43,10 @@ class PromptParams(Params):
     """Examples from the training rows."""
     select: Select
     """How examples are chosen."""
+    template: str = PLAIN
+    """Name of the template that puts the parts in order."""
+    fit: bool = False
+    """Leave out far examples where the context window does not hold all; otherwise a prompt too long is an error."""
     seed: int
     """Seed of the choice."""
 
@@ -95,8 +89,10 @@ class Prompt:
             if len(examples) < params.examples:
                 message = f"The prompt needs {params.examples} examples; {len(examples)} different rows have an answer."
                 raise InputError.one("DATA010", message, "Ask for fewer, or give more rows.", file=str(path))
+        labels = tuple(params.labels or ())
+        asked = Asked(params.instruction, params.format, params.json_schema, labels, params.show_form)
         nearest = params.examples if params.select == "similar" and params.examples else None
-        prompt = make_prompt(system_text(params), examples, nearest)
+        prompt = compose(asked, params.template, examples=examples, nearest=nearest, fit=params.fit)
         write_prompt(prompt, job.out / "prompt")
         shown: list[JsonValue] = [] if nearest else [example.id for example in examples]
         return Outcome(notes={"prompt_id": prompt.id, "example_ids": shown, "examples_to_choose_from": len(examples)})
@@ -104,18 +100,6 @@ class Prompt:
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
         return classify(error)
-
-
-def system_text(params: PromptParams) -> str:
-    """Instruction, shape of the answer, form of the answer: the last sentence is what small models keep best."""
-    parts = [params.instruction.strip()]
-    if params.labels:
-        parts.append("Labels: " + ", ".join(params.labels) + ".")
-    if params.show_form and params.json_schema:
-        parts.append("Shape: " + outline(params.json_schema))
-    if params.show_form and FORM[params.format]:
-        parts.append(FORM[params.format])
-    return "\n".join(parts)
 
 
 def _no_train(address: str) -> Finding:

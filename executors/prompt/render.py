@@ -23,22 +23,51 @@ def messages(prompt: Prompt, row: Row) -> list[dict[str, str]]:
         # Templates accept one system turn, at the start.
         said = before.pop(0)["content"]
         turns[0] = {"role": "system", "content": f"{prompt.system}\n\n{said}" if prompt.system else said}
-    return [*turns, *before, {"role": "user", "content": row.prompt}]
+    request = f"{row.prompt}\n\n{prompt.after}" if prompt.after else row.prompt
+    return [*turns, *before, {"role": "user", "content": request}]
 
 
 def render(tokenizer: Any, prompt: Prompt, row: Row) -> str:
     """The text that the model continues: the chat template with its generation prompt, or the plain format."""
-    turns = messages(prompt, row)
+    return _rendered(tokenizer, messages(prompt, row))
+
+
+def _rendered(tokenizer: Any, turns: list[dict[str, str]]) -> str:
     return _chat(tokenizer, turns) if tokenizer.chat_template else _plain(turns)
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt, row: Row) -> list[int]:
     """The tokens of `render`; special tokens are the template's own, the tokenizer's for the plain format."""
-    text = render(tokenizer, prompt, row)
+    return turn_ids(tokenizer, messages(prompt, row))
+
+
+def turn_ids(tokenizer: Any, turns: list[dict[str, str]]) -> list[int]:
+    """The tokens of a conversation that waits for its answer; see `prompt_ids`."""
+    text = _rendered(tokenizer, turns)
     ids: list[int] = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
     if not tokenizer.chat_template and ids and ids[-1] == tokenizer.eos_token_id:
         return ids[:-1]
     return ids
+
+
+def fitted_ids(tokenizer: Any, turns: list[dict[str, str]], examples: int, room: int | None) -> tuple[list[int], int]:
+    """The tokens of a conversation that may leave out its first examples, and how many it left out.
+
+    The first examples go first: those stand farthest from the request, and where they are chosen for it, they are the
+    least like it.
+
+    Args:
+        tokenizer: of the model that reads.
+        turns: system text where there is any, examples as two turns each, then what must stay.
+        examples: how many examples may go.
+        room: tokens that the context window leaves to the prompt; None for no limit.
+    """
+    first = int(turns[0]["role"] == "system")
+    for left_out in range(examples + 1):
+        ids = turn_ids(tokenizer, [*turns[:first], *turns[first + 2 * left_out :]])
+        if room is None or len(ids) <= room:
+            break
+    return ids, left_out
 
 
 def completion_ids(tokenizer: Any, completion: str) -> list[int]:
@@ -64,6 +93,11 @@ def answer(tokenizer: Any, ids: list[int]) -> str:
     """The text of generated tokens: without special tokens, cut where a base model starts the next input."""
     text: str = tokenizer.decode(ids, skip_special_tokens=True)
     return text.strip() if tokenizer.chat_template else text.partition(PLAIN_STOP)[0].strip()
+
+
+def final_answer(prompt: Prompt, text: str) -> str:
+    """What stands after the prompt's last mark; the whole text where it has no mark or the model wrote none."""
+    return text.rpartition(prompt.answer_mark)[2].strip() if prompt.answer_mark else text
 
 
 def _chat(tokenizer: Any, turns: list[dict[str, str]]) -> str:
