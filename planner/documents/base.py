@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 __all__ = ["Document", "JsonValue", "ReadAhead", "canonical_json", "digest", "pretty_json"]
+
+
+@cache
+def _all_fields(model: type[BaseModel]) -> set[str]:
+    """The names of a model's fields: one set for all its records, which nobody changes because they are frozen."""
+    return set(model.model_fields)
 
 
 class Document(BaseModel):
@@ -28,7 +35,7 @@ class Document(BaseModel):
         document = cls.__new__(cls)
         # Frozen documents let nobody set a field; these four are all that pydantic keeps.
         object.__setattr__(document, "__dict__", values)
-        object.__setattr__(document, "__pydantic_fields_set__", set(values))
+        object.__setattr__(document, "__pydantic_fields_set__", _all_fields(cls))
         object.__setattr__(document, "__pydantic_extra__", None)
         object.__setattr__(document, "__pydantic_private__", None)
         return document
