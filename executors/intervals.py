@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planner.documents import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 # The two-sided 95% quantile of the normal distribution.
 Z = 1.959963984540054
@@ -46,6 +46,21 @@ def mean(values: Sequence[float], seed: int) -> Measurement:
     return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
 
 
+def median(values: Sequence[float]) -> Measurement:
+    """The median with the interval between two of the sorted values, whose ranks follow from the binomial law.
+
+    It holds for any distribution, the long tails of waiting times too; of few values it is the whole range.
+    """
+    n = len(values)
+    if n == 0:
+        return Measurement(value=0.0, n=0)
+    ordered = sorted(values)
+    half = Z * math.sqrt(n) / 2
+    first, last = max(0, math.floor(n / 2 - half)), min(n - 1, math.ceil(n / 2 + half) - 1)
+    value = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    return Measurement(value=value, low=ordered[first], high=ordered[last], n=n, interval="order statistics")
+
+
 def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
     """Micro F1 over cases of (right, predicted, expected) with its percentile bootstrap interval over cases.
 
@@ -59,8 +74,8 @@ def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
         return Measurement(value=0.0, n=0)
     draw, even = np.random.default_rng(seed), np.full(n, 1 / n)
     sums = np.stack([draw.multinomial(n, even) @ table for _ in range(RESAMPLES)])
-    low, high = np.quantile(_f1(sums), [0.025, 0.975])
-    value = float(_f1(table.sum(axis=0)[None])[0])
+    low, high = np.quantile(micro_f1(sums), [0.025, 0.975])
+    value = float(micro_f1(table.sum(axis=0)[None])[0])
     # A resample cannot show what is rarer than the sample: the interval must at least hold the value itself.
     return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
 
@@ -72,6 +87,17 @@ def macro_f1(pairs: Sequence[tuple[str, str]], seed: int) -> Measurement:
     n = len(pairs)
     if n == 0:
         return Measurement(value=0.0, n=0)
+    score = macro_scores(pairs)
+    draw, even = np.random.default_rng(seed), np.full(n, 1 / n)
+    low, high = np.quantile([score(draw.multinomial(n, even)) for _ in range(RESAMPLES)], [0.025, 0.975])
+    value = score(np.ones(n))
+    return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
+
+
+def macro_scores(pairs: Sequence[Sequence[str]]) -> Callable[[Any], float]:
+    """Macro F1 over pairs of (said, expected) as a function of the weights of the cases."""
+    import numpy as np
+
     labels = sorted({expected for _, expected in pairs})
     place = {label: at for at, label in enumerate(labels)}
     said = np.array([place.get(label, len(labels)) for label, _ in pairs])
@@ -86,13 +112,39 @@ def macro_f1(pairs: Sequence[tuple[str, str]], seed: int) -> Measurement:
         # As scikit-learn does with labels that are expected: one that a resample lacks counts as zero.
         return float(np.where(both > 0, 2 * right / np.maximum(both, 1), 0.0).mean())
 
+    return score
+
+
+def perplexity(sums: Sequence[tuple[float, int]], seed: int) -> Measurement:
+    """exp of the mean negative log-likelihood a token (nats) over cases of (sum, tokens), bootstrapped over cases."""
+    import numpy as np
+
+    table = np.array([pair for pair in sums if pair[1]], dtype=np.float64).reshape(-1, 2)
+    n = len(table)
+    if n == 0:
+        return Measurement(value=0.0, n=0)
     draw, even = np.random.default_rng(seed), np.full(n, 1 / n)
-    low, high = np.quantile([score(draw.multinomial(n, even)) for _ in range(RESAMPLES)], [0.025, 0.975])
-    value = score(np.ones(n))
+    drawn = np.stack([draw.multinomial(n, even) @ table for _ in range(RESAMPLES)])
+    low, high = np.exp(np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975]))
+    value = float(np.exp(table[:, 0].sum() / table[:, 1].sum()))
     return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
 
 
-def _f1(sums: Any) -> Any:
+def difference(one: Measurement, other: Measurement) -> Measurement:
+    """One measurement minus another, its interval from theirs [newcombe-1998], as if the cases were not the same.
+
+    On the same cases the true interval is narrower: what is beyond chance here is so all the more.
+    """
+    value = one.value - other.value
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Measurement(value=value, n=one.n)
+    low = value - math.hypot(one.value - one.low, other.high - other.value)
+    high = value + math.hypot(one.high - one.value, other.value - other.low)
+    return Measurement(value=value, low=low, high=high, n=one.n, interval="newcombe")
+
+
+def micro_f1(sums: Any) -> Any:
+    """F1 of summed (right, predicted, expected), a row each; nothing expected and nothing said is perfect."""
     import numpy as np
 
     right, predicted, expected = sums.T

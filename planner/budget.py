@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from planner.catalog import price_per_hour
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # A step's own process: interpreter, torch, transformers, reading the weights.
 START_S = (3.0, 6.0, 15.0)
 LIGHT_S = (0.05, 0.3, 3.0)
+REPLY_S = (0.2, 2.0, 20.0)
 CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
 PROMPT_TOKENS = 128
 FORWARD = 2
@@ -85,6 +87,8 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         return Resources(
             device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)
         )
+    if step.executor == "evaluate" and step.params.get("endpoint"):
+        return Resources(time=_served_time(draft, step))
     if step.executor == "evaluate":
         return Resources(
             device=device, device_memory=_inference_memory(draft, step), time=_evaluation_time(draft, step, size, rate)
@@ -168,6 +172,15 @@ def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimat
     # One token at a time uses the hardware far worse than a whole prompt does.
     answer = 4 * int(str(step.params["max_new_tokens"]))
     return _flops_time(rows * (prompt + answer) * size * FORWARD, rate)
+
+
+def _served_time(draft: Draft, step: Step) -> Estimate | None:
+    """Answers of a server: nothing is known of it but how many requests are open at once."""
+    rows, endpoint = draft.fact("evaluation_rows"), step.params["endpoint"]
+    if not rows or not isinstance(endpoint, dict):
+        return None
+    rounds = math.ceil(rows / int(str(endpoint["concurrency"])))
+    return _seconds([rounds * each for each in REPLY_S], "a reply takes 0.2 to 20 s", provenance="assumed")
 
 
 def _bytes(interval: tuple[float, float, float], *assumptions: str) -> Estimate:

@@ -14,14 +14,15 @@ from executors.errors import classify
 from executors.evaluate.answering import answer_all, ask
 from executors.evaluate.case import AnswerForm, Case
 from executors.evaluate.constraint import Decoding
+from executors.evaluate.effort import effort
 from executors.evaluate.metrics import Metric
-from executors.evaluate.predictions import read_predictions, write_predictions
+from executors.evaluate.predictions import read_predictions, told, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.json_answers import label_property
 from executors.models import Dtype
 from executors.quantized import Quantization
 from executors.retrieve.quality import quality, rank_of_gold
-from planner.documents import Finding, InputError, Resources, Step, Where
+from planner.documents import Endpoint, Finding, InputError, JudgeParams, Resources, Step, Where
 from planner.documents.task import OutputFormat
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class EvaluateParams(Params):
     """Fewer bits of the weights while they answer, where 16 do not fit the device."""
     decoding: Decoding = "free"
     """Whether answers can leave their form: `free`, or constrained to `labels`, `schema` or `grammar`."""
+    endpoint: Endpoint | None = None
+    """The server that answers, in place of an input `model`."""
+    judge: JudgeParams | None = None
+    """The model that grades every answer, as the metric `judge`."""
     passages: Annotated[int, Field(ge=1)] | None = None
     """Passages of the index in each prompt; null for as many as the index was made for."""
     limit: Annotated[int, Field(ge=1)] | None
@@ -107,26 +112,29 @@ class Evaluate:
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
         asked, found = ask(job, rows)
         answers, notes = answer_all(job, asked, form)
-        cases = [Case(form, answers[row.id][0], row.completion or "", row.others) for row in rows]
+        cases = [Case(form, answers[row.id].text, row.completion or "", row.others) for row in rows]
         records = [
             {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
-            | {"tokens": answers[row.id][1], "scores": case_scores(case, params.metrics)}
+            | told(answers[row.id])
+            | {"scores": case_scores(case, params.metrics)}
             | ({"passages": [passage.document for passage in found[row.id]]} if found else {})
             for row, case in zip(rows, cases, strict=True)
         ]
         write_predictions(job.out / "predictions", records)
         metrics = measure(cases, params.metrics, params.seed)
+        metrics |= effort(answers.values(), params.endpoint, params.seed)
         if found and any(row.gold or row.accepted for row in rows):
             metrics |= quality([rank_of_gold(row, found[row.id]) for row in rows], params.seed)
         if "reference" in job.inputs:
             reference = {
                 record["id"]: record["prediction"] for record in read_predictions(Path(job.inputs["reference"]))
             }
-            texts = {row.id: answers[row.id][0] for row in rows}
+            texts = {row.id: answers[row.id].text for row in rows}
             metrics["agreement"] = agreement(texts, reference)
-            metrics["token_agreement"] = token_agreement(_token_pairs(Path(job.inputs["model"]), texts, reference))
-        tokens = sum(count for _, count in answers.values())
-        notes["cut_off"] = sum(count >= params.max_new_tokens for _, count in answers.values())
+            if "model" in job.inputs:
+                metrics["token_agreement"] = token_agreement(_token_pairs(Path(job.inputs["model"]), texts, reference))
+        tokens = sum(answer.tokens or 0 for answer in answers.values())
+        notes["cut_off"] = sum(answer.cut for answer in answers.values())
         return Outcome(metrics=metrics, notes=notes, tokens=tokens)
 
     def classify(self, error: BaseException) -> ErrorClass:

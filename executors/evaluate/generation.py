@@ -31,12 +31,17 @@ class Generation:
 
 
 def generate(
-    model: Any, prompts: Sequence[list[int]], how: Generation, done: Collection[int] = ()
+    model: Any,
+    prompts: Sequence[list[int]],
+    how: Generation,
+    done: Collection[int] = (),
+    took: dict[int, float] | None = None,
 ) -> Iterator[dict[int, list[int]]]:
     """Yield the answers of one group after another, as index of the prompt to tokens.
 
     The answers are those of `model.generate` with greedy search. Prompts in `done` are left out, and do not change
-    which others are generated together.
+    which others are generated together. `took` is filled with the seconds of each prompt, from its first step to the
+    end of its answer, by index.
     """
     import torch
 
@@ -52,7 +57,10 @@ def generate(
             rows = [index for index in group if index not in done]
             if rows:
                 slots = Slots(model, [prompts[index][length:] for index in rows], how, shared, positions=placed)
-                yield dict(zip(rows, slots.answers(), strict=True))
+                answers = slots.answers()
+                if took is not None:
+                    took.update(zip(rows, slots.seconds, strict=True))
+                yield dict(zip(rows, answers, strict=True))
 
 
 def _inner(model: Any) -> Any:

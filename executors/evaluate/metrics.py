@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Metric = Literal[
     "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "html_valid", "json_exact",
-    "json_valid", "label_accuracy", "macro_f1", "normalised_match", "rouge_l", "schema_valid", "slot_f1", "sql_valid",
-    "token_f1", "yaml_valid",
+    "json_valid", "judge", "label_accuracy", "macro_f1", "normalised_match", "rouge_l", "schema_valid", "slot_f1",
+    "sql_valid", "token_f1", "yaml_valid",
 ]  # fmt: skip
 
 

@@ -6,11 +6,20 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from executors.evaluate.backends import Answer
 from planner.documents import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+
+KEPT = ("tokens", "tokens_in", "seconds", "cut", "error")
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """What an answer took, as it stands in a record; what is not known or did not happen is left out."""
+    return {name: value for name in KEPT if (value := getattr(answer, name)) not in (None, "", False)}
 
 
 class Made:
@@ -19,21 +28,24 @@ class Made:
     def __init__(self, path: Path) -> None:
         """Read what an earlier attempt left; a last line that was cut off by the kill is dropped."""
         self.path = path
-        self.answers: dict[str, tuple[str, int]] = {}
+        self.answers: dict[str, Answer] = {}
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         if len(whole) < len(lines):
             os.truncate(path, sum(map(len, whole)))
         for line in whole:
             record = json.loads(line)
-            self.answers[record["id"]] = record["prediction"], record["tokens"]
+            kept = {name: record[name] for name in KEPT if name in record}
+            self.answers[record["id"]] = Answer(text=record["prediction"], **kept)
 
-    def add(self, batch: Mapping[str, tuple[str, int]]) -> None:
-        """Append a batch of row id to answer and its count of tokens, and force it to the disk."""
+    def add(self, batch: Mapping[str, Answer]) -> None:
+        """Append answers by row id, and force them to the disk."""
         lines = "".join(
-            json.dumps({"id": row_id, "prediction": text, "tokens": tokens}, ensure_ascii=False) + "\n"
-            for row_id, (text, tokens) in batch.items()
+            json.dumps({"id": row_id, "prediction": answer.text} | told(answer), ensure_ascii=False) + "\n"
+            for row_id, answer in batch.items()
         )
+        if not lines:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as stream:
             stream.write(lines.encode())

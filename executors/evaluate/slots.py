@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,6 +40,8 @@ class Slots:
         self.model, self.requests, self.how, self.shared, self.positions = model, requests, how, shared, positions
         self.before = 0 if shared is None else shared.get_seq_length()
         self.made: list[list[int]] = [[] for _ in requests]
+        self.seconds = [0.0] * len(requests)
+        """From the first step of each request to the end of its answer."""
         self.matchers = None if how.constraint is None else [how.constraint.start() for _ in requests]
         self.waiting = list(range(len(requests)))
         self.ended: set[int] = set()
@@ -69,6 +72,9 @@ class Slots:
     def _place(self, slots: list[int]) -> None:
         """Compute the requests of some rows of the batch, and put them where the next column follows."""
         requests = [self.requests[self.rows[slot]] for slot in slots]
+        begun = time.monotonic()
+        for slot in slots:
+            self.seconds[self.rows[slot]] = -begun
         longest = len(requests[0])
         device = self.model.device
         pads = torch.tensor([longest - len(request) for request in requests])
@@ -115,12 +121,11 @@ class Slots:
                 continue
             if self.matchers is not None and not self.matchers[row].is_terminated():
                 self.matchers[row].accept_token(token)
-            if token in self.how.stop_ids:
-                self.ended.add(row)
-            else:
+            if token not in self.how.stop_ids:
                 self.made[row].append(token)
-                if len(self.made[row]) == self.how.max_new_tokens:
-                    self.ended.add(row)
+            if token in self.how.stop_ids or len(self.made[row]) == self.how.max_new_tokens:
+                self.ended.add(row)
+                self.seconds[row] += time.monotonic()
 
     def _step(self) -> None:
         """One token for every row."""

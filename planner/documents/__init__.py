@@ -2,6 +2,7 @@
 
 from planner.documents.base import Document, JsonValue, ReadAhead, canonical_json, digest, pretty_json
 from planner.documents.decision import AnswerReason, Cell, Decision, FactRecord, Rejected, RuleTrace
+from planner.documents.endpoint import Endpoint, Judge, JudgeParams
 from planner.documents.errors import AdaptError, InputError, LockedError, RunError
 from planner.documents.events import Artifact, Cost, Event, Measurement, StepError, StepResult
 from planner.documents.failures import Evidence, FailingCase, FailureReport
@@ -54,6 +55,7 @@ __all__ = [
     "Device",
     "DeviceFacts",
     "Document",
+    "Endpoint",
     "Estimate",
     "Evaluation",
     "Event",
@@ -70,6 +72,8 @@ __all__ = [
     "Input",
     "InputError",
     "JsonValue",
+    "Judge",
+    "JudgeParams",
     "Knowledge",
     "LockedError",
     "Measurement",

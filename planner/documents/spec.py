@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from planner.documents.base import Document, JsonValue
+from planner.documents.endpoint import Endpoint, Judge
 from planner.documents.hardware import Hardware
 from planner.documents.task import Task
 
@@ -46,7 +47,10 @@ class ModelReference(Document):
     dtype: Literal["fp32", "fp16", "bf16", "fp8", "int8", "int4"] | None = None
     """Dtype of release."""
     license: str | None = None
-    role: Literal["candidate", "teacher", "student", "draft"] = "candidate"
+    role: Literal["candidate", "teacher", "student", "draft", "judge", "stronger"] = "candidate"
+    """`judge`: grades answers. `stronger`: shows whether a better model can do what the base cannot."""
+    endpoint: Endpoint | None = None
+    """The server that answers for it; its weights are then not looked for."""
 
 
 class Evaluation(Document):
@@ -59,6 +63,8 @@ class Evaluation(Document):
     """File to measure on; the test data by default."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Measure on this many rows, drawn with a fixed seed."""
+    judge: Judge | None = None
+    """A model that grades every answer, as the metric `judge`."""
 
 
 class Attempt(Document):

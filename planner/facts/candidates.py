@@ -73,7 +73,12 @@ def _choose(spec: Spec, survey: Survey, thresholds: Mapping[str, float]) -> tupl
     limits = _limits(spec, survey, thresholds)
     left, reason, nothing_holds = names, "nothing", False
     for label, excludes in _TESTS.items():
-        kept = [name for name in left if not excludes(spec, survey, survey.models[name], limits)]
+        kept = [
+            name
+            for name in left
+            if (survey.models[name].kind == "endpoint" and label in _OF_THIS_MACHINE)
+            or not excludes(spec, survey, survey.models[name], limits)
+        ]
         if kept:
             if largest in left and largest not in kept:
                 reason = label
@@ -183,3 +188,5 @@ _TESTS = {
     "latency": _latency,
     "effort": _effort,
 }
+# A model that a server answers for is held against none of these.
+_OF_THIS_MACHINE = frozenset({"memory", "training-memory", "serving-memory", "latency", "effort"})

@@ -57,7 +57,12 @@ def _architecture(config: str) -> Architecture | Unknown:
 
 
 def architecture_of(model: ModelSurvey) -> Architecture | Unknown:
-    """The architecture of a surveyed model, from its configuration or else from its size alone."""
+    """The architecture of a surveyed model, from its configuration or else from its size alone.
+
+    Of a model that a server answers for nothing is computed: it takes no memory here and no training.
+    """
+    if model.kind == "endpoint":
+        return Unknown(f"{model.id} is served elsewhere")
     if model.config:
         return _shape(_Config(model.config))
     if model.params:
@@ -123,8 +128,14 @@ def release_dtype(survey: Survey, base_model: str) -> str | Unknown:
 
 @fact()
 def model_files(survey: Survey, base_model: str) -> str:
-    """What is at hand of the base model: `folder`, `gguf`, `hub-cache`, `catalog` or `declared`."""
+    """What is at hand of the base model: `folder`, `gguf`, `hub-cache`, `catalog`, `declared` or `endpoint`."""
     return survey.models[base_model].kind
+
+
+@fact()
+def base_served(survey: Survey, base_model: str) -> bool:
+    """Whether a server answers for the base model, so that its weights are not at hand."""
+    return survey.models[base_model].kind == "endpoint"
 
 
 @fact()
@@ -137,8 +148,8 @@ def teacher_given(spec: Spec) -> bool:
 def model_task(survey: Survey, base_model: str) -> str | Unknown:
     """What the base model's head does: `causal`, `masked`, `encoder`, `encoder-decoder` or `image-text`."""
     model = survey.models[base_model]
-    if model.task:
-        return model.task
+    if model.task or model.kind == "endpoint":
+        return model.task or "causal"
     shape = architecture_of(model) if model.config else Unknown("there is no configuration")
     if isinstance(shape, Unknown) or not shape.known:
         return Unknown(f"what {base_model} was made for is not known")

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Input, JsonValue, Step
+from planner.ladder.endpoints import endpoint
 from planner.ladder.launching import Training, output_of, train
 from planner.ladder.prompting import SEED, evaluate
 from planner.ladder.siblings import Candidate, candidates
@@ -83,7 +84,8 @@ def _measure(draft: Draft, name: str, own: dict[str, Input], address: str, title
 def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> Before:
     """A strong model, trained on the small set where that is possible, writes the rows that the base learns from."""
     teacher = _teacher(draft)
-    source: dict[str, Input] = {"model": _model(draft, teacher), "prompt": inputs["prompt"]}
+    where = endpoint(draft.spec, teacher.id)
+    source = {"prompt": inputs["prompt"]} | ({} if where else {"model": _model(draft, teacher)})
     if draft.fact("train_rows"):
         source["examples"] = Input(pin="data/train")
     if not teacher.named and draft.fact("train_rows"):
@@ -100,6 +102,7 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
             inputs=source,
             params={
                 "rows": int(draft.thresholds["distilled_rows"]),
+                "endpoint": where,
                 **draft.output_params(),
                 "keep_given_rows": True,
                 "drop_duplicates": True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Input, JsonValue, Step
+from planner.ladder.endpoints import endpoint, judge, served
 from planner.ladder.pins import data_pin
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
 OTHER_ANSWER_TOKENS = 192
 # Those that the executor fits; a probe on the base's features is a method of training.
 BASELINE_KINDS = ("majority", "nearest", "tfidf-logistic")
+
+
+def answering(draft: Draft) -> dict[str, Input]:
+    """The inputs of a measurement of the base as it is: its model, or none where a server answers for it."""
+    return {} if served(draft) else {"model": base_model(draft)}
 
 
 def base_model(draft: Draft) -> Input:
@@ -78,7 +84,7 @@ def prompting(draft: Draft, name: str) -> None:
         name,
         f"Measure the prompt {'with examples' if examples else 'without examples'}",
         rung=name,
-        inputs={"model": base_model(draft), "prompt": Input(step=f"prompt/{name}", output="prompt")},
+        inputs={**answering(draft), "prompt": Input(step=f"prompt/{name}", output="prompt")},
         because=("approach", "rungs"),
         gates=draft.gates(),
     )
@@ -125,7 +131,8 @@ def evaluate(
 ) -> str:
     """A measurement on the evaluation data."""
     spec = draft.spec
-    metrics: list[JsonValue] = [*dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target)])]
+    graded = ["judge"] if spec.evaluation.judge else []
+    metrics: list[JsonValue] = [*dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target), *graded])]
     return draft.add(
         Step(
             address=f"evaluate/{name}",
@@ -141,6 +148,8 @@ def evaluate(
                 "dtype": draft.answer("base_dtype"),
                 "quantization": _bits(draft, inputs),
                 "decoding": _decoding(draft),
+                "endpoint": None if "model" in inputs else endpoint(draft.spec, str(draft.answer("base_model"))),
+                "judge": judge(draft.spec),
                 "passages": int(draft.answer("passages")) if "index" in inputs else None,
                 "limit": spec.evaluation.limit,
                 "seed": SEED,
@@ -155,9 +164,10 @@ def evaluate(
 
 
 def _bits(draft: Draft, inputs: dict[str, Input]) -> str:
-    """How the weights are rounded while they answer; what is quantized already is measured as it is."""
-    made = inputs["model"].step or ""
-    return "none" if made.startswith("quantize/") else str(draft.answer("evaluation_quantization"))
+    """How the weights are rounded while they answer; what is quantized already, or served, is measured as it is."""
+    source = inputs.get("model")
+    as_it_is = source is None or (source.step or "").startswith("quantize/")
+    return "none" if as_it_is else str(draft.answer("evaluation_quantization"))
 
 
 def _decoding(draft: Draft) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
+from planner.ladder.endpoints import served
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, base_model, evaluate
 from planner.survey.metrics import lower_is_better
@@ -19,7 +20,7 @@ def quantizing(draft: Draft) -> None:
     """The result in fewer bits, measured again: a quantized model is another model until it is measured."""
     kind = str(draft.answer("quantization"))
     reference = _reference(draft)
-    if kind == "none" or reference is None:
+    if kind == "none" or reference is None or served(draft):
         return
     inputs = {"model": _model(draft)}
     if kind in CALIBRATED:

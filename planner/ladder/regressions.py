@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planner.documents import Input, JsonValue, Step
+from planner.documents import Gate, Input, JsonValue, Step
 from planner.ladder.prompting import ANSWER_TOKENS_BY_FORMAT, SEED, base_model
+from planner.survey.metrics import lower_is_better
 
 if TYPE_CHECKING:
-    from planner.documents import Gate, OtherTask
+    from planner.documents import OtherTask
     from planner.ladder.draft import Draft
 
 WITHOUT_METRIC = "exact_match"
@@ -25,16 +26,46 @@ def regressions(draft: Draft) -> None:
         return
     [output, *_] = draft.steps[trained].outputs
     after = {"model": base_model(draft), output: Input(step=trained, output=output)}
-    gates = draft.steps[trained].gates
-    for number, other in enumerate(draft.spec.task.other_tasks):
-        if other.data is not None:
-            _guard(draft, number, other, after, gates)
+    held_back = draft.steps[trained].gates
+    others = [(number, other) for number, other in enumerate(draft.spec.task.other_tasks) if other.data is not None]
+    kept: list[Gate] = []
+    for at, (number, other) in enumerate(others):
+        name = _name(draft, number, other)
+        kept.append(_tolerance(name, other))
+        # All skills are measured before the first loss stops the run.
+        _guard(draft, (name, number, other), after, held_back, tuple(kept) if at + 1 == len(others) else ())
 
 
-def _guard(draft: Draft, number: int, other: OtherTask, after: dict[str, Input], gates: tuple[Gate, ...]) -> None:
+def _name(draft: Draft, number: int, other: OtherTask) -> str:
     name = f"regression-{_slug(other.name) or number}"
-    if f"prompt/{name}" in draft.steps:
-        name = f"{name}-{number}"
+    return f"{name}-{number}" if f"prompt/{name}" in draft.steps else name
+
+
+def _tolerance(name: str, other: OtherTask) -> Gate:
+    """The skill may lose its tolerance, or more where that is within chance."""
+    metric = other.metric or WITHOUT_METRIC
+    falling = lower_is_better(metric)
+    return Gate(
+        name=f"the other skill `{other.name}` loses {other.tolerance:.0%} at most",
+        when="after",
+        metric=metric,
+        steps=(f"evaluate/{name}",),
+        against=f"evaluate/{name}-before",
+        bound="low" if falling else "high",
+        test=f"<= {other.tolerance:g}" if falling else f">= {-other.tolerance:g}",
+        otherwise="stop",
+        because="a skill that is lost beyond chance costs more than what training gained may be worth",
+    )
+
+
+def _guard(
+    draft: Draft,
+    skill: tuple[str, int, OtherTask],
+    after: dict[str, Input],
+    held_back: tuple[Gate, ...],
+    kept: tuple[Gate, ...],
+) -> None:
+    name, number, other = skill
     form: dict[str, JsonValue] = {"format": "text", "schema": None, "labels": None}
     prompt = draft.add(
         Step(
@@ -51,20 +82,20 @@ def _guard(draft: Draft, number: int, other: OtherTask, after: dict[str, Input],
                 "seed": SEED,
             },
             outputs=("prompt",),
-            gates=gates,
+            gates=held_back,
         ),
         because=("regression_guard",),
     )
     data = {"prompt": Input(step=prompt, output="prompt"), "data": Input(pin=f"data/other-{number}")}
     metric = other.metric or WITHOUT_METRIC
     before = f"{name}-before"
-    for address, inputs, title, held_back in (
-        (before, {"model": base_model(draft)}, f"Measure the other skill `{other.name}` before training", gates),
+    for address, inputs, title, gates in (
+        (before, {"model": base_model(draft)}, f"Measure the other skill `{other.name}` before training", held_back),
         (
             name,
             after | {"reference": Input(step=f"evaluate/{before}", output="predictions")},
             f"Measure `{other.name}` again: it may lose {other.tolerance:.0%} of {metric} at most",
-            (),
+            kept,
         ),
     ):
         draft.add(
@@ -81,12 +112,14 @@ def _guard(draft: Draft, number: int, other: OtherTask, after: dict[str, Input],
                     "batch_size": int(draft.thresholds["evaluation_batch"]),
                     "dtype": draft.answer("base_dtype"),
                     "decoding": "free",
+                    "endpoint": None,
+                    "judge": None,
                     "passages": None,
                     "limit": draft.spec.evaluation.limit,
                     "seed": SEED,
                 },
                 outputs=("predictions",),
-                gates=held_back,
+                gates=gates,
                 known_after=(metric,),
             ),
             because=("regression_guard",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Input, Step
-from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
+from planner.ladder.prompting import SEED, add_prompt, answering, evaluate
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -54,7 +54,7 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         "Measure the answers with retrieved passages",
         rung=f"rag ({method})",
         inputs={
-            "model": base_model(draft),
+            **answering(draft),
             "prompt": Input(step="prompt/zero-shot", output="prompt"),
             "index": Input(step=index, output="index"),
         },

@@ -40,6 +40,8 @@ def look_at_model(
 ) -> tuple[ModelSurvey | None, list[Finding]]:
     """The model's survey, None when it cannot be used, and everything that was found; `file` names the spec."""
     pointer = pointer_to("models", index)
+    if reference.endpoint is not None:
+        return _served(reference), []
     try:
         place = find_files(reference, folder, pointer)
     except InputError as error:
@@ -68,6 +70,18 @@ def look_at_model(
         known["pin"] = f"hub:{entry.id if entry is not None else reference.id}"
     kind: ModelKind = place.kind if place is not None else "catalog" if entry is not None else "declared"
     return ModelSurvey(id=reference.id, role=reference.role, kind=kind, **known), findings
+
+
+def _served(reference: ModelReference) -> ModelSurvey:
+    """A model that a server answers for: what the catalog and the spec say of it, but no shape to compute with."""
+    known = _of_reference(reference)
+    entry, _ = _in_catalog(reference.id)
+    told = ("params", "context_tokens", "licence", "commercial_use", "tuned", "task", "catalog_id")
+    of_entry = _of_entry(entry) if entry is not None else {}
+    known = {name: of_entry[name] for name in told if name in of_entry} | known
+    if "params" in known:
+        known.setdefault("params_source", "catalog")
+    return ModelSurvey(id=reference.id, role=reference.role, kind="endpoint", **known)
 
 
 def _of_reference(reference: ModelReference) -> dict[str, Any]:

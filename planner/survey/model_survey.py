@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from planner.survey.gguf_header import GgufHeader
 
-ModelKind = Literal["folder", "gguf", "hub-cache", "catalog", "declared"]
+ModelKind = Literal["folder", "gguf", "hub-cache", "catalog", "declared", "endpoint"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,21 @@ def _models(spec: Spec, file: str | None) -> Iterator[Finding]:
     ):
         message = "No model is a candidate or a student, so nothing could be adapted."
         yield problem("SPEC040", message, 'Give one the role "candidate".', file=file, pointer="/models")
+    served = {model.id for model in spec.models if model.endpoint is not None}
+    for index, model in enumerate(spec.models):
+        if model.role == "judge" and model.endpoint is None:
+            message = f"The judge `{model.id}` has no endpoint."
+            fix = "Give it an `endpoint` with its `url`: a judge is asked over a server."
+            yield problem("SPEC042", message, fix, file=file, pointer=pointer_to("models", index, "endpoint"))
+    judge = spec.evaluation.judge
+    if judge is not None and judge.model not in served:
+        message = f"The judge `{judge.model}` is no model of the spec that has an endpoint."
+        fix = near(judge.model, served) or 'List it under /models with an `endpoint` and the role "judge".'
+        yield problem("SPEC043", message, fix, file=file, pointer="/evaluation/judge/model")
+    if "judge" in {*spec.evaluation.metrics, *spec.evaluation.target} and judge is None:
+        message = "The metric `judge` is asked for, and no judge is named."
+        fix = "Name one as /evaluation/judge, or drop the metric."
+        yield problem("SPEC044", message, fix, file=file, pointer="/evaluation/judge")
 
 
 def _files(spec: Spec, folder: Path, file: str | None) -> Iterator[Finding]:
