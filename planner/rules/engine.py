@@ -150,7 +150,7 @@ def _decide(name: str, traces: Traces, run: _Evaluation) -> Decision:
     else:
         found = _first(name, traces, forbidden, run) or _default(question, forbidden, run)
     case = Settled(name, question, found.answer, name in run.pins, _offers(question, traces, run), forbidden)
-    return Decision.model_construct(
+    return Decision.made(
         question=name,
         asks=question.asks,
         takes=_takes(question),
