@@ -37,7 +37,7 @@ def estimate(model: ModelSurvey, **fields: Any) -> TrainingEstimate | Unknown:
     return shape if isinstance(shape, Unknown) else _estimate(shape, tuple(sorted(fields.items())))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def _estimate(shape: Architecture, fields: tuple[tuple[str, Any], ...]) -> TrainingEstimate | Unknown:
     values = dict(fields)
     try:

@@ -33,7 +33,7 @@ LEAN = ("device", "cpu")
 PREFILL_TOKENS = 2048
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def _estimate(shape: Architecture, fields: tuple[tuple[str, Any], ...]) -> InferenceEstimate | Unknown:
     try:
         return estimate_inference(shape, inference_setting(**dict(fields)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from planner.rules.table import Table
 
 T = TypeVar("T")
-LIMIT = 512
+LIMIT = 64
 
 
 class Store(Generic[T]):
