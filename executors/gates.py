@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from executors.intervals import difference
 from planner.documents import Finding, InputError
 
 if TYPE_CHECKING:
@@ -55,18 +56,22 @@ def evaluate(gate: Gate, metrics: Mapping[str, Mapping[str, Measurement]]) -> Ga
     """Compare what was measured.
 
     A metric that nothing measured counts as lower than every number: it has not met a target (`< 0.8` passes), and
-    it is no evidence for anything (`>= 0.5` does not).
+    it is no evidence for anything (`>= 0.5` does not). So does a difference to what was not measured.
 
     Args:
         gate: the gate.
         metrics: address of a finished step to its metrics, in plan order; skipped steps are not in it.
     """
     word, limit = parse_test(gate.test)
-    bounds = [
-        _bound(metrics[address][gate.metric], gate.bound)
+    found = [
+        metrics[address][gate.metric]
         for address in metrics
         if address in gate.steps and gate.metric in metrics[address]
     ]
+    if gate.against is not None:
+        other = metrics.get(gate.against, {}).get(gate.metric)
+        found = [] if other is None else [difference(one, other) for one in found]
+    bounds = [_bound(each, gate.bound) for each in found]
     finite = [bound for bound in bounds if math.isfinite(bound)]
     measured = None if not finite else finite[-1] if gate.combine == "last" else max(finite)
     passed = _COMPARISONS[word](-math.inf if measured is None else measured, limit)
@@ -80,5 +85,6 @@ def _bound(measurement: Measurement, bound: str) -> float:
 
 def _sentence(gate: Gate, measured: float | None, *, passed: bool) -> str:
     end = {"low": "lower bound of ", "high": "upper bound of "}.get(gate.bound, "")
-    said = f"{end}{gate.metric} is {measured:.4g}" if measured is not None else f"{gate.metric} was not measured"
+    name = gate.metric if gate.against is None else f"{gate.metric} less that of {gate.against}"
+    said = f"{end}{name} is {measured:.4g}" if measured is not None else f"{name} was not measured"
     return f"{gate.name}: {'yes' if passed else 'no'}, {said} (test: {gate.test})"

@@ -116,7 +116,7 @@ def macro_scores(pairs: Sequence[Sequence[str]]) -> Callable[[Any], float]:
 
 
 def perplexity(sums: Sequence[tuple[float, int]], seed: int) -> Measurement:
-    """exp of the mean negative log-likelihood a token (nats) over cases of (sum, tokens), bootstrapped over cases."""
+    """Perplexity: exp of the mean negative log-likelihood a token in nats, cases of (sum, tokens), bootstrapped."""
     import numpy as np
 
     table = np.array([pair for pair in sums if pair[1]], dtype=np.float64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Which executors and places there are: built in, and from packages through entry points."""
+"""Which executors, places and metrics there are: built in, and from packages through entry points."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PLACES = {"local": "executors.places.local:LocalPlace"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One executor or place, as `adapt doctor` lists it."""
+    """One executor, place or metric, as `adapt doctor` lists it."""
 
     name: str
     target: str
@@ -55,7 +55,7 @@ class Registry:
     targets: Mapping[str, str]
     sources: Mapping[str, str] = field(default_factory=dict)
     """Name to package, for what is not built in."""
-    kind: Literal["executor", "place"] = "executor"
+    kind: Literal["executor", "place", "metric"] = "executor"
 
     def target(self, name: str) -> str:
         """The `module:attribute` of a name.
@@ -80,6 +80,8 @@ class Registry:
         target = self.target(name)
         try:
             loaded = load_target(target)
+            if self.kind == "metric":
+                return _function(loaded)
             return make_executor(loaded) if self.kind == "executor" else loaded
         except Exception as error:
             message = f"The {self.kind} `{name}` ({target}) does not load: {_first_line(error)}."
@@ -116,6 +118,12 @@ def place_registry() -> Registry:
     return _registry("adapt.places", _PLACES, "place")
 
 
+@cache
+def metric_registry() -> Registry:
+    """The metrics that installed packages add: functions from a case (`executors.evaluate.case.Case`) to 0..1."""
+    return _registry("adapt.metrics", {}, "metric")
+
+
 def load_target(target: str) -> Any:
     """Import what `module:attribute` names.
 
@@ -149,7 +157,7 @@ def load_place(name: str) -> PlaceFactory:
     return cast("PlaceFactory", place_registry().load(name))
 
 
-def _registry(group: str, built_in: Mapping[str, str], kind: Literal["executor", "place"]) -> Registry:
+def _registry(group: str, built_in: Mapping[str, str], kind: Literal["executor", "place", "metric"]) -> Registry:
     targets, sources = dict(built_in), {}
     for point in sorted(metadata.entry_points(group=group), key=lambda point: point.name):
         # A package cannot replace what is built in: the plan's word for it must not change its meaning.
@@ -157,6 +165,12 @@ def _registry(group: str, built_in: Mapping[str, str], kind: Literal["executor",
             targets[point.name] = point.value
             sources[point.name] = point.dist.name if point.dist is not None else "unknown"
     return Registry(targets=targets, sources=sources, kind=kind)
+
+
+def _function(loaded: Any) -> Any:
+    if not callable(loaded):
+        raise TypeError("it is no function")
+    return loaded
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from executors.comparison import Comparison
 from planner.documents import Artifact, Cost, JsonValue, Measurement, ReadAhead, StepError
 
 StepStatus = Literal["waiting", "running", "done", "cached", "skipped", "failed"]
@@ -50,6 +51,8 @@ class RungReport(ReadAhead):
     """The rung's own work in seconds: its step and what only it needed."""
     decision: str = ""
     """What followed, in one clause."""
+    gain: Comparison | None = None
+    """Against the best rung before it, on the same cases."""
 
 
 class RunReport(ReadAhead):
@@ -68,6 +71,8 @@ class RunReport(ReadAhead):
     """The rung that met the target."""
     steps: tuple[StepReport, ...]
     rungs: tuple[RungReport, ...] = ()
+    regressions: tuple[Comparison, ...] = ()
+    """What training changed of each other skill that was measured before and after it."""
     outputs: dict[str, str] = {}
     """What the plan leaves, as far as it was made: a name to a path relative to the state folder."""
     cost: Cost

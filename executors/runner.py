@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from executors.differences import with_comparisons
 from executors.files import write_atomic
 from executors.gates import evaluate
 from executors.journal import Journal, last_started
@@ -111,7 +112,8 @@ def run_plan(  # noqa: PLR0913 - the one call of the engine; all but the plan ar
         run = _Run(document, ready.order, steps)
         outcome = run.go(ready.warnings)
         link_outputs(document, run.reports, folders)
-    return summarize(document, folder.id, list(run.reports.values()), outcome, clock() - started)
+    report = summarize(document, folder.id, list(run.reports.values()), outcome, clock() - started)
+    return with_comparisons(report, document, folders)
 
 
 class _Run:

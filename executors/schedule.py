@@ -53,8 +53,8 @@ def skipped_input(step: Step, skipped: dict[str, str]) -> str | None:
 def _before(step: Step) -> set[str]:
     """Addresses that come before a step."""
     read = {source.step for source in step.inputs.values() if source.step is not None}
-    gating = {address for gate in step.gates for address in gate.steps if address != step.address}
-    return {*step.needs, *read, *gating}
+    looked_at = {address for gate in step.gates for address in (*gate.steps, gate.against)}
+    return {*step.needs, *read, *(address for address in looked_at if address not in (None, step.address))}
 
 
 def _validate(steps: Sequence[Step]) -> None:

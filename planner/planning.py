@@ -121,6 +121,8 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         name=spec.name or "task",
         digest="",
         planner=planner_version(),
+        # A runner that passed over it would hold a difference to be a value.
+        must_understand=("against",) if any(gate.against for step in steps for gate in step.gates) else (),
         status=status,
         spec=spec,
         filled=filled,

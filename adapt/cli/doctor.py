@@ -36,7 +36,7 @@ class Row(NamedTuple):
 @click.command(epilog=EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def command(*, as_json: bool) -> None:
-    """Check Python, libraries, executors and places; exit 3 when something is missing or broken."""
+    """Check Python, libraries, executors, places and metrics; exit 3 when something is missing or broken."""
     rows = [*_python(), *_libraries(), *_executors()]
     if as_json:
         click.echo(pretty_json({"rows": [row._asdict() for row in rows]}), nl=False)
@@ -62,11 +62,11 @@ def _libraries() -> list[Row]:
 
 
 def _executors() -> list[Row]:
-    from executors.registry import executor_registry, place_registry
+    from executors.registry import executor_registry, metric_registry, place_registry
 
     return [
         Row(registry.kind, entry.name, entry.state, entry.message or entry.source)
-        for registry in (executor_registry(), place_registry())
+        for registry in (executor_registry(), place_registry(), metric_registry())
         for entry in registry.entries()
     ]
 

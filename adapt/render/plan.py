@@ -14,7 +14,7 @@ from adapt.render.units import estimate, plain
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from planner.documents import Plan, Step
+    from planner.documents import Gate, Plan, Step
 
 # What a reviewer asks first; `adapt explain` tells the rest.
 SHOWN = ("approach", "retrieval", "base_model", "objective", "method", "precision", "serving", "quantization")
@@ -68,7 +68,11 @@ def condition(step: Step, gated: set[str]) -> str:
         clauses = [f"{waits[-1]} has run"]
     text = " and ".join(clauses) or "always"
     after = [gate for gate in step.gates if gate.when == "after"]
-    return "; ".join([text, *(f"stops unless {gate.metric} {gate.test}" for gate in after)])
+    return "; ".join([text, *(f"stops unless {_compared(gate)} {gate.test}" for gate in after)])
+
+
+def _compared(gate: Gate) -> str:
+    return gate.metric if gate.against is None else f"{gate.metric} less that of {gate.against}"
 
 
 def _decisions(document: Plan) -> Table:

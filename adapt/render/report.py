@@ -9,13 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from adapt.render.units import score, seconds, size
+from planner.documents import Measurement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
 
-    from executors.report import RunReport
+    from executors.comparison import Comparison
+    from executors.report import RunReport, StepReport
+    from planner.documents import JsonValue
 
 STATUS_STYLES = {"done": "green", "stopped": "yellow", "failed": "bold red", "interrupted": "yellow", "running": "cyan"}
 
@@ -25,6 +28,7 @@ def report(document: RunReport, state: Path) -> RenderableType:
     parts: list[RenderableType] = []
     if document.rungs:
         parts += [_rungs(document), Text()]
+    parts += [Text(line) for line in (*_gains(document), *_regressions(document), *_slices(document))]
     text = Text(document.because, style=STATUS_STYLES[document.status])
     if document.target:
         wanted = ", ".join(f"{name} {goal:g}" for name, goal in sorted(document.target.items()))
@@ -39,6 +43,66 @@ def report(document: RunReport, state: Path) -> RenderableType:
         text.append(f"\n{name}: {state / path}")
     parts.append(text)
     return Group(*parts)
+
+
+def difference(found: Comparison) -> str:
+    """A difference in points of 100 with its interval: `+12 points (6 to 18)`, or that it may be chance."""
+    low, high = (100 * end for end in (found.low, found.high))
+    if not found.is_real:
+        return f"no real difference ({low:+.0f} to {high:+.0f} points)"
+    near, far = sorted((low, high), key=abs)
+    return f"{100 * found.value:+.0f} points ({near:+.0f} to {far:+.0f})"
+
+
+def _gains(document: RunReport) -> list[str]:
+    """Whether each rung is better than the best before it."""
+    return [
+        f"{rung.rung} over {rung.gain.rung}, {rung.gain.metric}: {difference(rung.gain)}"
+        for rung in document.rungs
+        if rung.gain is not None
+    ]
+
+
+def _regressions(document: RunReport) -> list[str]:
+    """What training did to the other skills."""
+    return [
+        f"Other skill {found.step.partition('/')[2]}, {found.metric} after training: {difference(found)}"
+        for found in document.regressions
+    ]
+
+
+def _slices(document: RunReport) -> list[str]:
+    """The parts of the cases on which the last rung does clearly better or worse than on all."""
+    steps = {step.address: step for step in document.steps}
+    measured = [rung for rung in document.rungs if steps[rung.step].notes.get("slices")]
+    if not measured:
+        return []
+    step = steps[measured[-1].step]
+    lines = []
+    for part in step.notes["slices"] if isinstance(step.notes["slices"], list) else []:
+        found = _apart(part, step, sorted(document.target)) if isinstance(part, dict) else None
+        if found is not None:
+            lines.append(f"{measured[-1].rung}, {found}")
+    return lines
+
+
+def _apart(part: dict[str, JsonValue], step: StepReport, target: list[str]) -> str | None:
+    """A slice whose interval does not touch that of the whole, in words; by the target's metric where it has it."""
+    figures = part.get("metrics")
+    if not isinstance(figures, dict):
+        return None
+    for metric in (*target, *figures):
+        whole, values = step.metrics.get(metric), figures.get(metric)
+        if whole is None or not isinstance(values, dict):
+            continue
+        one = Measurement.model_validate(values)
+        if None in (one.low, one.high, whole.low, whole.high):
+            return None
+        if float(one.high or 0) < float(whole.low or 0) or float(one.low or 0) > float(whole.high or 0):
+            where = f"{part.get('name')} {part.get('value')} ({part.get('n')} cases)"
+            return f"{where}: {metric} {score(one)}, on all {score(whole)}"
+        return None
+    return None
 
 
 def _rungs(document: RunReport) -> Table:

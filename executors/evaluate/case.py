@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from executors.json_answers import Missing, label_property, parse_lenient, parse_strict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planner.documents import JsonValue
     from planner.documents.task import OutputFormat
 
@@ -43,6 +45,8 @@ class Case:
     expected: str
     others: tuple[str, ...] = ()
     """Further answers that count as right."""
+    database: Path | None = None
+    """The SQLite file that predicted queries are run against."""
 
     @property
     def accepted(self) -> tuple[str, ...]:

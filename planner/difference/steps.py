@@ -73,7 +73,10 @@ def _retries(step: Step) -> JsonValue:
 def _gates(step: Step) -> dict[str, JsonValue]:
     """The tests of a step's gates, in words, by what they ask."""
     return {
-        f"{gate.name} ({gate.metric})": f"{gate.test} by its {gate.bound} end, or else {gate.otherwise}"
+        f"{gate.name} ({gate.metric})": (
+            f"{f'less {gate.against} ' if gate.against else ''}{gate.test} by its {gate.bound} end, "
+            f"or else {gate.otherwise}"
+        )
         for gate in step.gates
     }
 

@@ -47,6 +47,8 @@ class Gate(ReadAhead):
     """With several results: the highest value, or the last in plan order."""
     bound: Literal["low", "value", "high"] = "value"
     """Which end of the confidence interval is compared."""
+    against: Address | None = None
+    """Compare the difference to this step's value of the metric instead: what the looked-at step has more."""
     test: str
     """A comparison with a number, such as `< 0.8`."""
     otherwise: Literal["skip", "stop"] = "skip"

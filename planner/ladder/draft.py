@@ -51,6 +51,7 @@ class Draft:
         """
         read = [source.step for source in step.inputs.values() if source.step]
         asked = [address for gate in step.gates if gate.when == "before" for address in gate.steps]
+        asked += [gate.against for gate in step.gates if gate.against]
         recipe: dict[str, Any] = {
             "executor": step.executor,
             "version": step.version,

@@ -46,13 +46,13 @@ def _tolerance(name: str, other: OtherTask) -> Gate:
     metric = other.metric or WITHOUT_METRIC
     falling = lower_is_better(metric)
     return Gate(
-        name=f"the other skill `{other.name}` loses {other.tolerance:.0%} at most",
+        name=f"{name} loses {other.tolerance:.0%} at most",
         when="after",
         metric=metric,
         steps=(f"evaluate/{name}",),
         against=f"evaluate/{name}-before",
         bound="low" if falling else "high",
-        test=f"<= {other.tolerance:g}" if falling else f">= {-other.tolerance:g}",
+        test=f"<= {other.tolerance:g}" if falling else f">= {0 - other.tolerance:g}",
         otherwise="stop",
         because="a skill that is lost beyond chance costs more than what training gained may be worth",
     )

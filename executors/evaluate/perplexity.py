@@ -1,0 +1,117 @@
+"""Perplexity: how surprised a model is by the expected answers, or by raw text, token by token."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from executors.evaluate.batches import plan_batches
+from executors.models import device_name, load_adapter, load_model, load_tokenizer
+from executors.progress import tell
+from executors.prompt.document import read_prompt
+from executors.prompt.nearest import prompts_for
+from executors.prompt.render import completion_ids, prompt_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from executors.contract import Job
+    from executors.data import Row
+
+# Numbers in the logits of one pass: what bounds its memory, as vocabularies are large.
+MOST_LOGITS = 2**27
+
+
+class Surprise(NamedTuple):
+    """What a model made of one text."""
+
+    nll: float
+    """Sum of the negative log-likelihoods of its tokens, in nats."""
+    tokens: int
+
+
+class Piece(NamedTuple):
+    """Tokens that are read at once, of which those from `start` on are scored."""
+
+    row: int
+    ids: list[int]
+    start: int
+
+
+def surprises(job: Job, rows: Sequence[Row]) -> list[Surprise]:
+    """The surprise of a job's model at each row's answer after its prompt; at the whole text of a row without one."""
+    import torch
+
+    folder, device = Path(job.inputs["model"]), device_name()
+    tokenizer = load_tokenizer(folder)
+    prompts = prompts_for(read_prompt(Path(job.inputs["prompt"])), rows)
+    model = load_model(folder, job.params.dtype, device=device, quantization=job.params.quantization)
+    if "adapter" in job.inputs:
+        model = load_adapter(model, Path(job.inputs["adapter"]))
+    window = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    pieces = [
+        piece
+        for at, (prompt, row) in enumerate(zip(prompts, rows, strict=True))
+        for piece in cut(at, *_tokens(tokenizer, prompt, row), window)
+    ]
+    sums, counts = [0.0] * len(rows), [0] * len(rows)
+    done = 0
+    with torch.inference_mode():
+        for batch in _batches(pieces, job.params.batch_size, model):
+            for piece, nll in zip(batch, _nll(model, batch, int(tokenizer.pad_token_id)), strict=True):
+                sums[piece.row] += nll
+                counts[piece.row] += len(piece.ids) - piece.start
+            done += len(batch)
+            tell(job, "reading expected answers", done, len(pieces), "texts")
+    return [Surprise(nll, count) for nll, count in zip(sums, counts, strict=True)]
+
+
+def cut(row: int, context: list[int], target: list[int], window: int | None) -> Iterator[Piece]:
+    """A text in pieces that fit the window, each token of the target scored once.
+
+    A later piece starts with half a window of what was scored before it, so that its first tokens have a context.
+    The first token of all has none, and is not scored.
+    """
+    ids = [*context, *target]
+    most = window or len(ids)
+    start = max(len(context), 1)
+    begin = 0 if start < most else start - most // 2
+    while start < len(ids):
+        end = min(begin + most, len(ids))
+        yield Piece(row, ids[begin:end], start - begin)
+        start, begin = end, end - most // 2
+
+
+def _tokens(tokenizer: Any, prompt: Any, row: Row) -> tuple[list[int], list[int]]:
+    """The tokens of a row's context and of what is scored."""
+    if row.prompt or row.before:
+        return prompt_ids(tokenizer, prompt, row), completion_ids(tokenizer, row.completion or "")
+    ids: list[int] = tokenizer(row.completion or "", truncation=False)["input_ids"]
+    return [], ids
+
+
+def _batches(pieces: Sequence[Piece], size: int, model: Any) -> Iterator[list[Piece]]:
+    width = model.get_output_embeddings().weight.shape[0]
+    for batch in plan_batches([len(piece.ids) for piece in pieces], size):
+        rows = max(1, MOST_LOGITS // (width * len(pieces[batch[0]].ids)))
+        for first in range(0, len(batch), rows):
+            yield [pieces[at] for at in batch[first : first + rows]]
+
+
+def _nll(model: Any, batch: Sequence[Piece], pad: int) -> list[float]:
+    """The sum of negative log-likelihoods of each piece's scored tokens, in nats."""
+    import torch
+
+    longest = max(len(piece.ids) for piece in batch)
+    ids = torch.tensor([[*piece.ids, *[pad] * (longest - len(piece.ids))] for piece in batch], device=model.device)
+    mask = torch.tensor([[1] * len(piece.ids) + [0] * (longest - len(piece.ids)) for piece in batch], device=ids.device)
+    known = inspect.signature(model.get_base_model().forward if hasattr(model, "get_base_model") else model.forward)
+    more = {"use_cache": False} if "use_cache" in known.parameters else {}
+    logits = model(input_ids=ids, attention_mask=mask, **more).logits
+    sums = []
+    for at, piece in enumerate(batch):
+        wanted = ids[at, piece.start : len(piece.ids)]
+        said = logits[at, piece.start - 1 : len(piece.ids) - 1].float()
+        sums.append(float(torch.nn.functional.cross_entropy(said, wanted, reduction="sum")))
+    return sums
