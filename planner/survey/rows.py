@@ -20,12 +20,14 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "instruction/input/output": ("instruction", "output"),
     "prompt/label": ("prompt", "label"),
     "text/label": ("text", "label"),
+    "question/answers": ("question", "answers"),
+    "question/answer": ("question", "answer"),
     "prompt": ("prompt",),
     "text": ("text",),
 }
 # What a row of each shape cannot be used without.
-FIELDS = tuple(sorted({field for fields in SHAPES.values() for field in fields} | {"input"}))
-_ANSWERS = ("chosen", "completion", "label", "output", "rejected")
+FIELDS = tuple(sorted({field for fields in SHAPES.values() for field in fields} | {"input", "context", "gold"}))
+_ANSWERS = ("answer", "answers", "chosen", "completion", "label", "output", "rejected")
 _ASSISTANT = frozenset({"assistant", "gpt", "model", "bot", "chatgpt"})
 
 
@@ -93,6 +95,29 @@ def _instruction(row: Mapping[str, Any]) -> Example:
         raise RowError(f"`input` is {_kind(extra)}, not text")
     instruction = _filled(_text(row, "instruction"), "instruction")
     return Example(f"{instruction}\n\n{extra}" if extra else instruction, _answer(row, "output"))
+
+
+def _question(row: Mapping[str, Any]) -> Example:
+    """A question with its answers: a list, one text, or SQuAD's `{"text": [...]}`; `context` stands before it."""
+    field = "answers" if "answers" in row else "answer"
+    given = row[field]
+    given = given.get("text") if isinstance(given, dict) else given
+    answers = [given] if isinstance(given, str) else given
+    if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
+        raise RowError(f"`{field}` is {_kind(row[field])}, not a text or a list of texts")
+    context = row.get("context")
+    if context is not None and not isinstance(context, str):
+        raise RowError(f"`context` is {_kind(context)}, not text")
+    _names(row.get("gold"))
+    asked = _filled(_text(row, "question"), "question")
+    return Example(f"{context}\n\n{asked}" if context else asked, answers[0] if answers else "")
+
+
+def _names(gold: Any) -> None:
+    """Refuse what cannot name the documents that hold the answer."""
+    names = gold if isinstance(gold, list) else [gold]
+    if gold is not None and not all(isinstance(name, str | int) for name in names):
+        raise RowError(f"`gold` is {_kind(gold)}, not the id of a document or a list of them")
 
 
 def _text_only(row: Mapping[str, Any]) -> Example:
@@ -179,6 +204,8 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Example]] = {
     "instruction/input/output": _instruction,
     "prompt/label": lambda row: Example(_prompt(row), _answer(row, "label")),
     "text/label": lambda row: Example(_filled(_text(row, "text"), "text"), _answer(row, "label")),
+    "question/answers": _question,
+    "question/answer": _question,
     "prompt": lambda row: Example(_prompt(row), ""),
     "text": _text_only,
 }

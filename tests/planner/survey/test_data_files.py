@@ -50,6 +50,9 @@ USER, BOT = {"role": "user", "content": "hi"}, {"role": "assistant", "content": 
         ("text", {"text": "once upon a time"}),
         ("text/label", {"text": "great", "label": "good"}),
         ("prompt/label", {"prompt": "great", "label": "good"}),
+        ("question/answers", {"question": "who?", "answers": ["Ann", "Anna"], "gold": "family#1"}),
+        ("question/answers", {"question": "who?", "answers": {"text": ["Ann"]}, "context": "Ann came."}),
+        ("question/answer", {"question": "who?", "answer": "Ann", "gold": ["a", "b"]}),
     ],
 )
 def test_the_shape_is_detected_and_said(tmp_path: Path, shape: str, row: dict[str, Any]) -> None:
@@ -80,7 +83,7 @@ def test_the_shape_is_detected_and_said(tmp_path: Path, shape: str, row: dict[st
         (b'{"completion": "b"}\n', "The row has `completion` and no `prompt`."),
         (b'{"promt": "a", "completion": "b"}\n', "Did you mean `prompt`?"),
         (b'{"prompt": "a", "competion": "b"}\n', "Did you mean `completion`?"),
-        (b'{"question": "a"}\n', "the fields question, which is no shape that is known"),
+        (b'{"topic": "a"}\n', "the fields topic, which is no shape that is known"),
         (b"{}\n", "no fields"),
         (b'{"messages": []}\n', "`messages` is an empty list"),
         (b'{"messages": [{"role": "user"}]}\n', "`messages[0]` has no content"),
@@ -238,3 +241,21 @@ def test_any_rows_are_read_or_refused(tmp_path: Path, rows: list[dict[str, Any]]
         survey_data(spec_of(data={"train": "train.jsonl"}), tmp_path)
     except InputError as error:
         assert all(finding.message for finding in error.findings)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"question": "who?", "answers": 3}, "`answers` is a number, not a text or a list of texts"),
+        ({"question": "who?", "answers": ["Ann", 3]}, "`answers` is a list, not a text or a list of texts"),
+        ({"question": "who?", "answer": None}, "`answer` is null, not a text"),
+        ({"question": " ", "answer": "Ann"}, "`question` is blank"),
+        ({"question": "who?", "answer": "Ann", "gold": {"id": 1}}, "`gold` is an object, not the id of a document"),
+        ({"question": "who?", "answer": "Ann", "context": ["Ann came."]}, "`context` is a list, not text"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_told_with_its_line(tmp_path: Path, row: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        read(tmp_path, [row])
+    assert said in str(error.value)
+    assert "train.jsonl:1" in str(error.value)
