@@ -74,6 +74,20 @@ def paired_macro_f1(
     return value, min(float(low), value), max(float(high), value)
 
 
+def paired_perplexity(
+    one: Sequence[Sequence[float]], other: Sequence[Sequence[float]], seed: int
+) -> tuple[float, float, float]:
+    """Difference of the perplexities of cases of (negative log-likelihood in nats, tokens); see `paired_means`."""
+    import numpy as np
+
+    table = np.concatenate([np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)], axis=1)
+
+    def gap(sums: Any) -> Any:
+        return np.exp(sums[:, 0] / np.maximum(sums[:, 1], 1)) - np.exp(sums[:, 2] / np.maximum(sums[:, 3], 1))
+
+    return _bootstrap(table, gap, seed)
+
+
 def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
     """Two-sided exact p-value that two sets of right and wrong answers to the same cases differ [mcnemar-1947]."""
     gained = sum(bool(a) and not b for a, b in zip(one, other, strict=True))
@@ -130,7 +144,7 @@ def compare(
     return None
 
 
-_POOLED = {"slot_f1": paired_f1, "macro_f1": paired_macro_f1}
+_POOLED = {"slot_f1": paired_f1, "macro_f1": paired_macro_f1, "perplexity": paired_perplexity}
 
 
 def best(metric: str, measured: Mapping[str, Mapping[str, Measurement]], *, falling: bool) -> str | None:

@@ -33,6 +33,8 @@ class Row:
     """Ids of the documents that hold the answer, where the file names them."""
     slices: tuple[tuple[str, str], ...] = ()
     """Short fields that the file adds to a row, by which scores can be told apart."""
+    db_id: str = ""
+    """The database that the answer is a query of, where the data name several."""
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -97,7 +99,8 @@ def read_file(path: Path) -> RowFile:
         except (TypeError, KeyError, ValueError) as error:
             raise _error("DATA005", path, line, f"The row cannot be read as {shape}: {error}.") from error
         slices = _slices(record)
-        rows.append(Row(row_id, content.prompt, content.completion, content.before, content.others, gold, slices))
+        database = str(record.get("db_id", ""))
+        rows.append(Row(row_id, *content, gold, slices, database))
     return RowFile(shape, tuple(rows))
 
 

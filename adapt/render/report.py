@@ -47,11 +47,13 @@ def report(document: RunReport, state: Path) -> RenderableType:
 
 def difference(found: Comparison) -> str:
     """A difference in points of 100 with its interval: `+12 points (6 to 18)`, or that it may be chance."""
-    low, high = (100 * end for end in (found.low, found.high))
+    # A perplexity has no points of 100.
+    scale, unit, digits = (1, "", ".2f") if found.metric == "perplexity" else (100, " points", ".0f")
+    value, low, high = (scale * figure for figure in (found.value, found.low, found.high))
     if not found.is_real:
-        return f"no real difference ({low:+.0f} to {high:+.0f} points)"
+        return f"no real difference ({low:+{digits}} to {high:+{digits}}{unit})"
     near, far = sorted((low, high), key=abs)
-    return f"{100 * found.value:+.0f} points ({near:+.0f} to {far:+.0f})"
+    return f"{value:+{digits}}{unit} ({near:+{digits}} to {far:+{digits}})"
 
 
 def _gains(document: RunReport) -> list[str]:

@@ -15,10 +15,11 @@ from executors.evaluate.answering import answer_all, ask
 from executors.evaluate.case import AnswerForm, Case
 from executors.evaluate.constraint import Decoding
 from executors.evaluate.effort import effort
-from executors.evaluate.metrics import Metric
+from executors.evaluate.endpoint_check import unready
+from executors.evaluate.extras import Extras, unasked
+from executors.evaluate.needs import unmet
 from executors.evaluate.predictions import read_predictions, told, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
-from executors.json_answers import label_property
 from executors.models import Dtype
 from executors.quantized import Quantization
 from executors.retrieve.quality import quality, rank_of_gold
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
     from executors.data import Row
     from planner.documents.events import ErrorClass
 
-NEEDED = ("model", "prompt", "data")
+NEEDED = ("prompt", "data")
 
 
 class EvaluateParams(Params):
     """What is measured, and how answers are generated."""
 
-    metrics: Annotated[list[Metric], Field(min_length=1)]
-    """Metrics by name; each is measured strictly and leniently."""
+    metrics: Annotated[list[str], Field(min_length=1)]
+    """Metrics by name; those that ship are measured strictly and leniently."""
     json_schema: Annotated[dict[str, Any] | None, Field(alias="schema")]
     """JSON Schema that an answer must satisfy."""
     labels: list[str] | None
@@ -61,6 +62,10 @@ class EvaluateParams(Params):
     """The model that grades every answer, as the metric `judge`."""
     passages: Annotated[int, Field(ge=1)] | None = None
     """Passages of the index in each prompt; null for as many as the index was made for."""
+    samples: Annotated[int, Field(ge=1, le=64)] = 1
+    """Answers drawn for each case, of which the one that most say counts; 1 for the likeliest tokens, never drawn."""
+    temperature: Annotated[float, Field(gt=0)] = 0.7
+    """Temperature of the draws; of no effect on a single answer."""
     limit: Annotated[int, Field(ge=1)] | None
     """Cases to measure, drawn by the seed; null for all."""
     seed: int
@@ -68,7 +73,7 @@ class EvaluateParams(Params):
 
 
 class Evaluate:
-    """Greedy answers to every case, kept as predictions, with strict and lenient scores."""
+    """Answers to every case, kept as predictions, with strict and lenient scores."""
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[str] = "1"
@@ -84,17 +89,7 @@ class Evaluate:
             for name in NEEDED
             if name not in step.inputs
         ]
-        metrics = step.params.get("metrics")
-        asked: list[Any] = metrics if isinstance(metrics, list) else []
-        schema = step.params.get("schema")
-        labelled = step.params.get("labels") or label_property(schema if isinstance(schema, dict) else None)
-        if "label_accuracy" in asked and not labelled:
-            message = "label_accuracy needs labels, or a schema with a top-level property restricted by `enum`."
-            found.append(_finding("EVAL003", message, "Add them, or drop the metric.", "/params/metrics"))
-        if "agreement" in asked and "reference" not in step.inputs:
-            message = "agreement needs an input `reference` to compare with."
-            found.append(_finding("EVAL004", message, "Add it, or drop the metric.", "/params/metrics"))
-        return found
+        return [*found, *unready(step), *unmet(step)]
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """What was planned: neither the step nor the site tells the size of model and data."""
@@ -111,17 +106,23 @@ class Evaluate:
         rows = _rows(Path(job.inputs["data"]), params)
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
         asked, found = ask(job, rows)
-        answers, notes = answer_all(job, asked, form)
-        cases = [Case(form, answers[row.id].text, row.completion or "", row.others) for row in rows]
+        answers, notes = answer_all(job, asked, form) if params.metrics != ["perplexity"] else unasked(rows)
+        extras = Extras(job, rows, asked)
+        cases = [
+            Case(form, answers[row.id].text, row.completion or "", row.others, extras.database(row)) for row in rows
+        ]
         records = [
             {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
             | told(answers[row.id])
-            | {"scores": case_scores(case, params.metrics)}
+            | {"scores": case_scores(case, params.metrics) | extras.scores(case)}
+            | extras.record(row, case)
             | ({"passages": [passage.document for passage in found[row.id]]} if found else {})
             for row, case in zip(rows, cases, strict=True)
         ]
         write_predictions(job.out / "predictions", records)
         metrics = measure(cases, params.metrics, params.seed)
+        metrics |= extras.measured()
+        notes |= extras.notes(cases)
         metrics |= effort(answers.values(), params.endpoint, params.seed)
         if found and any(row.gold or row.accepted for row in rows):
             metrics |= quality([rank_of_gold(row, found[row.id]) for row in rows], params.seed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
+from executors.evaluate.execution import execution_accuracy
 from executors.evaluate.text_scores import chrf, normalised_match, rouge_l, sentence_bleu, token_f1
 from executors.evaluate.validity import code_valid, html_valid, sql_valid, yaml_valid
 from executors.json_answers import MISSING, Missing, label_of, leaves, same
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from executors.evaluate.case import Case
 
 Metric = Literal[
-    "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "html_valid", "json_exact",
-    "json_valid", "judge", "label_accuracy", "macro_f1", "normalised_match", "rouge_l", "schema_valid", "slot_f1",
-    "sql_valid", "token_f1", "yaml_valid",
+    "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "execution_accuracy",
+    "html_valid", "json_exact", "json_valid", "judge", "label_accuracy", "macro_f1", "normalised_match", "perplexity",
+    "rouge_l", "schema_valid", "slot_f1", "sql_valid", "token_f1", "yaml_valid",
 ]  # fmt: skip
 
 
@@ -94,6 +95,7 @@ SHARES: dict[str, Callable[..., bool]] = {
     "code_valid": code_valid,
     "contains": contains_answer,
     "exact_match": exact_match,
+    "execution_accuracy": execution_accuracy,
     "html_valid": html_valid,
     "json_exact": json_exact,
     "json_valid": json_valid,

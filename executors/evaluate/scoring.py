@@ -36,6 +36,16 @@ def case_scores(case: Case, metrics: Sequence[str]) -> dict[str, JsonValue]:
     return scores
 
 
+def case_counts(case: Case, metrics: Sequence[str]) -> dict[str, JsonValue]:
+    """What one case adds to the metrics that are pooled over all: for the comparison of two steps, read strictly."""
+    counts: dict[str, JsonValue] = {}
+    if "slot_f1" in metrics:
+        counts["slot_f1"] = list(slot_counts(case, strict=True))
+    if "macro_f1" in metrics:
+        counts["macro_f1"] = list(_labels(case, strict=True))
+    return counts
+
+
 def measure(cases: Sequence[Case], metrics: Sequence[str], seed: int) -> dict[str, Measurement]:
     """Every metric over all cases with its interval, strict and lenient side by side."""
     measured = {}
