@@ -1,4 +1,4 @@
-"""Why an answer fails, as far as its text and the task can tell; presumptions say that they are."""
+"""Why an answer fails, as far as its text and the task tell without an experiment; presumptions say that they are."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ Found = tuple["Cause", tuple[Evidence, ...]]
 PICKS: frozenset[TaskKind] = frozenset({"classification", "extraction", "semantic-parsing"})
 # Their answer says the request again in another way.
 REWORDS: frozenset[TaskKind] = frozenset({"rewriting", "translation", "summarization"})
+# Their answer may rest on facts that are not in the request.
+KNOWING: frozenset[TaskKind] = frozenset({"question-answering", "chat", "generation"})
 
 
-def cause(case: Case, symptom: Symptom, request: str, kind: TaskKind) -> Found:
-    """The cause of a failing case and the evidence for it."""
+def presumed(case: Case, symptom: Symptom, request: str, kind: TaskKind) -> Found:
+    """The cause of a failing case and the evidence for it, by reading alone."""
     if symptom != "wrong content":
         return "behaviour", (Evidence(test="form", result="The form fails: information cannot repair it."),)
     if kind in PICKS:
@@ -31,7 +33,7 @@ def cause(case: Case, symptom: Symptom, request: str, kind: TaskKind) -> Found:
     if kind in REWORDS:
         result = f"A task of the kind {kind} says its input again: presumed to need no knowledge of its own."
         return "behaviour", (Evidence(test="task", result=result),)
-    if kind == "question-answering" and not contains(request, case.expected):
+    if kind == "question-answering" and not any(contains(request, text) for text in case.accepted):
         result = "The expected answer is not in the input: presumed, not measured with the passage in the prompt."
         return "information", (Evidence(test="answer in the input", result=result),)
     return "unknown", (Evidence(test="task", result=f"For the kind {kind} the text alone does not tell."),)

@@ -1,8 +1,7 @@
-"""The executor that reads failing answers and finds out why they fail."""
+"""The executor that finds out why answers fail: by experiment where it has a model, by reading where it has none."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -10,38 +9,27 @@ from pydantic import Field
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
-from executors.diagnose.causes import cause
-from executors.diagnose.symptoms import symptom
+from executors.diagnose.examine import Answered, Means, examine
+from executors.diagnose.report import metrics
 from executors.errors import classify
-from executors.evaluate.case import AnswerForm, Case
+from executors.evaluate.case import AnswerForm
 from executors.evaluate.predictions import read_predictions
-from executors.intervals import proportion
-from planner.documents import (
-    Estimate,
-    FailingCase,
-    FailureReport,
-    Finding,
-    InputError,
-    Measurement,
-    Resources,
-    Step,
-    Where,
-    pretty_json,
-)
+from executors.models import Dtype
+from executors.quantized import Quantization
+from planner.documents import Endpoint, Estimate, Finding, InputError, Resources, Step, Where, pretty_json
 from planner.documents.task import OutputFormat, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from executors.data import Row
+    from executors.diagnose.answerer import ModelAnswers
+    from executors.retrieve.index import Index
     from planner.documents.events import ErrorClass
-
-CAUSES = ("behaviour", "information")
-SYMPTOMS = ("malformed", "wrong form", "wrong content")
 
 
 class DiagnoseParams(Params):
-    """The task, as far as the diagnosis must know it."""
+    """The task, as far as the diagnosis must know it, and what its experiments may cost."""
 
     format: OutputFormat
     """Form that answers should have."""
@@ -51,15 +39,38 @@ class DiagnoseParams(Params):
     """The closed set of labels."""
     kind: TaskKind
     """Kind of the task: whether its answers are made of what the request says."""
+    limit: Annotated[int, Field(ge=1)] | None = 60
+    """Failing cases that experiments are made on, drawn by the seed; null for all."""
+    examples: Annotated[int, Field(ge=0, le=50)] = 8
+    """Nearest training examples that one experiment shows; 0 leaves it out."""
+    passages: Annotated[int, Field(ge=1)] | None = None
+    """Passages of a search in the prompt; null for as many as the index was made for."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    """Longest answer in tokens."""
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Cases generated together."""
+    dtype: Dtype = "bf16"
+    """Data type of the weights while they answer."""
+    quantization: Quantization = "none"
+    """Fewer bits of the weights while they answer, where 16 do not fit the device."""
+    endpoint: Endpoint | None = None
+    """The server that answers, in place of an input `model`."""
+    stronger_endpoint: Endpoint | None = None
+    """The server of a stronger model, in place of an input `stronger`."""
     seed: int
-    """Seed of whatever is drawn; reading draws nothing."""
+    """Seed of the draw."""
 
 
 class Diagnose:
-    """Tells malformed from wrong form from wrong content, and behaviour from information, with evidence a case."""
+    """Tells information from retrieval from behaviour from capability, with the evidence of every case.
+
+    With `predictions` and `data` alone it reads, and says what it presumes. A `model` with its `prompt` makes
+    experiments possible: with the passage that holds the answer (`documents`, or an `index` and its `encoder`), with
+    the nearest examples (`train`), with decoding held to the form, and by a `stronger` model.
+    """
 
     name: ClassVar[str] = "diagnose"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = DiagnoseParams
     libraries: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
@@ -67,9 +78,10 @@ class Diagnose:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs, and a label task without labels."""
         del site
+        needed = ("predictions", "data", *(("prompt",) if _answers(step.inputs, step.params.get("endpoint")) else ()))
         found = [
             _finding(f"{step.address} has no input `{name}`.", "Name it.", f"/inputs/{name}")
-            for name in ("predictions", "data")
+            for name in needed
             if name not in step.inputs
         ]
         if step.params.get("format") == "label" and not step.params.get("labels"):
@@ -77,69 +89,74 @@ class Diagnose:
         return found
 
     def estimate(self, step: Step, site: Site) -> Resources:
-        """Reads text."""
-        del step, site
+        """What was planned where a model answers; else it reads text."""
+        del site
+        if _answers(step.inputs, step.params.get("endpoint")):
+            return step.resources
         return Resources(time=Estimate(low=0.01, expected=0.3, high=20, unit="s", provenance="assumed"))
 
     def perform(self, job: Job) -> Outcome:
         """Write `out/report`.
 
         Raises:
-            InputError: a prediction answers no row of the data.
+            InputError: a prediction answers no row of the data; documents or a model cannot be read.
         """
         params: DiagnoseParams = job.params
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
         path = Path(job.inputs["predictions"])
         rows = {row.id: row for row in read_rows(Path(job.inputs["data"]))}
-        predictions = read_predictions(path)
-        found = [_diagnose(rows, record, form, params.kind, path) for record in predictions]
-        cases = tuple(case for case in found if case is not None)
-        report = FailureReport(
-            source=job.address,
-            cases_seen=len(predictions),
-            failed=len(cases),
-            by_cause=dict(sorted(Counter(case.cause for case in cases).items())),
-            by_symptom=dict(sorted(Counter(case.symptom for case in cases).items())),
-            cases=cases,
+        answered = [_answered(rows, record, path) for record in read_predictions(path)]
+        model = _model(job, form, rows)
+        means = Means(
+            params.kind,
+            _index(job),
+            params.passages,
+            answer=model,
+            offered=model.offered() if model is not None else (),
         )
+        report = examine(job.address, answered, form, means, limit=params.limit, seed=params.seed)
         (job.out / "report").write_text(pretty_json(report.to_json()), encoding="utf-8")
-        return Outcome(metrics=_metrics(report))
+        return Outcome(metrics=metrics(report), notes={"notes": list(report.notes)})
 
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
         return classify(error)
 
 
-def _diagnose(
-    rows: Mapping[str, Row], record: dict[str, Any], form: AnswerForm, kind: TaskKind, path: Path
-) -> FailingCase | None:
+def _answers(inputs: Mapping[str, object], endpoint: object) -> bool:
+    """Whether there is a model that can be asked."""
+    return "model" in inputs or endpoint is not None
+
+
+def _answered(rows: Mapping[str, Row], record: dict[str, Any], path: Path) -> Answered:
     row = rows.get(record["id"])
     if row is None or row.completion is None:
         message = f"The prediction {record['id']} answers no row of the data that has an answer."
         raise InputError.one("DATA023", message, "Name the data that was evaluated.", file=str(path))
-    case = Case(form, record["prediction"], row.completion)
-    seen = symptom(case)
-    if seen is None:
+    return Answered(row, record["prediction"], tuple(map(str, record.get("passages", ()))))
+
+
+def _model(job: Job, form: AnswerForm, rows: Mapping[str, Row]) -> ModelAnswers | None:
+    if not _answers(job.inputs, job.params.endpoint):
         return None
-    request = "\n".join([*(turn["content"] for turn in row.before), row.prompt])
-    why, because = cause(case, seen[0], request, kind)
-    return FailingCase(
-        id=row.id,
-        symptom=seen[0],
-        cause=why,
-        evidence=(*seen[1], *because),
-        expected=row.completion,
-        prediction=case.prediction,
-    )
+    from executors.diagnose.answerer import ModelAnswers
+    from executors.prompt.document import read_prompt
+
+    train = tuple(read_rows(Path(job.inputs["train"]))) if "train" in job.inputs else ()
+    return ModelAnswers(job, form, read_prompt(Path(job.inputs["prompt"])), rows, train)
 
 
-def _metrics(report: FailureReport) -> dict[str, Measurement]:
-    """Shares of the failing cases, each with its interval, and how many fail."""
-    metrics = {f"{name}_share": proportion(report.by_cause.get(name, 0), report.failed) for name in CAUSES}
-    for name in SYMPTOMS:
-        metrics[f"{name.replace(' ', '_')}_share"] = proportion(report.by_symptom.get(name, 0), report.failed)
-    metrics["failed"] = Measurement(value=float(report.failed), n=report.cases_seen)
-    return metrics
+def _index(job: Job) -> Index | None:
+    if "index" in job.inputs:
+        from executors.retrieve.index import Index
+
+        return Index(Path(job.inputs["index"]), job.inputs.get("encoder"))
+    if "documents" in job.inputs:
+        from executors.diagnose.library import PASSAGES, open_index
+
+        folder = job.checkpoints / "index"
+        return open_index(Path(job.inputs["documents"]), folder, job.params.passages or PASSAGES)
+    return None
 
 
 def _finding(message: str, fix: str, pointer: str) -> Finding:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from executors.diagnose.content import READERS
 from executors.evaluate.metrics import json_exact
 from executors.json_answers import Missing
 from executors.text_match import contains, find_label, normal
@@ -26,7 +28,7 @@ def symptom(case: Case) -> Found | None:
         return _json(case)
     if case.form.format == "label":
         return _label(case)
-    return _text(case)
+    return _syntax(case) or _text(case) if case.form.format in READERS else _text(case)
 
 
 def _json(case: Case) -> Found | None:
@@ -49,23 +51,35 @@ def _json(case: Case) -> Found | None:
 
 def _label(case: Case) -> Found | None:
     said, labels = case.prediction.strip(), case.form.labels
-    if said == case.expected.strip():
+    accepted = {text.strip() for text in case.accepted}
+    if said in accepted:
         return None
     if said in labels:
         return "wrong content", (Evidence(test="parse", result="The answer is a label of the set."),)
     outside = Evidence(test="parse", result="The answer is no label of the set.")
     found = find_label(said, labels)
-    if found == case.expected.strip():
+    if found in accepted:
         return "wrong form", (outside, Evidence(test="lenient match", result="The right label stands in it."))
     result = f"It holds the label {found!r} instead." if found else "No label stands in it."
     return "malformed", (outside, Evidence(test="lenient match", result=result))
 
 
+def _syntax(case: Case) -> Found | None:
+    """What is wrong with code that a parser refuses, where that parser takes the expected answer."""
+    reads = READERS[case.form.format]
+    if not reads(replace(case, prediction=case.expected), strict=True) or reads(case, strict=True):
+        return None
+    if reads(case, strict=False):
+        result = f"What stands in its code fence is {case.form.format.upper()}; the answer as a whole is not."
+        return "wrong form", (Evidence(test="parse", result=result),)
+    return "malformed", (Evidence(test="parse", result=f"The answer is no {case.form.format.upper()}."),)
+
+
 def _text(case: Case) -> Found | None:
-    if normal(case.prediction) == normal(case.expected):
+    if any(normal(case.prediction) == normal(text) for text in case.accepted):
         return None
     if not case.prediction.strip():
         return "malformed", (Evidence(test="parse", result="The answer is empty."),)
-    if contains(case.prediction, case.expected):
+    if any(contains(case.prediction, text) for text in case.accepted):
         return "wrong form", (Evidence(test="lenient match", result="The expected words stand in it, among others."),)
     return "wrong content", (Evidence(test="lenient match", result="The expected words do not stand in it."),)

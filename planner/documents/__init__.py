@@ -5,7 +5,7 @@ from planner.documents.decision import AnswerReason, Cell, Decision, FactRecord,
 from planner.documents.endpoint import Endpoint, Judge, JudgeParams
 from planner.documents.errors import AdaptError, InputError, LockedError, RunError
 from planner.documents.events import Artifact, Cost, Event, Measurement, StepError, StepResult
-from planner.documents.failures import Evidence, FailingCase, FailureReport
+from planner.documents.failures import Cure, Evidence, Experiment, FailingCase, FailureReport
 from planner.documents.finding import Finding, Severity, Where
 from planner.documents.fingerprint import fingerprint
 from planner.documents.hardware import GB, GIB, Device, DeviceFacts, Hardware, HardwareRecord
@@ -49,6 +49,7 @@ __all__ = [
     "Cell",
     "Constraints",
     "Cost",
+    "Cure",
     "Data",
     "DataSource",
     "Decision",
@@ -60,6 +61,7 @@ __all__ = [
     "Evaluation",
     "Event",
     "Evidence",
+    "Experiment",
     "FactRecord",
     "FailingCase",
     "FailureReport",

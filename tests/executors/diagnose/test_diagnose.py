@@ -7,7 +7,7 @@ import pytest
 
 from executors.contract import Job, Outcome, Site
 from executors.diagnose import Diagnose, DiagnoseParams
-from executors.diagnose.causes import cause
+from executors.diagnose.causes import presumed
 from executors.diagnose.symptoms import symptom
 from executors.evaluate.case import AnswerForm, Case
 from planner.documents import FailureReport, InputError, Step
@@ -66,13 +66,13 @@ def test_an_answer_is_read_for_its_symptom(form: AnswerForm, prediction: str, ex
 def test_wrong_content_has_a_cause_where_the_text_can_tell(
     form: AnswerForm, kind: Any, prediction: str, expected: str, request_text: str, name: str, said: str
 ) -> None:
-    found, evidence = cause(Case(form, prediction, expected), "wrong content", request_text, kind)
+    found, evidence = presumed(Case(form, prediction, expected), "wrong content", request_text, kind)
     assert found == name
     assert any(said in item.result for item in evidence)
 
 
 def test_a_failing_form_is_behaviour_whatever_the_task() -> None:
-    assert cause(Case(TEXT, "", "Paris"), "malformed", "What?", "question-answering")[0] == "behaviour"
+    assert presumed(Case(TEXT, "", "Paris"), "malformed", "What?", "question-answering")[0] == "behaviour"
 
 
 def diagnose(tmp_path: Path, predictions: list[dict[str, str]]) -> Outcome:
