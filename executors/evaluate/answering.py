@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executors.evaluate.backends import Question
 from executors.evaluate.predictions import Made
-from executors.progress import tell
+from executors.evaluate.questions import answers_of_rows, questions_for
+from executors.progress import say, tell
 from executors.prompt.document import read_prompt
-from executors.prompt.nearest import prompts_for
 from executors.prompt.passages import with_passages
-from executors.prompt.render import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from executors.contract import Job
     from executors.data import Row
-    from executors.evaluate.backends import Answer, Backend
+    from executors.evaluate.backends import Answer, Backend, Question
     from executors.evaluate.case import AnswerForm
+    from executors.prompt.document import Prompt
     from executors.retrieve.chunks import Passage
     from planner.documents import JsonValue
 
@@ -46,16 +46,39 @@ def answer_all(job: Job, rows: Sequence[Row], form: AnswerForm) -> tuple[dict[st
         InputError: a row does not fit the model's context window together with its answer; a server refuses to answer.
         RunError: a server answers nothing.
     """
-    prompt = read_prompt(Path(job.inputs["prompt"]))
-    questions = [Question(row.id, messages(one, row)) for one, row in zip(prompts_for(prompt, rows), rows, strict=True)]
+    prompt, samples = read_prompt(Path(job.inputs["prompt"])), job.params.samples
+    questions = questions_for(prompt, rows, samples=samples, seed=job.params.seed)
     made = Made(job.checkpoints / "predictions.jsonl")
-    return collect(job, _backend(job, form), questions, made, "answering")
+    job = with_room(job, prompt)
+    answers, notes = collect(job, backend_of(job, form), questions, made, "answering")
+    return answers_of_rows(prompt, rows, answers, form, samples=samples), notes
 
 
-def _backend(job: Job, form: AnswerForm) -> Backend:
-    from executors.evaluate.local import Local
+def with_room(job: Job, prompt: Prompt) -> Job:
+    """The job with longer answers, where the prompt asks for more than the answer alone."""
+    limit = job.params.max_new_tokens + prompt.thinking_tokens
+    return replace(job, params=job.params.model_copy(update={"max_new_tokens": limit}))
 
-    return Local(job, form)
+
+def backend_of(job: Job, form: AnswerForm) -> Backend:
+    """What answers for a job: the model folder of its inputs, or the server of its parameters."""
+    params = job.params
+    if params.endpoint is None:
+        from executors.evaluate.local import Local
+
+        return Local(job, form)
+    from executors.evaluate.chat_api import form_parameters
+    from executors.evaluate.server import Server
+
+    constrained = form_parameters(params.decoding, form)
+    return Server(
+        params.endpoint,
+        job.cache,
+        params.max_new_tokens,
+        constrained,
+        temperature=params.temperature,
+        say=lambda message: say(job, message),
+    )
 
 
 def collect(

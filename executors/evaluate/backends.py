@@ -16,6 +16,10 @@ class Question(NamedTuple):
     id: str
     turns: list[dict[str, str]]
     """`role` and `content` of each turn, the request last."""
+    spare: int = 0
+    """Examples at the start of the conversation that may be left out where the context window does not hold all."""
+    seed: int | None = None
+    """Draw the answer by this seed; None for the likeliest tokens."""
 
 
 class Answer(NamedTuple):
@@ -35,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Backend(Protocol):
-    """Answers questions by greedy decoding."""
+    """Answers questions, by greedy decoding where they have no seed."""
 
     notes: dict[str, JsonValue]
     """Facts for the report, complete when all answers are there."""

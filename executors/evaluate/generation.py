@@ -1,4 +1,4 @@
-"""Greedy generation in groups: the shared prefix computed once, a row that finishes makes room for the next prompt."""
+"""Generation in groups: the shared prefix computed once, a row that finishes makes room for the next prompt."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from executors.evaluate.constraint import Constraint
+    from executors.evaluate.sampling import Sampling
 
 # Prompts a group, in batches: what is on disk at a kill, and long enough for rows to replace each other.
 GROUP_BATCHES = 4
@@ -28,6 +29,8 @@ class Generation:
     pad_id: int
     constraint: Constraint | None = None
     """The form that answers cannot leave; None for free answers."""
+    sampling: Sampling | None = None
+    """How answers are drawn; None for the likeliest token at each step."""
 
 
 def generate(
@@ -39,9 +42,9 @@ def generate(
 ) -> Iterator[dict[int, list[int]]]:
     """Yield the answers of one group after another, as index of the prompt to tokens.
 
-    The answers are those of `model.generate` with greedy search. Prompts in `done` are left out, and do not change
-    which others are generated together. `took` is filled with the seconds of each prompt, from its first step to the
-    end of its answer, by index.
+    Without sampling the answers are those of `model.generate` with greedy search. Prompts in `done` are left out, and
+    do not change which others are generated together. `took` is filled with the seconds of each prompt, from its first
+    step to the end of its answer, by index.
     """
     import torch
 
@@ -56,7 +59,9 @@ def generate(
         for group in groups:
             rows = [index for index in group if index not in done]
             if rows:
-                slots = Slots(model, [prompts[index][length:] for index in rows], how, shared, positions=placed)
+                own = [prompts[index][length:] for index in rows]
+                seeds = None if how.sampling is None else [how.sampling.seeds[index] for index in rows]
+                slots = Slots(model, own, how, shared, positions=placed, seeds=seeds)
                 answers = slots.answers()
                 if took is not None:
                     took.update(zip(rows, slots.seconds, strict=True))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executors.evaluate.backends import Answer
 from executors.evaluate.constraint import Constraint, Decoding
 from executors.evaluate.generation import Generation, generate
+from executors.evaluate.sampling import Sampling
 from executors.models import device_name, load_adapter, load_model, load_tokenizer
-from executors.prompt.render import answer, turn_end_id, turn_ids
+from executors.prompt.render import answer, fitted_ids, turn_end_id
 from planner.documents import InputError
 
 if TYPE_CHECKING:
@@ -31,24 +33,21 @@ class Local:
         self.folder = Path(job.inputs["model"])
         self.tokenizer = load_tokenizer(self.folder)
         self.notes: dict[str, JsonValue] = {}
+        self._loaded: tuple[Any, Generation] | None = None
 
     def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
-        """Yield the answers of one group after another; see `Backend`.
+        """Yield the answers of one group after another; see `Backend`. What was loaded stays for the next questions.
 
         Raises:
             InputError: a question does not fit the model's context window together with its answer.
         """
-        prompts = [turn_ids(self.tokenizer, question.turns) for question in questions]
-        params = self.job.params
-        check_window(self.folder, questions, prompts, params.max_new_tokens)
-        self.notes["longest_prompt_tokens"] = max(map(len, prompts))
+        prompts, params = self._read(questions), self.job.params
         if len(done) == len(questions):
             return
-        device = device_name()
-        model = load_model(self.folder, params.dtype, device=device, quantization=params.quantization)
-        how = self._how(model)
-        if "adapter" in self.job.inputs:
-            model = load_adapter(model, Path(self.job.inputs["adapter"]))
+        model, how = self._load()
+        if questions[0].seed is not None:
+            seeds = tuple(question.seed or 0 for question in questions)
+            how = replace(how, sampling=Sampling(params.temperature, seeds))
         tokens, took, started = 0, dict[int, float](), time.monotonic()
         for batch in generate(model, prompts, how, done, took):
             tokens += sum(map(len, batch.values()))
@@ -64,11 +63,33 @@ class Local:
             }
         seconds = time.monotonic() - started
         self.notes |= {
-            "device": device,
+            "device": str(model.device.type),
             "dtype": params.dtype,
             "generation_s": round(seconds, 3),
             "tokens_per_s": round(tokens / seconds, 1),
         }
+
+    def _read(self, questions: Sequence[Question]) -> list[list[int]]:
+        """The tokens of the questions, without the examples that may be left out and do not fit."""
+        window = context_window(self.folder)
+        room = None if window is None else window - self.job.params.max_new_tokens
+        fitted = [fitted_ids(self.tokenizer, question.turns, question.spare, room) for question in questions]
+        prompts = [ids for ids, _ in fitted]
+        check_window(window, questions, prompts, self.job.params.max_new_tokens)
+        self.notes["longest_prompt_tokens"] = max(map(len, prompts))
+        if left_out := sum(count for _, count in fitted):
+            self.notes["examples_left_out"] = left_out
+        return prompts
+
+    def _load(self) -> tuple[Any, Generation]:
+        if self._loaded is None:
+            params = self.job.params
+            model = load_model(self.folder, params.dtype, device=device_name(), quantization=params.quantization)
+            how = self._how(model)
+            if "adapter" in self.job.inputs:
+                model = load_adapter(model, Path(self.job.inputs["adapter"]))
+            self._loaded = model, how
+        return self._loaded
 
     def _how(self, model: Any) -> Generation:
         params = self.job.params
@@ -89,18 +110,23 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset({*known, turn_end_id(tokenizer), int(tokenizer.eos_token_id)})
 
 
+def context_window(folder: Path) -> int | None:
+    """Tokens that a model reads in all; None where its configuration does not say."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config(decoder=True)
+    window: int | None = getattr(config, "max_position_embeddings", None)
+    return window
+
+
 def check_window(
-    folder: Path, questions: Sequence[Question], prompts: Sequence[list[int]], max_new_tokens: int
+    window: int | None, questions: Sequence[Question], prompts: Sequence[list[int]], max_new_tokens: int
 ) -> None:
     """Refuse a prompt that, with its answer, exceeds what the model can read.
 
     Raises:
         InputError: naming the row, its tokens and the limit.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config(decoder=True)
-    window = getattr(config, "max_position_embeddings", None)
     longest = max(range(len(prompts)), key=lambda index: len(prompts[index]))
     tokens = len(prompts[longest])
     if window is not None and tokens + max_new_tokens > window:
@@ -108,5 +134,5 @@ def check_window(
             f"The prompt of row {questions[longest].id} has {tokens} tokens and its answer up to {max_new_tokens}; "
             f"the model reads {window} in all."
         )
-        fix = "Use fewer or shorter examples, or a model with a longer context window."
+        fix = "Use fewer or shorter examples, let examples be left out (`fit`), or take a model with a longer window."
         raise InputError.one("EVAL001", message, fix, pointer="/params/max_new_tokens")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from executors.evaluate.cache import repeated, roomy
 from executors.evaluate.constraint import mask_logits
+from executors.evaluate.sampling import draw
 
 if TYPE_CHECKING:
     from executors.evaluate.generation import Generation
@@ -26,7 +28,14 @@ class Slots:
     """
 
     def __init__(
-        self, model: Any, requests: list[list[int]], how: Generation, shared: Any | None, *, positions: bool
+        self,
+        model: Any,
+        requests: list[list[int]],
+        how: Generation,
+        shared: Any | None,
+        *,
+        positions: bool,
+        seeds: list[int] | None = None,
     ) -> None:
         """Prepare; nothing is computed yet.
 
@@ -36,6 +45,7 @@ class Slots:
             how: length, batch size, stop tokens, constraint.
             shared: cache of the shared prefix; None without one.
             positions: whether the model takes position ids; without, rows are not replaced.
+            seeds: of each request's draws; None without sampling.
         """
         self.model, self.requests, self.how, self.shared, self.positions = model, requests, how, shared, positions
         self.before = 0 if shared is None else shared.get_seq_length()
@@ -43,6 +53,7 @@ class Slots:
         self.seconds = [0.0] * len(requests)
         """From the first step of each request to the end of its answer."""
         self.matchers = None if how.constraint is None else [how.constraint.start() for _ in requests]
+        self.draws = None if seeds is None else [Random(seed) for seed in seeds]  # noqa: S311 - not a secret
         self.waiting = list(range(len(requests)))
         self.ended: set[int] = set()
 
@@ -109,11 +120,15 @@ class Slots:
         return made.logits[:, -1]
 
     def _choose(self, slots: list[int], logits: Any) -> None:
-        """Take the likeliest token of each row that is allowed, and end the rows that are done."""
+        """Take the likeliest token of each row that is allowed, or draw one, and end the rows that are done."""
         if self.matchers is not None and self.how.constraint is not None:
             matchers = [self.matchers[self.rows[slot]] for slot in slots]
             logits = mask_logits(logits, matchers, self.how.constraint.width)
-        chosen = logits.argmax(dim=-1)
+        if self.draws is None or self.how.sampling is None:
+            chosen = logits.argmax(dim=-1)
+        else:
+            uniform = [self.draws[self.rows[slot]].random() for slot in slots]
+            chosen = draw(logits, self.how.sampling.temperature, uniform)
         self.tokens[slots, 0] = chosen
         for slot, token in zip(slots, chosen.tolist(), strict=True):
             row = self.rows[slot]
