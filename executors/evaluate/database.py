@@ -60,13 +60,13 @@ def database_of(path: Path, name: str, row: str) -> Path:
         return path
     if not name or not set(name).isdisjoint("/\\\0") or name in (".", ".."):
         message = f"The row {row} does not name a database of the folder: its `db_id` is {name!r}."
-        raise InputError.one("DATA023", message, "Give every row a `db_id`.", file=str(path))
+        raise InputError.one("SQL001", message, "Give every row a `db_id`.", file=str(path))
     for ending in ENDINGS:
         for found in (path / f"{name}{ending}", path / name / f"{name}{ending}"):
             if found.is_file():
                 return found
     message = f"The row {row} names the database {name!r}, which is not in the folder."
-    raise InputError.one("DATA023", message, f"Add {name}.sqlite, or correct the row.", file=str(path))
+    raise InputError.one("SQL001", message, f"Add {name}.sqlite, or correct the row.", file=str(path))
 
 
 def run_query(database: Path, query: str, limit_s: float) -> Result:
@@ -113,7 +113,7 @@ def _open(database: Path) -> sqlite3.Connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         connection.close()
-        raise InputError.one("DATA024", f"This is no SQLite database: {error}.", file=str(database)) from error
+        raise InputError.one("SQL002", f"This is no SQLite database: {error}.", file=str(database)) from error
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000)

@@ -47,8 +47,9 @@ class ModelReference(Document):
     dtype: Literal["fp32", "fp16", "bf16", "fp8", "int8", "int4"] | None = None
     """Dtype of release."""
     license: str | None = None
-    role: Literal["candidate", "teacher", "student", "draft", "judge", "stronger"] = "candidate"
-    """`judge`: grades answers. `stronger`: shows whether a better model can do what the base cannot."""
+    role: Literal["candidate", "teacher", "student", "draft", "judge", "stronger", "encoder", "reranker"] = "candidate"
+    """`judge`: grades answers. `stronger`: shows whether a better model can do what the base cannot. `encoder`: turns
+    texts into vectors for a search by meaning. `reranker`: puts passages that were found into a better order."""
     endpoint: Endpoint | None = None
     """The server that answers for it; its weights are then not looked for."""
 
@@ -63,6 +64,8 @@ class Evaluation(Document):
     """File to measure on; the test data by default."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Measure on this many rows, drawn with a fixed seed."""
+    database: Annotated[str, Field(min_length=1)] | None = None
+    """SQLite file that predicted queries are run against, or a folder of them where rows have a `db_id`."""
     judge: Judge | None = None
     """A model that grades every answer, as the metric `judge`."""
 

@@ -42,8 +42,24 @@ def _data(draft: Draft, role: str) -> Pin | None:
     data = draft.survey.data.get(role)
     if data is None or data.path is None:
         return None
-    kind = "documents" if role == "documents" else "dataset"
+    kind = {"documents": "documents", "database": "file"}.get(role, "dataset")
     return Pin(kind=kind, path=data.path, digest=data.digest, bytes=data.bytes)  # type: ignore[arg-type]
+
+
+def _encoder(draft: Draft) -> Pin:
+    """The embedding model that was surveyed; another one that the user pins is found when the plan runs."""
+    chosen, known = str(draft.answer("encoder")), draft.survey.encoder
+    if known is None or known.pin != chosen:
+        return Pin(kind="model", path=chosen)
+    return Pin(
+        kind="model",
+        path=known.pin,
+        digest=known.digest,
+        bytes=known.bytes,
+        id=known.id,
+        license=known.licence,
+        revision=known.revision,
+    )
 
 
 def _model_id(draft: Draft, key: str) -> str:
@@ -57,12 +73,14 @@ def _model_id(draft: Draft, key: str) -> str:
 
 def _model(draft: Draft, key: str) -> Pin | None:
     if key == "encoder":
-        return Pin(kind="model", path=str(draft.answer("encoder")))
+        return _encoder(draft)
     if key.startswith("source-"):
         source = draft.survey.merge_sources[int(key.removeprefix("source-"))]
         if source.kind == "adapter":
             return Pin(kind="model", path=source.pin, id=source.id, license=source.licence) if source.pin else None
         model = source.model
+    elif key == "reranker":
+        model = next((each for each in draft.survey.models.values() if each.role == "reranker"), None)
     elif key == "merge-base":
         model = draft.survey.merge_sources[0].base_model or draft.survey.models[draft.answer("base_model")]
     else:

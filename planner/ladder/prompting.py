@@ -133,13 +133,16 @@ def evaluate(
     spec = draft.spec
     graded = ["judge"] if spec.evaluation.judge else []
     metrics: list[JsonValue] = [*dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target), *graded])]
+    reads = {**inputs, "data": data_pin(draft, "evaluation")}
+    if "execution_accuracy" in metrics and spec.evaluation.database:
+        reads["database"] = Input(pin="data/database")
     return draft.add(
         Step(
             address=f"evaluate/{name}",
             title=title,
             executor="evaluate",
             version="1",
-            inputs={**inputs, "data": data_pin(draft, "evaluation")},
+            inputs=reads,
             params={
                 "metrics": metrics,
                 **draft.output_params(),

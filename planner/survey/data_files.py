@@ -10,6 +10,7 @@ from planner.documents import DataSource, Finding, Spec, fingerprint
 from planner.survey.data_reader import ReadData, normal, overlap_ids, read_data
 from planner.survey.data_remarks import PREFERENCE_SHAPES, remarks
 from planner.survey.data_survey import DataSurvey, Overlap, lengths_of
+from planner.survey.databases import look_at_databases
 from planner.survey.problems import count, first_of, pointer_to, problem, raise_errors
 from planner.survey.spec_checks import DATA_ROLES, missing_file
 from planner.survey.tokens import ESTIMATED
@@ -82,7 +83,9 @@ def look_at_data(
                 read[role] = data
                 surveys[role] = _surveyed(role, source, path, data, tokenizer)
                 findings += remarks(spec, surveys[role], data)
-    return surveys, findings + _add_overlaps(surveys, read)
+    findings += _add_overlaps(surveys, read)
+    databases, found = look_at_databases(spec, folder, file=file)
+    return surveys | databases, findings + found
 
 
 def _kind_of(path: Path) -> str:

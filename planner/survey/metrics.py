@@ -51,6 +51,7 @@ MEASURED_METRICS = frozenset(
         "code_valid",
         "contains",
         "exact_match",
+        "execution_accuracy",
         "html_valid",
         "json_exact",
         "json_valid",
@@ -58,6 +59,7 @@ MEASURED_METRICS = frozenset(
         "label_accuracy",
         "macro_f1",
         "normalised_match",
+        "perplexity",
         "rouge_l",
         "schema_valid",
         "slot_f1",
@@ -109,13 +111,20 @@ OTHERWISE: tuple[str, ...] = ("rouge_l",)
 
 
 def default_metrics(
-    kind: str, output_format: str, *, has_schema: bool = False, has_labels: bool = False
+    kind: str,
+    output_format: str,
+    *,
+    has_schema: bool = False,
+    has_labels: bool = False,
+    has_database: bool = False,
 ) -> tuple[tuple[str, ...], str]:
     """Metrics for a task that names none, and why these: the first is the one that a target would be set on."""
     if output_format == "label" and not has_labels:
         return ("exact_match",), "the answers are labels, and none are listed"
     if has_labels and output_format == "text":
         return ("label_accuracy",), "the answers come from a closed set of labels"
+    if output_format == "sql" and has_database:
+        return ("execution_accuracy", "sql_valid"), "the answers are queries, and there is a database to run them on"
     if output_format in BY_FORMAT:
         names = BY_FORMAT[output_format]
         if output_format == "json" and kind in {"semantic-parsing", "extraction"}:

@@ -36,7 +36,11 @@ def normalise(spec: Spec, folder: Path) -> tuple[Spec, tuple[Filled, ...]]:
             output = spec.task.output
             has_schema = output.json_schema is not None
             names, because = default_metrics(
-                spec.task.kind, output.format, has_schema=has_schema, has_labels=output.labels is not None
+                spec.task.kind,
+                output.format,
+                has_schema=has_schema,
+                has_labels=output.labels is not None,
+                has_database=evaluation.database is not None,
             )
         update["metrics"] = names
         filled.append(Filled(pointer="/evaluation/metrics", value=list(names), because=because))

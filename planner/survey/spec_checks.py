@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import DataSource, Finding, InputError, Severity, Spec, near
@@ -56,8 +57,10 @@ def _metrics(spec: Spec, file: str | None) -> Iterator[Finding]:
     targets = [(pointer_to("evaluation", "target", name), name) for name in spec.evaluation.target]
     own = set(spec.evaluation.metrics)
     for pointer, name in named:
-        if name not in KNOWN_METRICS:
-            fix = near(name, KNOWN_METRICS) or "It must come from an executor of yours."
+        if name not in KNOWN_METRICS and name not in _own_metrics():
+            fix = (
+                near(name, KNOWN_METRICS) or "It must come from a package of yours (entry point adapt.metrics)."
+            )
             message = f"`{name}` is not a metric that is measured here."
             yield problem("SPEC031", message, fix, file=file, pointer=pointer, severity="warning")
     for pointer, name in targets:
@@ -82,6 +85,11 @@ def _metrics(spec: Spec, file: str | None) -> Iterator[Finding]:
                 yield problem(
                     "SPEC033", message, fix, file=file, pointer=f"{place}{pointer_to(name)}", severity="warning"
                 )
+
+
+def _own_metrics() -> set[str]:
+    """Metrics that installed packages provide, by name; nothing of theirs is imported."""
+    return {point.name for point in entry_points(group="adapt.metrics")}
 
 
 def _labels(spec: Spec, file: str | None) -> Iterator[Finding]:
@@ -162,7 +170,7 @@ def _files(spec: Spec, folder: Path, file: str | None) -> Iterator[Finding]:
     named: list[tuple[str, str | None]] = [
         (pointer_to("data", role), source_path(getattr(spec.data, role))) for role in DATA_ROLES
     ]
-    named.append(("/evaluation/data", spec.evaluation.data))
+    named += [("/evaluation/data", spec.evaluation.data), ("/evaluation/database", spec.evaluation.database)]
     named += [
         (pointer_to("task", "other_tasks", index, "data"), other.data)
         for index, other in enumerate(spec.task.other_tasks)

@@ -32,7 +32,7 @@ def test_a_sound_spec_has_nothing_to_remark(tmp_path: Path) -> None:
 def test_an_unknown_metric_is_a_warning_with_a_near_name(tmp_path: Path) -> None:
     found = said(spec_of(evaluation={"metrics": ["exact_mtch", "house_style"]}), tmp_path)
     assert "Did you mean `exact_match`?" in found["warning /evaluation/metrics/0"]
-    assert "an executor of yours" in found["warning /evaluation/metrics/1"]
+    assert "a package of yours (entry point adapt.metrics)" in found["warning /evaluation/metrics/1"]
 
 
 def test_a_target_on_a_metric_that_is_not_measured_is_an_error(tmp_path: Path) -> None:
