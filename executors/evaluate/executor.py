@@ -17,6 +17,7 @@ from executors.evaluate.constraint import Decoding
 from executors.evaluate.effort import effort
 from executors.evaluate.endpoint_check import unready
 from executors.evaluate.extras import Extras, unasked
+from executors.evaluate.judge import grade_all
 from executors.evaluate.needs import unmet
 from executors.evaluate.predictions import read_predictions, told, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
@@ -107,6 +108,7 @@ class Evaluate:
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
         asked, found = ask(job, rows)
         answers, notes = answer_all(job, asked, form) if params.metrics != ["perplexity"] else unasked(rows)
+        grades = grade_all(job, rows, answers)
         extras = Extras(job, rows, asked)
         cases = [
             Case(form, answers[row.id].text, row.completion or "", row.others, extras.database(row)) for row in rows
@@ -114,15 +116,16 @@ class Evaluate:
         records = [
             {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
             | told(answers[row.id])
-            | {"scores": case_scores(case, params.metrics) | extras.scores(case)}
+            | {"scores": case_scores(case, params.metrics) | extras.scores(case) | grades.scores(row.id)}
             | extras.record(row, case)
+            | grades.record(row.id)
             | ({"passages": [passage.document for passage in found[row.id]]} if found else {})
             for row, case in zip(rows, cases, strict=True)
         ]
         write_predictions(job.out / "predictions", records)
         metrics = measure(cases, params.metrics, params.seed)
-        metrics |= extras.measured()
-        notes |= extras.notes(cases)
+        metrics |= extras.measured() | grades.metrics
+        notes |= extras.notes(cases) | grades.notes
         metrics |= effort(answers.values(), params.endpoint, params.seed)
         if found and any(row.gold or row.accepted for row in rows):
             metrics |= quality([rank_of_gold(row, found[row.id]) for row in rows], params.seed)

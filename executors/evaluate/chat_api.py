@@ -1,0 +1,111 @@
+"""The chat API of OpenAI-compatible servers as pure functions: what is asked, what is refused, what comes back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from executors.evaluate.backends import Answer
+
+if TYPE_CHECKING:
+    from executors.evaluate.case import AnswerForm
+    from executors.evaluate.constraint import Decoding
+    from planner.documents import Endpoint
+
+Parameters = dict[str, Any]
+# Parameters that some servers and models refuse, and that an answer can do without.
+DISPENSABLE = ("seed", "temperature")
+FORM = ("response_format", "extra_body")
+SHOWN_CHARACTERS = 200
+
+
+class GarbageError(Exception):
+    """A reply that is no answer."""
+
+
+def request_parameters(endpoint: Endpoint, max_tokens: int, form: Parameters) -> Parameters:
+    """What every request says beside its conversation: greedy, so that the same question has the same answer."""
+    return {"model": endpoint.model, "max_tokens": max_tokens, "temperature": 0, "seed": 0} | form
+
+
+def form_parameters(decoding: Decoding, form: AnswerForm) -> Parameters:
+    """Constrained decoding as servers take it.
+
+    Labels have no common name: `structured_outputs` and, before 0.12, `guided_choice` are vLLM's, `grammar` is
+    llama.cpp's. Each leaves the words of the others aside.
+    """
+    if decoding == "free":
+        return {}
+    if decoding == "labels":
+        labels = list(form.labels)
+        # JSON's escapes are those of the grammar's strings.
+        grammar = "root ::= " + " | ".join(json.dumps(label, ensure_ascii=False) for label in labels)
+        return {
+            "extra_body": {"structured_outputs": {"choice": labels}, "guided_choice": labels, "grammar": grammar},
+        }
+    if form.schema is None:
+        return {"response_format": {"type": "json_object"}}
+    return schema_parameters(form.schema)
+
+
+def schema_parameters(schema: dict[str, Any]) -> Parameters:
+    """Answers that must satisfy a JSON Schema."""
+    named = {"name": "answer", "schema": schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def without_refused(parameters: Parameters, said: str) -> Parameters | None:
+    """The parameters for another try after a server refused a request; None when there is nothing to leave out.
+
+    Args:
+        parameters: what was asked.
+        said: the server's message; without a name in it, constrained decoding is what servers refuse.
+    """
+    if "max_completion_tokens" in said and "max_tokens" in parameters:
+        kept = {name: value for name, value in parameters.items() if name != "max_tokens"}
+        return kept | {"max_completion_tokens": parameters["max_tokens"]}
+    named = [name for name in DISPENSABLE if name in said and name in parameters]
+    refused = named or [name for name in FORM if name in parameters]
+    return {name: value for name, value in parameters.items() if name not in refused} if refused else None
+
+
+def read_reply(text: str, kind: str) -> Answer:
+    """The answer in the body of a reply of a content type.
+
+    Raises:
+        GarbageError: it is no completion.
+    """
+    try:
+        reply = json.loads(text)
+    except (ValueError, RecursionError):
+        raise GarbageError(f"the reply is not JSON ({kind or 'no content type'}): {shown(text)}") from None
+    if not isinstance(reply, dict):
+        raise GarbageError(f"the reply is no object: {shown(text)}")
+    if reply.get("error"):
+        raise GarbageError(f"the reply is an error: {shown(json.dumps(reply['error']))}")
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise GarbageError("the reply has no choices")
+    message = choices[0].get("message")
+    said = message.get("content") or message.get("refusal") if isinstance(message, dict) else None
+    cut = choices[0].get("finish_reason") == "length"
+    if not isinstance(said, str):
+        # A model that thinks first may use up its tokens before it says anything.
+        if not isinstance(message, dict) or (message.get("content") is None and not cut):
+            raise GarbageError("the reply has no text")
+        said = ""
+    usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
+    # JSON may escape half a character, which no file can hold.
+    whole = said.encode("utf-8", "replace").decode("utf-8").strip()
+    return Answer(whole, tokens=_count(usage, "completion_tokens"), tokens_in=_count(usage, "prompt_tokens"), cut=cut)
+
+
+def shown(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "..."
+
+
+def _count(usage: Any, name: str) -> int | None:
+    value = usage.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,246 @@
+"""Answers of an OpenAI-compatible server: bounded concurrency, retries, and a cache, so that nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections import Counter
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from executors.blob_cache import BlobCache
+from executors.evaluate.backends import Answer
+from executors.evaluate.chat_api import (
+    FORM,
+    GarbageError,
+    Parameters,
+    read_reply,
+    request_parameters,
+    shown,
+    without_refused,
+)
+from executors.evaluate.patience import Failure, Patience
+from planner.documents import InputError, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from executors.evaluate.backends import Question
+    from planner.documents import Endpoint, JsonValue
+
+CACHE = "answers.sqlite"
+NO_KEY = "none"
+# The longest pause that the library makes because a server asked for it (`Retry-After`).
+LONGEST_PAUSE_S = 120.0
+FIRST_PAUSE_S = 0.5
+REASONS_SHOWN = 5
+Result = tuple[int, Answer, Failure | None]
+
+
+class Server:
+    """A server; see `Backend`. What it refuses of the parameters is left out from then on, and said once."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        cache: Path,
+        max_tokens: int,
+        form: Parameters,
+        *,
+        say: Callable[[str], None],
+        temperature: float = 0.0,
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            endpoint: where to ask, with the model's name.
+            cache: folder that all steps share.
+            max_tokens: longest answer.
+            form: parameters of constrained decoding.
+            say: told what a person should know at once.
+            temperature: of the answers to questions that have a seed.
+
+        Raises:
+            InputError: the environment has no key under the name that the endpoint gives.
+        """
+        self.endpoint, self.say, self.temperature = endpoint, say, temperature
+        self.path = cache / CACHE
+        self.parameters = request_parameters(endpoint, max_tokens, form)
+        self.key = key_of(endpoint)
+        self.cached = 0
+        self.notes: dict[str, JsonValue] = {"endpoint": endpoint.url, "served_model": endpoint.model}
+
+    def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
+        """Yield answers as they come; see `Backend`.
+
+        Raises:
+            InputError: the server refuses every request.
+            RunError: it cannot be reached, or fails again and again.
+        """
+        waiting = [index for index in range(len(questions)) if index not in done]
+        patience = Patience(self.endpoint, len(questions))
+        failures, answered = Counter[str](), len(done)
+        for results in self._results([(index, questions[index]) for index in waiting]):
+            yield {index: answer for index, answer, _ in results}
+            for _, _, failure in results:
+                patience.see(failure)
+                failures.update([failure.message] if failure else [])
+                answered += failure is None
+        if waiting and not answered:
+            raise patience.sentence()
+        self.notes |= {"cached_answers": self.cached, "failed_answers": failures.total()}
+        if failures:
+            self.notes["failures"] = dict(failures.most_common(REASONS_SHOWN))
+
+    def _results(self, asked: Sequence[tuple[int, Question]]) -> Iterator[list[Result]]:
+        """Results in the order in which they come, as many at a time as are there."""
+        from anyio.from_thread import start_blocking_portal
+
+        if not asked:
+            return
+        results: SimpleQueue[Result | None] = SimpleQueue()
+        # The loop runs in a thread of its own: a signal reaches this one at once, and ends what is still open.
+        with BlobCache(self.path) as cache, start_blocking_portal() as portal:
+            running = portal.start_task_soon(self._ask_all, asked, cache, results.put)
+            running.add_done_callback(lambda _: results.put(None))
+            over = False
+            while not over:
+                come = [results.get()]
+                while not results.empty():
+                    come.append(results.get())
+                over = None in come
+                found = [result for result in come if result is not None]
+                if found:
+                    yield found
+            running.result()
+
+    async def _ask_all(
+        self, asked: Iterable[tuple[int, Question]], cache: BlobCache, put: Callable[[Result], None]
+    ) -> None:
+        import anyio
+        import openai
+
+        waiting = iter(asked)
+        endpoint = self.endpoint
+        client = openai.AsyncOpenAI(
+            base_url=endpoint.url, api_key=self.key, timeout=endpoint.timeout_s, max_retries=endpoint.max_retries
+        )
+
+        async def work() -> None:
+            for index, question in waiting:
+                put((index, *await self._ask(client, question, cache)))
+
+        async with client, anyio.create_task_group() as group:
+            for _ in range(endpoint.concurrency):
+                group.start_soon(work)
+
+    async def _ask(self, client: Any, question: Question, cache: BlobCache) -> tuple[Answer, Failure | None]:
+        """The answer to one conversation: from the cache, or else from the server with what it accepts."""
+        parameters, refusal = self.parameters, ""
+        while True:
+            said = parameters | self._drawn(question, parameters)
+            key = _cache_key(self.endpoint.url, question.turns, said)
+            known = cache.get([key]).get(key)
+            if known is not None:
+                self.cached += 1
+                return Answer(**json.loads(known)), None
+            answer, failure = await self._request(client, question.turns, said)
+            if failure is None:
+                cache.put({key: json.dumps(answer._asdict()).encode()})
+                if refusal:
+                    self._accept(parameters, refusal)
+                return answer, None
+            fewer = without_refused(parameters, failure.message) if failure.kind == "request" else None
+            if fewer is None:
+                return answer, failure
+            parameters, refusal = fewer, failure.message
+
+    def _drawn(self, question: Question, parameters: Parameters) -> Parameters:
+        """What a question with a seed changes; what the server refuses it is not asked."""
+        wanted = {} if question.seed is None else {"temperature": self.temperature, "seed": question.seed}
+        return {name: value for name, value in wanted.items() if name in parameters}
+
+    async def _request(
+        self, client: Any, turns: list[dict[str, str]], parameters: Parameters
+    ) -> tuple[Answer, Failure | None]:
+        """One conversation's answer, tried again as often as the endpoint says, or why there is none."""
+        import anyio
+        import openai
+
+        tries = 1 + self.endpoint.max_retries
+        failure = Failure("other", "nothing was tried")
+        started = time.monotonic()
+        try:
+            # A reply that drips in without end never times out by itself.
+            with anyio.fail_after(tries * (self.endpoint.timeout_s + LONGEST_PAUSE_S)):
+                for number in range(tries):
+                    raw = await client.chat.completions.with_raw_response.create(messages=turns, **parameters)
+                    try:
+                        answer = read_reply(self._hidden(raw.text), raw.headers.get("content-type", ""))
+                        return answer._replace(seconds=round(time.monotonic() - started, 4)), None
+                    except GarbageError as error:
+                        failure = Failure("other", str(error))
+                    if number < tries - 1:
+                        await anyio.sleep(FIRST_PAUSE_S * 2**number * random.uniform(0.75, 1))  # noqa: S311 - not a secret
+        except (openai.OpenAIError, TimeoutError) as error:
+            failure = self._failure(error)
+        return Answer("", error=failure.message), failure
+
+    def _failure(self, error: Exception) -> Failure:
+        """An error of the library as a clause for people."""
+        import openai
+
+        if isinstance(error, openai.APITimeoutError | TimeoutError):
+            return Failure("other", f"no reply within {self.endpoint.timeout_s:g} s")
+        if isinstance(error, openai.APIStatusError):
+            body = error.body
+            said = body.get("message") if isinstance(body, dict) else None
+            message = f"HTTP {error.status_code}: {shown(self._hidden(str(said or error.response.text)))}".rstrip(": .")
+            kinds = {401: "key", 403: "key", 404: "model", 400: "request", 413: "request", 422: "request"}
+            return Failure(kinds.get(error.status_code, "other"), message)  # type: ignore[arg-type]
+        cause = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
+        kind = "unreachable" if isinstance(error, openai.APIConnectionError) else "other"
+        return Failure(kind, shown(self._hidden(cause)).rstrip("."))  # type: ignore[arg-type]
+
+    def _hidden(self, text: str) -> str:
+        """The text without the key, which some servers say back."""
+        return text if self.key == NO_KEY else text.replace(self.key, "***")
+
+    def _accept(self, parameters: Parameters, refusal: str) -> None:
+        """Ask with these parameters from now on, and say once what fell away."""
+        lost = sorted(set(self.parameters) - set(parameters))
+        if not lost:
+            return
+        if set(lost) & set(FORM):
+            message = f"The server refuses constrained decoding ({refusal}); answers are free."
+        else:
+            message = f"The server refuses {', '.join(lost)} ({refusal}); it is asked without."
+        self.parameters = parameters
+        before = self.notes.get("refused")
+        self.notes["refused"] = [*(before if isinstance(before, list) else []), message]
+        self.say(message)
+
+
+def _cache_key(url: str, turns: list[dict[str, str]], parameters: Parameters) -> bytes:
+    asked: dict[str, Any] = {"url": url, "turns": turns, "parameters": parameters}
+    return bytes.fromhex(digest(asked).removeprefix("sha256:"))
+
+
+def key_of(endpoint: Endpoint) -> str:
+    """The key of an endpoint, from the environment; `none` where it needs none.
+
+    Raises:
+        InputError: the variable is not set, or holds what cannot be a key. The message never shows its value.
+    """
+    name = endpoint.api_key_env
+    if name is None:
+        return NO_KEY
+    key = os.environ.get(name, "").strip()
+    if not key or not (key.isascii() and key.isprintable()):
+        what = "holds what cannot be a key" if key else "is not set"
+        fix = f"Set it to the key of {endpoint.url}, or leave `api_key_env` out."
+        raise InputError.one("EVAL014", f"The environment variable {name} {what}.", fix, pointer="/endpoint")
+    return key
