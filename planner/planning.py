@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -32,7 +34,7 @@ from planner.survey.plain_text import read_text
 from planner.survey.spec_syntax import parse_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from planner.documents import Filled
     from planner.rules import Book, Table
@@ -60,10 +62,23 @@ def plan(source: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None =
     Raises:
         InputError: something in the spec, or a file that it names, cannot be used; with every problem at once.
     """
-    spec, home = _read(source, folder)
-    spec, filled = normalise(spec, home)
-    survey = look(spec, home, file=str(source) if isinstance(source, str | Path) else None)
-    return draw(spec, filled, survey, decide(spec, survey, home))
+    with collector_paused():
+        spec, home = _read(source, folder)
+        spec, filled = normalise(spec, home)
+        survey = look(spec, home, file=str(source) if isinstance(source, str | Path) else None)
+        return draw(spec, filled, survey, decide(spec, survey, home))
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Leave the cyclic garbage collector out: a plan makes thousands of records and no cycle among them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _read(source: Path | str | Mapping[str, Any] | Spec, folder: Path | None) -> tuple[Spec, Path]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import AnswerReason, Cell, Decision, Finding, InputError, JsonValue, RuleTrace
 from planner.facts import Board, Unknown
-from planner.rules.memo import RuleMemo, key_of, memo_of
+from planner.rules.memo import RuleMemo, memo_of, signs_of
 from planner.rules.needing import needs, verdict_of
 from planner.rules.pinning import pinned, unknown_pins
 from planner.rules.rejecting import Settled, rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from planner.documents.decision import Tier, Verdict
     from planner.rules.book import Question, Rule
@@ -70,11 +70,12 @@ class _Evaluation(NamedTuple):
 def _remembered(name: str, run: _Evaluation) -> Decision:
     """The decision, from an earlier evaluation that saw the same values."""
     memo = memo_of(run.table, name)
-    key = key_of(memo.columns, run.board, repr(run.pins[name]) if name in run.pins else None)
+    signs = signs_of(memo.columns, run.board)
+    key = (signs, repr(run.pins[name]) if name in run.pins else None)
     known = memo.decisions.get(key)
     if known is not None and all(_same(run.board.get(fact), value) for fact, value in known[0].items()):
         return known[1]
-    decision = _decide(name, tuple([_trace(rule, run) for rule in memo.rules]), run)
+    decision = _decide(name, tuple([_trace(rule, rule.pick(signs), run) for rule in memo.rules]), run)
     memo.decisions.keep(key, (run.used, decision))
     return decision
 
@@ -95,9 +96,8 @@ class _Answer(NamedTuple):
     reasons: tuple[AnswerReason, ...] = ()
 
 
-def _trace(memo: RuleMemo, run: _Evaluation) -> RuleTrace:
+def _trace(memo: RuleMemo, key: Hashable, run: _Evaluation) -> RuleTrace:
     """A rule with the verdict of each of its cells, and with what its answer refers to when it holds."""
-    key = key_of(memo.columns, run.board)
     found = memo.traces.get(key)
     if found is None:
         found = trace_of(memo.row, run.board)
@@ -199,9 +199,7 @@ def _collected(name: str, traces: Traces, forbidden: Mapping[str, object], run: 
     if not held:
         return _Answer([], "default", question.because, cite=question.cite)
     reasons = tuple(
-        AnswerReason.made(
-            answer=word, rule=trace.rule, because=trace.name, why=rules[trace.rule].why, cite=trace.cite
-        )
+        AnswerReason.made(answer=word, rule=trace.rule, because=trace.name, why=rules[trace.rule].why, cite=trace.cite)
         for word, trace in held
     )
     return _Answer(

@@ -5,10 +5,11 @@ A decision, and the trace of a rule, are functions of the facts in their columns
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from planner.documents import Decision, RuleTrace
     from planner.facts import Board
@@ -39,9 +40,11 @@ class Store(Generic[T]):
 class RuleMemo:
     """Traces of one rule."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, columns: tuple[str, ...]) -> None:
+        """Remember which of the question's columns the rule looks at."""
         self.row = row
-        self.columns = tuple(dict.fromkeys(name for cells in row.rows for name, _ in cells))
+        places = [columns.index(name) for name in _columns(row)]
+        self.pick: Callable[[tuple[Hashable, ...]], Hashable] = itemgetter(*places) if places else _nothing
         self.traces: Store[RuleTrace] = Store()
 
 
@@ -49,8 +52,9 @@ class QuestionMemo:
     """Decisions on one question, each with the facts that gave its answers."""
 
     def __init__(self, table: Table, name: str) -> None:
-        self.rules = tuple(RuleMemo(row) for row in table.rows[name])
-        self.columns = tuple(dict.fromkeys(column for rule in self.rules for column in rule.columns))
+        """Collect the columns of all rules."""
+        self.columns = tuple(dict.fromkeys(column for row in table.rows[name] for column in _columns(row)))
+        self.rules = tuple(RuleMemo(row, self.columns) for row in table.rows[name])
         self.decisions: Store[tuple[dict[str, Any], Decision]] = Store()
 
 
@@ -62,8 +66,21 @@ def memo_of(table: Table, name: str) -> QuestionMemo:
     return found
 
 
-def key_of(columns: tuple[str, ...], board: Board, extra: Hashable = None) -> Hashable:
-    """The values of some facts as a key; 1, 1.0 and true are told apart, for they are written differently."""
-    values = [board.get(name) for name in columns]
-    plain = [tuple(value) if type(value) is list else value for value in values]
-    return (extra, *plain, *map(type, values))
+def signs_of(columns: tuple[str, ...], board: Board) -> tuple[Hashable, ...]:
+    """The values of some facts as keys; 1, 1.0 and true are told apart, for they are written differently."""
+    return tuple([_sign(board.get(name)) for name in columns])
+
+
+def _sign(value: Any) -> Hashable:
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    return (kind, tuple(value) if kind is list else value)
+
+
+def _columns(row: Row) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for cells in row.rows for name, _ in cells))
+
+
+def _nothing(signs: tuple[Hashable, ...]) -> Hashable:  # noqa: ARG001 - a rule that always holds looks at nothing
+    return None
