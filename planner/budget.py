@@ -13,6 +13,7 @@ from planner.facts.effort import device_rate, training_flops
 from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
+from planner.ladder.retrieving import passage_tokens
 from planner.ladder.siblings import candidates
 from planner.memory import EstimateError, estimate_inference, inference_setting
 
@@ -29,6 +30,8 @@ REPLY_S = (0.2, 2.0, 20.0)
 CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
 PROMPT_TOKENS = 128
 FORWARD = 2
+# Ways in which a diagnosis asks a failing case again, at most.
+EXPERIMENTS = 4
 # What several devices together reach of the sum of their rates.
 SCALING = 0.85
 
@@ -87,12 +90,12 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         return Resources(
             device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)
         )
-    if step.executor == "evaluate" and step.params.get("endpoint"):
+    if step.executor in ("evaluate", "diagnose") and step.params.get("endpoint"):
         return Resources(time=_served_time(draft, step))
-    if step.executor == "evaluate":
-        return Resources(
-            device=device, device_memory=_inference_memory(draft, step), time=_evaluation_time(draft, step, size, rate)
-        )
+    if step.executor in ("evaluate", "diagnose") and "model" in step.inputs:
+        time_of = _evaluation_time if step.executor == "evaluate" else _diagnosis_time
+        memory = _inference_memory(draft, step)
+        return Resources(device=device, device_memory=memory, time=time_of(draft, step, size, rate))
     if step.executor in ("prepare", "merge", "quantize"):
         data = 2.0 * size
         seconds = [data / each for each in reversed(CONVERT_BYTES_PER_S)]
@@ -137,6 +140,7 @@ def _tokens_trained(draft: Draft, step: Step) -> float | None:
             documents.rows * documents.mean_tokens if documents and documents.rows and documents.mean_tokens else None
         )
     each = (draft.fact("row_tokens") or 0) + draft.thresholds["instruction_tokens"]
+    each += passage_tokens(draft, step.inputs)
     rows = draft.fact("training_rows") or 0
     if source.step:
         rows += draft.thresholds["distilled_rows"]
@@ -169,14 +173,39 @@ def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimat
     prompt = data.prompt_tokens.mean if data.prompt_tokens else PROMPT_TOKENS
     examples = draft.thresholds["examples_in_prompt"] if step.rung == "few-shot" else 0
     prompt += draft.thresholds["instruction_tokens"] + examples * (draft.fact("row_tokens") or PROMPT_TOKENS)
+    prompt += passage_tokens(draft, step.inputs)
     # One token at a time uses the hardware far worse than a whole prompt does.
     answer = 4 * int(str(step.params["max_new_tokens"]))
     return _flops_time(rows * (prompt + answer) * size * FORWARD, rate)
 
 
+def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
+    """Each experiment asks the failing cases that none before has explained; of each kind at most all of them."""
+    rows, each = _diagnosed_rows(draft, step), draft.fact("row_tokens") or PROMPT_TOKENS
+    if not rows or not size:
+        return None
+    params, asked = step.params, draft.thresholds["instruction_tokens"] + each
+    passage = int(draft.answer("chunk_tokens") or 0)
+    prompts = [asked + int(str(params["examples"])) * each if "train" in step.inputs else 0]
+    if step.inputs.keys() & {"index", "documents"}:
+        prompts += [asked + passage, asked + int(str(params["passages"] or 1)) * passage]
+    if params["format"] in ("json", "label"):
+        prompts.append(asked)
+    answer = 4 * int(str(params["max_new_tokens"]))
+    return _flops_time(rows * sum(prompt + answer for prompt in prompts if prompt) * size * FORWARD, rate)
+
+
+def _diagnosed_rows(draft: Draft, step: Step) -> int:
+    """Failing cases that experiments are made on: no more than are evaluated."""
+    rows, limit = draft.fact("evaluation_rows") or 0, step.params["limit"]
+    return rows if limit is None else min(rows, int(str(limit)))
+
+
 def _served_time(draft: Draft, step: Step) -> Estimate | None:
     """Answers of a server: nothing is known of it but how many requests are open at once."""
     rows, endpoint = draft.fact("evaluation_rows"), step.params["endpoint"]
+    if rows and step.executor == "diagnose":
+        rows = _diagnosed_rows(draft, step) * EXPERIMENTS
     if not rows or not isinstance(endpoint, dict):
         return None
     rounds = math.ceil(rows / int(str(endpoint["concurrency"])))
@@ -224,7 +253,7 @@ def _inference_memory(draft: Draft, step: Step) -> Estimate | None:
         return None
     batch, answer = int(str(step.params["batch_size"])), int(str(step.params["max_new_tokens"]))
     try:
-        prompt = draft.fact("sequence_tokens") or PROMPT_TOKENS
+        prompt = (draft.fact("sequence_tokens") or PROMPT_TOKENS) + passage_tokens(draft, step.inputs)
         setting = inference_setting(dtype=_weights(draft, step), batch=batch, prompt=prompt, generated=answer)
         return _bytes(estimate_inference(shape, setting).device_bytes)
     except EstimateError:

@@ -74,6 +74,11 @@ CURES: dict[tuple[Cause, str], Told] = {
         "A stronger model answers right: take it as the base, or let it write rows for the small one to learn from.",
         ("hinton-2015-distillation", "book:finetuning-tactics"),
     ),
+    ("capability", READER): Told(
+        "The passage is in the prompt, examples too, and the answer is still wrong: the reader is the limit. A "
+        "stronger base; or, cheaper to try, a small finetune on rows with passages.",
+        (MEASURED, "book:finetuning-tactics"),
+    ),
     ("capability", ""): Told(
         "Neither evidence nor examples move the answer: do not train this model for it; try a stronger base.",
         (MEASURED, "book:finetuning-tactics"),

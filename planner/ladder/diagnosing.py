@@ -1,0 +1,89 @@
+"""The step between the cheap rungs and training: experiments on the failing cases of the last rung."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.documents import Input, JsonValue, Step
+from planner.ladder.endpoints import endpoint
+from planner.ladder.pins import data_pin
+from planner.ladder.prompting import SEED, answer_limit
+
+if TYPE_CHECKING:
+    from planner.documents import ModelReference
+    from planner.ladder.draft import Draft
+
+ADDRESS = "diagnose/prompting"
+# Of the step that measured the last rung: whoever answered there answers the experiments.
+ANSWERING = ("model", "adapter", "prompt")
+
+
+def diagnose(draft: Draft) -> None:
+    """Why the cheaper rungs failed, case by case."""
+    source = draft.steps[draft.measured[-1]]
+    teacher = _stronger(draft)
+    inputs = {
+        "predictions": Input(step=source.address, output="predictions"),
+        "data": data_pin(draft, "evaluation"),
+        **{name: source.inputs[name] for name in ANSWERING if name in source.inputs},
+        **_documents(draft, source),
+    }
+    if draft.fact("train_rows"):
+        inputs["train"] = Input(pin="data/train")
+    if teacher is not None and teacher.endpoint is None:
+        inputs["stronger"] = Input(pin=f"model/{teacher.id}")
+    draft.add(
+        Step(
+            address=ADDRESS,
+            title="Find out by experiment why the answers fail, case by case",
+            executor="diagnose",
+            version="2",
+            inputs=inputs,
+            params={
+                **draft.output_params(),
+                "kind": draft.spec.task.kind,
+                "limit": int(draft.thresholds["diagnosed_cases"]),
+                "examples": min(int(draft.thresholds["examples_in_prompt"]), draft.fact("train_rows") or 0),
+                "passages": _passages(draft, inputs),
+                "max_new_tokens": answer_limit(draft),
+                "batch_size": int(draft.thresholds["evaluation_batch"]),
+                "dtype": draft.answer("base_dtype"),
+                "quantization": source.params.get("quantization", "none"),
+                "endpoint": source.params.get("endpoint"),
+                "stronger_endpoint": endpoint(draft.spec, teacher.id) if teacher is not None else None,
+                "seed": SEED,
+            },
+            outputs=("report",),
+            gates=draft.gates(),
+            known_after=("behaviour_share", "information_share"),
+        ),
+        because=("approach",),
+    )
+
+
+def _documents(draft: Draft, source: Step) -> dict[str, Input]:
+    """What can be searched: the index of the last rung, or another step's, or the documents themselves."""
+    indexed = next((each for each in reversed(draft.steps.values()) if each.executor == "retrieve"), None)
+    if "index" in source.inputs:
+        indexed = draft.steps.get(source.inputs["index"].step or "")
+    if indexed is not None:
+        found = {"index": Input(step=indexed.address, output="index")}
+        return found | {name: each for name, each in indexed.inputs.items() if name == "encoder"}
+    documents = draft.survey.data.get("documents")
+    if documents is None or documents.path is None:
+        return {}
+    return {"documents": Input(pin="data/documents")}
+
+
+def _passages(draft: Draft, inputs: dict[str, Input]) -> JsonValue:
+    return int(draft.answer("passages")) if inputs.keys() & {"index", "documents"} else None
+
+
+def _stronger(draft: Draft) -> ModelReference | None:
+    """The teacher of the spec, where its files are at hand or a server answers for it."""
+    for reference in draft.spec.models:
+        known = draft.survey.models.get(reference.id)
+        at_hand = known is not None and known.kind in ("folder", "hub-cache", "endpoint")
+        if reference.role == "teacher" and at_hand:
+            return reference
+    return None
