@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,10 @@ def _metrics(spec: Spec, file: str | None) -> Iterator[Finding]:
                 )
 
 
-def _own_metrics() -> set[str]:
+@cache
+def _own_metrics() -> frozenset[str]:
     """Metrics that installed packages provide, by name; nothing of theirs is imported."""
-    return {point.name for point in entry_points(group="adapt.metrics")}
+    return frozenset(point.name for point in entry_points(group="adapt.metrics"))
 
 
 def _labels(spec: Spec, file: str | None) -> Iterator[Finding]:
