@@ -62,13 +62,21 @@ def condition(step: Step, gated: set[str]) -> str:
     before = [gate for gate in step.gates if gate.when == "before"]
     targets = sorted({f"{gate.metric} {gate.test}" for gate in before if gate.name.startswith("target")})
     clauses = [f"all rungs before have {' or '.join(targets)}"] if targets else []
-    clauses += [f"{gate.metric} {gate.test}" for gate in before if not gate.name.startswith("target")]
+    clauses += _others([gate for gate in before if not gate.name.startswith("target")])
     waits = [source.step for source in step.inputs.values() if source.step in gated]
     if not clauses and waits:
         clauses = [f"{waits[-1]} has run"]
     text = " and ".join(clauses) or "always"
     after = [gate for gate in step.gates if gate.when == "after"]
     return "; ".join([text, *(f"stops unless {_compared(gate)} {gate.test}" for gate in after)])
+
+
+def _others(gates: list[Gate]) -> list[str]:
+    """One clause for each name: gates of the same name are alternatives, and their name says what they ask together."""
+    asked: dict[str, list[str]] = {}
+    for gate in gates:
+        asked.setdefault(gate.name, []).append(f"{_compared(gate)} {gate.test}")
+    return [tests[0] if len(tests) == 1 else name for name, tests in asked.items()]
 
 
 def _compared(gate: Gate) -> str:

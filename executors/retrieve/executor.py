@@ -20,7 +20,7 @@ from executors.retrieve.quality import CUTOFFS, quality, rank_of_gold
 from planner.documents import Finding, InputError, Resources, Step, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from executors.retrieve.chunks import Passage
     from planner.documents import JsonValue, Measurement
@@ -38,8 +38,11 @@ class RetrieveParams(Params):
     """Lengths of a passage to try; with validation questions the one that finds best is kept, else the first."""
     overlap: Annotated[float, Field(ge=0, lt=0.5)]
     """Part of a passage that repeats the end of the one before."""
-    passages: Annotated[int, Field(ge=1)]
-    """Passages that a prompt is given."""
+    passages: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    """Counts of passages in a prompt to try; with validation questions the smallest that finds about as much as the
+    largest is kept, else the last."""
+    recall_loss: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the questions whose passage may be lost by showing fewer."""
     language: str | None
     """Language of the stems and stop words of BM25, as Snowball names it; null for none."""
     seed: int
@@ -78,19 +81,22 @@ class Retrieve:
             InputError: there are no documents with text, or the embedding model cannot be loaded.
         """
         params: RetrieveParams = job.params
-        tried: dict[int, tuple[Mapping[str, Measurement], dict[str, JsonValue]]] = {}
+        tried: dict[int, tuple[Mapping[str, Measurement], list[int | None], dict[str, JsonValue]]] = {}
         for tokens in params.chunk_tokens if "validation" in job.inputs else params.chunk_tokens[:1]:
             folder = job.out / f"index-{tokens}"
             folder.mkdir()
             notes = _build(job, tokens, folder)
-            tried[tokens] = _measured(job, folder), notes
+            tried[tokens] = *_measured(job, folder), notes
         chosen = max(tried, key=lambda tokens: _found(tried[tokens][0]))
         (job.out / f"index-{chosen}").rename(job.out / "index")
         for tokens in tried:
             shutil.rmtree(job.out / f"index-{tokens}", ignore_errors=True)
-        metrics, notes = tried[chosen]
-        scores: dict[str, JsonValue] = {str(tokens): round(_found(each), 4) for tokens, (each, _) in tried.items()}
-        return Outcome(metrics=metrics, notes={**notes, "chunk_tokens": chosen, "mrr_by_chunk_tokens": scores})
+        metrics, ranks, notes = tried[chosen]
+        scores: dict[str, JsonValue] = {str(tokens): round(_found(each), 4) for tokens, (each, _, _) in tried.items()}
+        count = enough(ranks, params.passages, params.recall_loss)
+        _give(job.out / "index", count)
+        chose: dict[str, JsonValue] = {"chunk_tokens": chosen, "mrr_by_chunk_tokens": scores, "passages_shown": count}
+        return Outcome(metrics=metrics, notes=notes | chose)
 
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
@@ -128,7 +134,7 @@ def _build(job: Job, tokens: int, folder: Path) -> dict[str, JsonValue]:
             documents=len(names),
             passages=count,
             encoder=encoder.id if encoder else None,
-            k=params.passages,
+            k=params.passages[-1],
         ),
         folder,
     )
@@ -150,14 +156,36 @@ def _passages(job: Job, characters: int, skipped: list[Unreadable], names: set[s
         yield from cut(document, characters, overlap)
 
 
-def _measured(job: Job, folder: Path) -> Mapping[str, Measurement]:
-    """How well the index finds what the validation questions ask for."""
+def enough(ranks: Sequence[int | None], counts: Sequence[int], loss: float) -> int:
+    """The smallest count of passages that holds the one that answers for nearly as many questions as the largest.
+
+    Args:
+        ranks: rank of that passage for each question, from 1; None where it was not found.
+        counts: counts to choose from; without ranks, the last is taken.
+        loss: share of the questions that a smaller count may lose.
+    """
+    if not ranks:
+        return counts[-1]
+    recall = {count: sum(rank is not None and rank <= count for rank in ranks) / len(ranks) for count in counts}
+    return min(count for count in counts if recall[count] >= max(recall.values()) - loss)
+
+
+def _give(folder: Path, passages: int) -> None:
+    """Write into an index how many passages a prompt is given."""
+    write_manifest(Index.read_manifest(folder).model_copy(update={"k": passages}), folder)
+
+
+def _measured(job: Job, folder: Path) -> tuple[Mapping[str, Measurement], list[int | None]]:
+    """How well the index finds what the validation questions ask for, and the rank of each question's passage."""
     if "validation" not in job.inputs:
-        return {}
+        return {}, []
     index = Index(folder, job.inputs.get("encoder"), job.inputs.get("reranker"))
     rows = [row for row in read_rows(Path(job.inputs["validation"])) if row.gold or row.accepted]
-    found = index.retrieve([row.prompt for row in rows], max(CUTOFFS))
-    return quality([rank_of_gold(row, passages) for row, passages in zip(rows, found, strict=True)], job.params.seed)
+    if not rows:
+        return {}, []
+    found = index.retrieve([row.prompt for row in rows], max(*CUTOFFS, *job.params.passages))
+    ranks = [rank_of_gold(row, passages) for row, passages in zip(rows, found, strict=True)]
+    return quality(ranks, job.params.seed), ranks
 
 
 def _found(metrics: Mapping[str, Measurement]) -> float:

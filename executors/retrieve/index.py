@@ -55,18 +55,27 @@ class Index:
         Raises:
             InputError: the folder is no index, or was made with another embedding model.
         """
-        try:
-            self.manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        except (OSError, ValidationError) as error:
-            message = f"The folder is no index: {str(error).splitlines()[0]}."
-            raise InputError.one(
-                "RAG001", message, "Name the output of a `retrieve` step.", file=str(folder)
-            ) from error
+        self.manifest = self.read_manifest(folder)
         self.passages = Passages(folder)
         method = self.manifest.method
         self._terms = TermSearch(folder, self.manifest.language) if method != "embedding" else None
         self._meaning = MeaningSearch(folder, self._encoder(encoder)) if method != "bm25" else None
         self._reranker: Any = _cross_encoder(reranker) if reranker is not None else None
+
+    @staticmethod
+    def read_manifest(folder: Path) -> Manifest:
+        """What an index holds.
+
+        Raises:
+            InputError: the folder is no index.
+        """
+        try:
+            return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        except (OSError, ValidationError) as error:
+            message = f"The folder is no index: {str(error).splitlines()[0]}."
+            raise InputError.one(
+                "RAG001", message, "Name the output of a `retrieve` step.", file=str(folder)
+            ) from error
 
     def search(self, queries: Sequence[str], k: int | None = None) -> list[list[int]]:
         """The numbers of the best passages for each query, the best first."""

@@ -15,6 +15,7 @@ from planner.facts import (  # noqa: F401
     merging,
     model,
     prompting,
+    retrieving,
     serving,
     serving_memory,
     spreading,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.documents import Gate, Input, JsonValue, Retry, Step
 from planner.facts.estimating import query_value_targets
 from planner.ladder.prompting import SEED
+from planner.ladder.retrieving import passage_tokens
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -95,6 +96,7 @@ def train(draft: Draft, wanted: Training) -> str:
         "seed": SEED,
     }
     params |= _spread(draft) | wanted.changes
+    params |= _room_for_passages(draft, wanted.inputs, params)
     reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
     return draft.add(
         Step(
@@ -132,6 +134,20 @@ def _value(draft: Draft, name: str) -> JsonValue:
     if name in INTEGERS:
         return int(str(answer))
     return float(str(answer)) if name in FLOATS else answer
+
+
+def _room_for_passages(draft: Draft, inputs: dict[str, Input], params: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Longer rows, and fewer of them at once in the same effective batch, where prompts hold passages."""
+    passages = passage_tokens(draft, inputs)
+    if not passages:
+        return {}
+    length = int(str(params["max_length"]))
+    context = draft.fact("context_tokens")
+    longer = min(length + passages, context) if context else length + passages
+    batch, accumulation, wanted = int(str(params["micro_batch"])), int(str(params["accumulation"])), longer / length
+    while batch % 2 == 0 and wanted > 1:
+        batch, accumulation, wanted = batch // 2, accumulation * 2, wanted / 2
+    return {"max_length": max(longer, length), "micro_batch": batch, "accumulation": accumulation}
 
 
 def _spread(draft: Draft) -> dict[str, JsonValue]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
 from planner.ladder.prompting import baselines, prompting
 from planner.ladder.quantizing import quantizing
 from planner.ladder.regressions import regressions
 from planner.ladder.retrieving import HYBRID, retrieving
-from planner.ladder.training import diagnose, training
+from planner.ladder.training import training
 
 if TYPE_CHECKING:
     from planner.documents import Step
@@ -31,14 +32,15 @@ def lower(draft: Draft) -> tuple[Step, ...]:
         prompting(draft, "few-shot")
     if "rag" in rungs:
         retrieving(draft)
+    if "finetune" in rungs and draft.fact("model_generates") is not False and _undiagnosed(draft):
+        if not any(draft.steps[address].executor == "evaluate" for address in draft.measured):
+            # What was tried before left no answers here that could be read.
+            prompting(draft, "zero-shot")
+        # Before the hybrid: that one may be skipped, and a diagnosis needs answers to read.
+        diagnose(draft)
     if "hybrid" in rungs:
         retrieving(draft, HYBRID)
     if "finetune" in rungs:
-        if draft.fact("model_generates") is not False and _undiagnosed(draft):
-            if not any(draft.steps[address].executor == "evaluate" for address in draft.measured):
-                # What was tried before left no answers here that could be read.
-                prompting(draft, "zero-shot")
-            diagnose(draft)
         training(draft)
         regressions(draft)
     if draft.answer("approach") == "merge":

@@ -153,7 +153,7 @@ def evaluate(
                 "decoding": _decoding(draft),
                 "endpoint": None if "model" in inputs else endpoint(draft.spec, str(draft.answer("base_model"))),
                 "judge": judge(draft.spec),
-                "passages": int(draft.answer("passages")) if "index" in inputs else None,
+                "passages": None,
                 "limit": spec.evaluation.limit,
                 "seed": SEED,
             },

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Input, Step
-from planner.ladder.prompting import SEED, add_prompt, answering, evaluate
+from planner.documents import Gate, Input, JsonValue, Step
+from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.ladder.draft import Draft
 
 FIRST_SEARCH = "bm25"
 HYBRID = "hybrid"
+# Counts of passages that are tried, up to the one that was decided.
+FEWER_PASSAGES = (1, 3, 5)
+# The share of prompts that held the passage: of what a prompt was given, which is less than ten passages or ten.
+FOUND = "recall_at_10"
 
 
 def retrieving(draft: Draft, kind: str | None = None) -> None:
@@ -23,28 +29,30 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
     """
     decided = str(draft.answer("retrieval"))
     method = kind or (FIRST_SEARCH if decided == "none" else decided)
-    inputs = {"documents": Input(pin="data/documents")}
-    if method != FIRST_SEARCH:
-        inputs["encoder"] = Input(pin="model/encoder")
+    gates = draft.gates()
+    if kind == HYBRID:
+        gates += (_search_misses(draft),)
     index = draft.add(
         Step(
             address=f"retrieve/{method}",
             title=f"Index the documents for {method} search",
             executor="retrieve",
             version="1",
-            inputs=inputs,
+            inputs={"documents": Input(pin="data/documents"), **_questions(draft), **_models(draft, method)},
             params={
                 "method": method,
-                "chunk_tokens": [int(draft.answer("chunk_tokens"))],
+                "chunk_tokens": _lengths(draft),
                 "overlap": draft.thresholds["passage_overlap"],
-                "passages": int(draft.answer("passages")),
+                "passages": _counts(draft),
+                "recall_loss": draft.thresholds["passage_recall_loss"],
                 "language": None,
                 "seed": SEED,
             },
             outputs=("index",),
-            gates=draft.gates(),
+            gates=gates,
+            known_after=("recall_at_1", "recall_at_5", "mrr", "passages_shown"),
         ),
-        because=("retrieval", "chunk_tokens", "passages"),
+        because=("retrieval", "chunk_tokens", "passages", *(("encoder",) if method != FIRST_SEARCH else ()), "rerank"),
     )
     if "prompt/zero-shot" not in draft.steps:
         add_prompt(draft, "zero-shot", examples=0, show_form=True, gates=draft.gates())
@@ -54,9 +62,68 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         "Measure the answers with retrieved passages",
         rung=f"rag ({method})",
         inputs={
-            **answering(draft),
+            "model": base_model(draft),
             "prompt": Input(step="prompt/zero-shot", output="prompt"),
-            "index": Input(step=index, output="index"),
+            **reading(draft, index),
         },
         because=("approach", "retrieval"),
+    )
+
+
+def reading(draft: Draft, index: str) -> dict[str, Input]:
+    """The inputs of a step whose prompts hold passages of an index."""
+    return {"index": Input(step=index, output="index"), **_models(draft, index.partition("/")[2])}
+
+
+def passage_tokens(draft: Draft, inputs: Mapping[str, Input]) -> int:
+    """Tokens that the passages of a step's index take in a prompt, at most; 0 without an index."""
+    source = inputs.get("index")
+    if source is None or source.step is None:
+        return 0
+    params = draft.steps[source.step].params
+    lengths, counts = params["chunk_tokens"], params["passages"]
+    assert isinstance(lengths, list)
+    assert isinstance(counts, list)
+    documents = draft.survey.data.get("documents")
+    whole = documents.tokens.max if documents and documents.tokens else None
+    longest = max(int(str(length)) for length in lengths)
+    return int(str(counts[-1])) * (longest if whole is None else min(longest, whole))
+
+
+def _models(draft: Draft, method: str) -> dict[str, Input]:
+    """The models that a search needs: one for its vectors, and one for its order where that was decided."""
+    found = {} if method == FIRST_SEARCH else {"encoder": Input(pin="model/encoder")}
+    if draft.answer("rerank") and draft.fact("reranker_named"):
+        found["reranker"] = Input(pin="model/reranker")
+    return found
+
+
+def _questions(draft: Draft) -> dict[str, Input]:
+    """Questions to choose by: of the validation data, else of the training data, which are no test either."""
+    data = draft.survey.data
+    role = next((role for role in ("validation", "train") if role in data and data[role].source == "file"), None)
+    return {"validation": Input(pin=f"data/{role}")} if role else {}
+
+
+def _lengths(draft: Draft) -> list[JsonValue]:
+    """The length that was decided, and half of it where questions can tell which one finds better."""
+    decided = int(draft.answer("chunk_tokens"))
+    return [decided, decided // 2] if _questions(draft) else [decided]
+
+
+def _counts(draft: Draft) -> list[JsonValue]:
+    """The count that was decided, and smaller ones where questions can tell whether they find as much."""
+    decided = int(draft.answer("passages"))
+    return [*(count for count in FEWER_PASSAGES if count < decided), decided] if _questions(draft) else [decided]
+
+
+def _search_misses(draft: Draft) -> Gate:
+    limit = draft.thresholds["recall_is_high"]
+    return Gate(
+        name="term search misses passages",
+        when="before",
+        metric=FOUND,
+        steps=(f"evaluate/{FIRST_SEARCH}",),
+        test=f"< {limit:g}",
+        because="where the passage was in the prompt and the answer still wrong, a better search cannot help",
     )

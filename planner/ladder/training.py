@@ -1,14 +1,15 @@
-"""Steps of the training rung: diagnosis, training, measurement, merge, and the proof that the merge changed nothing."""
+"""Steps of the training rung: training, measurement, merge, and the proof that the merge changed nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
+from planner.ladder.exits import before_training
 from planner.ladder.launching import Training, output_of, train
-from planner.ladder.paths import before_training
-from planner.ladder.pins import data_pin
-from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
+from planner.ladder.paths import before_training as before_base
+from planner.ladder.prompting import add_prompt, base_model, evaluate
+from planner.ladder.retrieving import reading
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -21,43 +22,21 @@ STAGES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def diagnose(draft: Draft) -> None:
-    """Why the cheaper rungs failed, case by case."""
-    source = draft.measured[-1]
-    draft.add(
-        Step(
-            address="diagnose/prompting",
-            title="Find out why the answers fail, case by case",
-            executor="diagnose",
-            version="1",
-            inputs={"predictions": Input(step=source, output="predictions"), "data": data_pin(draft, "evaluation")},
-            params={**draft.output_params(), "kind": draft.spec.task.kind, "seed": SEED},
-            outputs=("report",),
-            gates=draft.gates(),
-            known_after=("behaviour_share", "information_share"),
-        ),
-        because=("approach",),
-    )
-
-
 def training(draft: Draft, base: Input | None = None) -> None:
     """Train, measure, and merge when one variant is served; `base` is a model that an earlier step made."""
     if None in (draft.answer("objective"), draft.answer("method"), draft.answer("distribution")):
         # No way of training fits: the decisions say what it would need.
         return
-    gates = draft.gates()
-    if "diagnose/prompting" in draft.steps:
-        limit = draft.thresholds["gate_behaviour_share"]
-        because = "training repairs behaviour, not missing facts"
-        gates += (_diagnosed(f">= {limit:g}", because),)
+    gates = draft.gates() + before_training(draft)
     add_prompt(draft, "short", examples=0, show_form=False, gates=gates)
     base = base or base_model(draft)
     inputs = {"model": base, "prompt": Input(step="prompt/short", output="prompt")}
     index = next((address for address in draft.steps if address.startswith("retrieve/")), None)
-    if index and draft.answer("approach") == "rag+finetune":
-        # The reader learns from the prompts that it will be given: with passages in them.
-        inputs["index"] = Input(step=index, output="index")
-    before = before_training(draft, inputs, gates)
+    if index:
+        # The reader learns from the prompts that it will be given: with passages in them, of the first search, which
+        # alone is sure to be there.
+        inputs |= reading(draft, index)
+    before = before_base(draft, inputs, gates)
     base = before.model or base
     inputs["model"] = base
     output = output_of(str(draft.answer("method")))
@@ -77,22 +56,14 @@ def training(draft: Draft, base: Input | None = None) -> None:
         gates=(),
     )
     if output == "adapter" and draft.answer("serving") == "merged":
-        _merge(draft, tuned, base, inputs["adapter"], measured)
-
-
-def _diagnosed(test: str, because: str) -> Gate:
-    return Gate(
-        name="failures are of behaviour",
-        when="before",
-        metric="behaviour_share",
-        steps=("diagnose/prompting",),
-        test=test,
-        because=because,
-    )
+        _merge(draft, tuned, inputs, measured)
 
 
 def _train(draft: Draft, stage: str, train_on: Input, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> str:
     sources = {**inputs, "train": train_on}
+    if stage != "sft":
+        # Only questions are asked with passages; text and comparisons stand for themselves.
+        sources = {name: source for name, source in sources.items() if name not in ("index", "encoder", "reranker")}
     if draft.fact("validation_rows") and train_on.pin != "data/documents":
         sources["validation"] = Input(pin="data/validation")
     changes: dict[str, JsonValue] = {}
@@ -102,7 +73,8 @@ def _train(draft: Draft, stage: str, train_on: Input, inputs: dict[str, Input], 
     return train(draft, Training(stage, stage, sources, gates, changes))
 
 
-def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str) -> None:
+def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) -> None:
+    asked = {name: source for name, source in inputs.items() if name != "adapter"}
     limit = draft.thresholds["least_token_agreement"]
     draft.add(
         Step(
@@ -110,7 +82,7 @@ def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str)
             title="Merge the adapter into the base",
             executor="merge",
             version="1",
-            inputs={"model": base, "adapter": adapter},
+            inputs={"model": inputs["model"], "adapter": inputs["adapter"]},
             params={"dtype": draft.answer("base_dtype")},
             outputs=("model",),
         ),
@@ -125,8 +97,8 @@ def _merge(draft: Draft, tuned: str, base: Input, adapter: Input, measured: str)
         "Check that the merged model answers as the adapter did",
         rung="merged",
         inputs={
+            **asked,
             "model": Input(step=f"merge/{tuned}", output="model"),
-            "prompt": Input(step="prompt/short", output="prompt"),
             "reference": Input(step=measured, output="predictions"),
         },
         because=("serving",),

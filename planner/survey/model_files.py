@@ -57,7 +57,7 @@ def look_at_model(
         licence = known.get("licence") or files.get("licence")
         known |= {name: value for name, value in files.items() if value is not None}
         known |= {"licence": licence, "path": place.path, "pin": place.pin, "revision": place.revision}
-    elif entry is None and reference.params is None:
+    elif entry is None and reference.params is None and not _searches(reference):
         message = f"The model `{reference.id}` is not there: no folder or file, not in the cache, not in the catalog."
         fix = f"{near} Give its folder as `path`, or its size as `params`.".strip()
         return None, [problem("MODEL001", message, fix, file=file, pointer=f"{pointer}/id")]
@@ -70,6 +70,11 @@ def look_at_model(
         known["pin"] = f"hub:{entry.id if entry is not None else reference.id}"
     kind: ModelKind = place.kind if place is not None else "catalog" if entry is not None else "declared"
     return ModelSurvey(id=reference.id, role=reference.role, kind=kind, **known), findings
+
+
+def _searches(reference: ModelReference) -> bool:
+    """Whether it only finds passages and lies on the hub: nothing is computed from its shape."""
+    return reference.role in ("encoder", "reranker") and HUB_ID.fullmatch(reference.id) is not None
 
 
 def _served(reference: ModelReference) -> ModelSurvey:

@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.survey.data_survey import DataSurvey, Lengths, Overlap
+from planner.survey.encoder import EncoderSurvey
 from planner.survey.failures import Failures
 from planner.survey.merge_sources import SourceSurvey
 from planner.survey.model_survey import ModelSurvey
@@ -39,6 +40,8 @@ def surveyed(survey: Survey) -> dict[str, Any]:
         found["schema"] = survey.schema
     if survey.merge_sources:
         found["merge_sources"] = survey.merge_sources
+    if survey.encoder is not None:
+        found["encoder"] = survey.encoder
     return {name: _plain(part) for name, part in found.items()}
 
 
@@ -49,7 +52,7 @@ def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
         record: what `surveyed` returned, perhaps of another version: names that are not known are left out.
         hardware: the plan's.
     """
-    failures = record.get("failures")
+    failures, encoder = record.get("failures"), record.get("encoder")
     return Survey(
         hardware=hardware,
         hardware_sources={},
@@ -59,6 +62,7 @@ def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
         schema=record.get("schema"),
         findings=(),
         merge_sources=tuple(_made(SourceSurvey, values) for values in record.get("merge_sources", ())),
+        encoder=_made(EncoderSurvey, encoder) if encoder else None,
     )
 
 

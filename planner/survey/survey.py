@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.documents import Finding, HardwareRecord, InputError, Spec
 from planner.survey.data_files import look_at_data
+from planner.survey.encoder import EncoderSurvey, look_at_encoder
 from planner.survey.failures import Failures, survey_failures
 from planner.survey.hardware import look_at_hardware
 from planner.survey.merge_sources import look_at_sources
@@ -42,6 +43,8 @@ class Survey:
     """Warnings and notes."""
     merge_sources: tuple[SourceSurvey, ...] = ()
     """The sources of the spec's merge, in its order."""
+    encoder: EncoderSurvey | None = None
+    """The embedding model for a search by meaning; None where there are no documents to search."""
 
 
 def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
@@ -74,7 +77,8 @@ def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
         raise InputError(dict.fromkeys([*findings, *error.findings])) from None
     kept = raise_errors([*findings, *hardware.findings])
     schema = load_schema(spec, folder)
-    return Survey(hardware.record, hardware.sources, data, models, failures, schema, kept, sources)
+    encoder = look_at_encoder(spec, models.values())
+    return Survey(hardware.record, hardware.sources, data, models, failures, schema, kept, sources, encoder)
 
 
 def tokenizer_of(models: Iterable[ModelSurvey]) -> TokenCounter:

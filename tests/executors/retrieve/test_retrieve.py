@@ -12,6 +12,7 @@ from executors.data import Row
 from executors.retrieve import Retrieve, RetrieveParams
 from executors.retrieve.chunks import Passage, Passages, cut, write_passages
 from executors.retrieve.documents import SourceDocument
+from executors.retrieve.executor import enough
 from executors.retrieve.index import Index, fuse
 from executors.retrieve.quality import quality, rank_of_gold
 from planner.documents import InputError
@@ -23,7 +24,8 @@ PARAMS: dict[str, Any] = {
     "method": "bm25",
     "chunk_tokens": [32],
     "overlap": 0.1,
-    "passages": 2,
+    "passages": [2],
+    "recall_loss": 0.0,
     "language": "english",
     "seed": 0,
 }
@@ -169,3 +171,26 @@ def test_vectors_of_known_texts_come_from_the_cache(tmp_path: Path) -> None:
     assert embed(Passages(tmp_path), tmp_path, encoder, tmp_path / "cache", lambda _: None) == 0
     assert encoder.asked == 2
     assert MeaningSearch(tmp_path, encoder).search(["yz", "ba"], 1) == [[1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "counts", "loss", "count"),
+    [
+        ([1, 1, 1, 1], [1, 3, 5], 0.0, 1),
+        ([1, 1, 3, 2], [1, 3, 5], 0.0, 3),
+        ([1, 1, 3, 5], [1, 3, 5], 0.25, 3),
+        ([1, 1, 3, 5], [1, 3, 5], 0.2, 5),
+        ([None, None], [1, 3, 5], 0.0, 1),
+        ([], [1, 3, 5], 0.0, 5),
+    ],
+)
+def test_as_few_passages_are_shown_as_find_what_many_find(
+    ranks: list[int | None], counts: list[int], loss: float, count: int
+) -> None:
+    assert enough(ranks, counts, loss) == count
+
+
+def test_the_index_says_how_many_passages_a_prompt_is_given(tmp_path: Path) -> None:
+    index, outcome = build(tmp_path, validation=True, passages=[1, 2, 3])
+    assert outcome.notes["passages_shown"] == Index(index).manifest.k == 1
+    assert [len(found) for found in Index(index).retrieve(["When are bins emptied?"])] == [1]

@@ -52,8 +52,8 @@ def test_the_parameters_of_a_search_are_those_that_were_decided() -> None:
     pins = {"chunk_tokens": 96, "passages": 7, "retrieval": "bm25"}
     document = plan(spec(task=TEXT, data=DOCUMENTS, attempts=EXPLORED, failures={"missing": 30}, overrides=pins))
     step = document.step("retrieve/bm25")
-    assert (step.params["chunk_tokens"], step.params["passages"]) == ([96], 7)
-    assert document.step("evaluate/bm25").params["passages"] == 7
+    assert (step.params["chunk_tokens"], step.params["passages"]) == ([96], [7])
+    assert document.step("evaluate/bm25").params["passages"] is None, "as many as the index says"
     executor_registry().load("retrieve").params.model_validate(step.params)
 
 
