@@ -31,7 +31,7 @@ def slices(rows: Sequence[Row], cases: Sequence[Case], metrics: Sequence[str], s
         At most 12, of at least 5 cases each, as `name`, `value`, `n` and `metrics` (strict scores).
     """
     asked = [name for name in metrics if name in SHARES or name in MEANS or name == "slot_f1"][:MOST_METRICS]
-    if not asked:
+    if not asked or not cases:
         return []
     scores = [_score(case, asked[0]) for case in cases]
     whole = sum(scores) / len(scores)

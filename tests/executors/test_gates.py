@@ -76,3 +76,36 @@ def test_comparisons_are_those_of_numbers(value: float, limit: float, word: str)
 def test_a_test_is_one_comparison_and_nothing_else(test: str) -> None:
     with pytest.raises(InputError, match="is not a comparison with a number"):
         parse_test(test)
+
+
+@pytest.mark.parametrize(
+    ("against", "bound", "test", "passed"),
+    [
+        ("evaluate/zero", "value", ">= -0.25", True),
+        ("evaluate/zero", "value", ">= -0.1", False),
+        ("evaluate/few", "value", ">= 0", True),  # nothing lost against itself
+    ],
+)
+def test_a_gate_may_look_at_the_difference_to_another_step(
+    against: str, bound: str, test: str, *, passed: bool
+) -> None:
+    asked = gate(steps=("evaluate/few",), against=against, bound=bound, test=test)
+    assert evaluate(asked, METRICS).passed is passed
+
+
+def test_a_loss_within_chance_is_none() -> None:
+    before = {"score": Measurement(value=0.5, low=0.4, high=0.6, n=50)}
+    after = {"score": Measurement(value=0.42, low=0.32, high=0.52, n=50)}
+    metrics = {"evaluate/before": before, "evaluate/after": after}
+    asked = gate(steps=("evaluate/after",), against="evaluate/before", bound="high", test=">= -0.02")
+    result = evaluate(asked, metrics)
+    assert result.passed
+    assert result.measured == pytest.approx(-0.08 + (0.1**2 + 0.1**2) ** 0.5)
+    assert "score less that of evaluate/before" in result.sentence
+    assert not evaluate(asked.model_copy(update={"bound": "value"}), metrics).passed
+
+
+def test_a_difference_to_what_was_not_measured_is_no_evidence() -> None:
+    asked = gate(steps=("evaluate/few",), against="evaluate/skipped", test=">= -1")
+    result = evaluate(asked, METRICS)
+    assert (result.passed, result.measured) == (False, None)
