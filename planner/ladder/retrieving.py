@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
-from planner.ladder.prompting import SEED, add_prompt, base_model, evaluate
+from planner.ladder.prompting import SEED, add_prompt, answering, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         "Measure the answers with retrieved passages",
         rung=f"rag ({method})",
         inputs={
-            "model": base_model(draft),
+            **answering(draft),
             "prompt": Input(step="prompt/zero-shot", output="prompt"),
             **reading(draft, index),
         },
@@ -80,14 +80,9 @@ def passage_tokens(draft: Draft, inputs: Mapping[str, Input]) -> int:
     source = inputs.get("index")
     if source is None or source.step is None:
         return 0
-    params = draft.steps[source.step].params
-    lengths, counts = params["chunk_tokens"], params["passages"]
-    assert isinstance(lengths, list)
-    assert isinstance(counts, list)
-    documents = draft.survey.data.get("documents")
-    whole = documents.tokens.max if documents and documents.tokens else None
-    longest = max(int(str(length)) for length in lengths)
-    return int(str(counts[-1])) * (longest if whole is None else min(longest, whole))
+    length, documents = int(draft.answer("chunk_tokens")), draft.survey.data.get("documents")
+    whole = documents.tokens.max if documents and documents.tokens else length
+    return int(draft.answer("passages")) * min(length, whole)
 
 
 def _models(draft: Draft, method: str) -> dict[str, Input]:
