@@ -20,7 +20,8 @@ class Train:
     """Trains an adapter on rows with answers, through trl and peft.
 
     Needs `model`, `prompt` and `train`; with `validation` it evaluates on the way, stops when patience ends and keeps
-    the best checkpoint.
+    the best checkpoint. With an `index` (its `encoder` and `reranker` where it needs them) a reader is trained: on
+    prompts with passages, as evaluation renders them.
     """
 
     name: ClassVar[str] = "train"

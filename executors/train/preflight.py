@@ -13,6 +13,7 @@ from executors.files import free_bytes
 from executors.models import load_tokenizer
 from executors.prompt.document import read_prompt
 from executors.prompt.render import messages
+from executors.retrieve.reading import open_index, to_learn_from
 from executors.train.checkpoints import KEPT
 from executors.train.examples import IGNORED, Example, Examples, encode
 from planner.documents import Finding, InputError, Where
@@ -51,6 +52,9 @@ def preflight(job: Job) -> Ready:
     sets = {name: Path(job.inputs[name]) for name in ("train", "validation") if name in job.inputs}
     files = {name: (file, read_rows(file)) for name, file in sets.items()}
     findings += [finding for file, rows in files.values() for finding in check_rows(rows, str(file))]
+    if not findings and "index" in job.inputs:
+        index = open_index(job.inputs)
+        files = {name: (file, to_learn_from(index, rows)) for name, (file, rows) in files.items()}
     if not findings:
         findings += check_template(tokenizer, prompt, files["train"][1][0])
     if findings:
