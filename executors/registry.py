@@ -24,6 +24,7 @@ _EXECUTORS = {
     "merge": "executors.merge:Merge",
     "prepare": "executors.prepare:Prepare",
     "prompt": "executors.prompt:Prompt",
+    "prompt-search": "executors.search:PromptSearch",
     "retrieve": "executors.retrieve:Retrieve",
     "train": "executors.train:Train",
 }

@@ -60,13 +60,16 @@ def with_room(job: Job, prompt: Prompt) -> Job:
     return replace(job, params=job.params.model_copy(update={"max_new_tokens": limit}))
 
 
-def backend_of(job: Job, form: AnswerForm) -> Backend:
-    """What answers for a job: the model folder of its inputs, or the server of its parameters."""
+def backend_of(job: Job, form: AnswerForm, like: Backend | None = None) -> Backend:
+    """What answers for a job: the model folder of its inputs, or the server of its parameters.
+
+    Weights that `like` has loaded already, of the same model and parameters, are not loaded again.
+    """
     params = job.params
     if params.endpoint is None:
         from executors.evaluate.local import Local
 
-        return Local(job, form)
+        return Local(job, form, like if isinstance(like, Local) else None)
     from executors.evaluate.chat_api import form_parameters
     from executors.evaluate.server import Server
 

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class Local:
     """A model folder, with the adapter on top where the job has one."""
 
-    def __init__(self, job: Job, form: AnswerForm) -> None:
-        """Read the tokenizer; weights are loaded when something is to be answered."""
+    def __init__(self, job: Job, form: AnswerForm, like: Local | None = None) -> None:
+        """Read the tokenizer; weights are loaded when something is to be answered, unless `like` has them."""
         self.job, self.form = job, form
         self.folder = Path(job.inputs["model"])
         self.tokenizer = load_tokenizer(self.folder)
         self.notes: dict[str, JsonValue] = {}
-        self._loaded: tuple[Any, Generation] | None = None
+        self._loaded: list[tuple[Any, Generation]] = [] if like is None else like._loaded
 
     def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
         """Yield the answers of one group after another; see `Backend`. What was loaded stays for the next questions.
@@ -82,14 +82,15 @@ class Local:
         return prompts
 
     def _load(self) -> tuple[Any, Generation]:
-        if self._loaded is None:
+        if not self._loaded:
             params = self.job.params
             model = load_model(self.folder, params.dtype, device=device_name(), quantization=params.quantization)
             how = self._how(model)
             if "adapter" in self.job.inputs:
                 model = load_adapter(model, Path(self.job.inputs["adapter"]))
-            self._loaded = model, how
-        return self._loaded
+            self._loaded.append((model, how))
+        model, how = self._loaded[0]
+        return model, replace(how, max_new_tokens=self.job.params.max_new_tokens)
 
     def _how(self, model: Any) -> Generation:
         params = self.job.params
