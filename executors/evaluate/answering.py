@@ -70,15 +70,14 @@ def backend_of(job: Job, form: AnswerForm, like: Backend | None = None) -> Backe
         from executors.evaluate.local import Local
 
         return Local(job, form, like if isinstance(like, Local) else None)
-    from executors.evaluate.chat_api import form_parameters
     from executors.evaluate.server import Server
 
-    constrained = form_parameters(params.decoding, form)
     return Server(
         params.endpoint,
         job.cache,
         params.max_new_tokens,
-        constrained,
+        params.decoding,
+        form,
         temperature=params.temperature,
         say=lambda message: say(job, message),
     )

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from executors.evaluate.backends import Answer
+from executors.json_answers import Missing, parse_strict
 
 if TYPE_CHECKING:
     from executors.evaluate.case import AnswerForm
@@ -23,9 +24,10 @@ class GarbageError(Exception):
     """A reply that is no answer."""
 
 
-def request_parameters(endpoint: Endpoint, max_tokens: int, form: Parameters) -> Parameters:
+def request_parameters(endpoint: Endpoint, max_tokens: int, decoding: Decoding, form: AnswerForm) -> Parameters:
     """What every request says beside its conversation: greedy, so that the same question has the same answer."""
-    return {"model": endpoint.model, "max_tokens": max_tokens, "temperature": 0, "seed": 0} | form
+    greedy = {"model": endpoint.model, "max_tokens": max_tokens, "temperature": 0, "seed": 0}
+    return greedy | form_parameters(decoding, form)
 
 
 def form_parameters(decoding: Decoding, form: AnswerForm) -> Parameters:
@@ -45,13 +47,18 @@ def form_parameters(decoding: Decoding, form: AnswerForm) -> Parameters:
         }
     if form.schema is None:
         return {"response_format": {"type": "json_object"}}
-    return schema_parameters(form.schema)
-
-
-def schema_parameters(schema: dict[str, Any]) -> Parameters:
-    """Answers that must satisfy a JSON Schema."""
-    named = {"name": "answer", "schema": schema, "strict": True}
+    named = {"name": "answer", "schema": form.schema, "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def leaves_form(answer: Answer, decoding: Decoding, form: AnswerForm) -> bool:
+    """Whether a whole answer is not what decoding was constrained to: some servers take the parameter and forget it."""
+    if decoding == "free" or answer.error or answer.cut:
+        return False
+    if decoding == "labels":
+        return answer.text not in form.labels
+    value = parse_strict(answer.text)
+    return isinstance(value, Missing) or not form.validator.is_valid(value)
 
 
 def without_refused(parameters: Parameters, said: str) -> Parameters | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.evaluate.answering import collect
 from executors.evaluate.backends import Question
-from executors.evaluate.chat_api import schema_parameters
+from executors.evaluate.case import AnswerForm
 from executors.evaluate.predictions import Made
 from executors.evaluate.server import Server
 from executors.intervals import mean
@@ -76,8 +76,10 @@ def grade_all(job: Job, rows: Sequence[Row], answers: Mapping[str, Answer]) -> G
     system = system_text(params)
     asked = [row for row in rows if answers[row.id].text]
     questions = [Question(row.id, [system, _case(row, answers[row.id].text)]) for row in asked]
-    form = schema_parameters(schema(params.scale))
-    server = Server(params.endpoint, job.cache, MAX_TOKENS, form, say=lambda said: say(job, f"The judge: {said}"))
+    form = AnswerForm("json", schema(params.scale))
+    server = Server(
+        params.endpoint, job.cache, MAX_TOKENS, "schema", form, say=lambda said: say(job, f"The judge: {said}")
+    )
     replies, notes = collect(job, server, questions, Made(job.checkpoints / "grades.jsonl"), "grading")
     empty = Verdict(0.0, 1, "There is no answer.")
     verdicts = {row.id: empty for row in rows if not answers[row.id].text}

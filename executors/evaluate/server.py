@@ -16,6 +16,7 @@ from executors.evaluate.chat_api import (
     FORM,
     GarbageError,
     Parameters,
+    leaves_form,
     read_reply,
     request_parameters,
     shown,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from executors.evaluate.backends import Question
+    from executors.evaluate.case import AnswerForm
+    from executors.evaluate.constraint import Decoding
     from planner.documents import Endpoint, JsonValue
 
 CACHE = "answers.sqlite"
@@ -48,7 +51,8 @@ class Server:
         endpoint: Endpoint,
         cache: Path,
         max_tokens: int,
-        form: Parameters,
+        decoding: Decoding,
+        form: AnswerForm,
         *,
         say: Callable[[str], None],
         temperature: float = 0.0,
@@ -59,7 +63,8 @@ class Server:
             endpoint: where to ask, with the model's name.
             cache: folder that all steps share.
             max_tokens: longest answer.
-            form: parameters of constrained decoding.
+            decoding: whether the server shall hold answers in their form.
+            form: the labels or the schema.
             say: told what a person should know at once.
             temperature: of the answers to questions that have a seed.
 
@@ -68,7 +73,8 @@ class Server:
         """
         self.endpoint, self.say, self.temperature = endpoint, say, temperature
         self.path = cache / CACHE
-        self.parameters = request_parameters(endpoint, max_tokens, form)
+        self.decoding, self.form = decoding, form
+        self.parameters = request_parameters(endpoint, max_tokens, decoding, form)
         self.key = key_of(endpoint)
         self.cached = 0
         self.notes: dict[str, JsonValue] = {"endpoint": endpoint.url, "served_model": endpoint.model}
@@ -82,11 +88,12 @@ class Server:
         """
         waiting = [index for index in range(len(questions)) if index not in done]
         patience = Patience(self.endpoint, len(questions))
-        failures, answered = Counter[str](), len(done)
+        failures, answered, outside = Counter[str](), len(done), 0
         for results in self._results([(index, questions[index]) for index in waiting]):
             yield {index: answer for index, answer, _ in results}
-            for _, _, failure in results:
+            for _, answer, failure in results:
                 patience.see(failure)
+                outside += leaves_form(answer, self.decoding, self.form)
                 failures.update([failure.message] if failure else [])
                 answered += failure is None
         if waiting and not answered:
@@ -94,6 +101,11 @@ class Server:
         self.notes |= {"cached_answers": self.cached, "failed_answers": failures.total()}
         if failures:
             self.notes["failures"] = dict(failures.most_common(REASONS_SHOWN))
+        if outside and set(FORM) & set(self.parameters):
+            self.notes["outside_form"] = outside
+            self.say(
+                f"The server takes constrained decoding and does not keep to it: {outside} answers leave the form."
+            )
 
     def _results(self, asked: Sequence[tuple[int, Question]]) -> Iterator[list[Result]]:
         """Results in the order in which they come, as many at a time as are there."""

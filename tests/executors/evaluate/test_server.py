@@ -316,6 +316,19 @@ def test_constrained_decoding_is_passed_on(tmp_path: Path, changed: dict[str, An
         assert body["response_format"]["json_schema"]["schema"] == TINY_SCHEMA
 
 
+def test_a_server_that_takes_constrained_decoding_and_forgets_it_is_found_out(tmp_path: Path) -> None:
+    said: list[Event] = []
+    with chat_server(lambda body, before: Reply(text="free words") if before else right(body)) as server:
+        for folder, notes in ((tmp_path / "held", 0), (tmp_path / "forgotten", 6)):
+            folder.mkdir()
+            work = job(folder, server.url, decoding="schema")
+            work = Job(work.address, work.params, work.inputs, work.out, work.checkpoints, said.append, work.cache)
+            outcome = Evaluate().perform(work)
+            assert outcome.notes.get("outside_form", 0) == notes
+    [told] = [event.message for event in said if event.kind == "log"]
+    assert "does not keep to it: 6 answers" in told
+
+
 # A parameter, what the server says against it, and what it is asked instead.
 REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("response_format", "json_schema is not supported", {}),
