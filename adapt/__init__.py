@@ -78,6 +78,7 @@ def run(
     root: Path | None = None,
     *,
     allow_paths: Sequence[Path] = (),
+    all_rungs: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> RunReport:
     """Carry a plan out, step after step, and stop at the first rung that meets the target; again: go on from there.
@@ -86,6 +87,8 @@ def run(
         document: a plan, or its file.
         root: the folder that the plan's paths start from; the file's folder by default.
         allow_paths: folders outside of the root that the plan may read.
+        all_rungs: whether every rung is measured whatever its gates say, and the report tells what they would have
+            picked.
         on_event: called with every event, progress included.
 
     Raises:
@@ -95,7 +98,7 @@ def run(
     from executors.runner import run_plan
 
     source = Path(document) if isinstance(document, str) else document
-    return run_plan(source, root, allow_paths=allow_paths, on_event=on_event)
+    return run_plan(source, root, allow_paths=allow_paths, all_rungs=all_rungs, on_event=on_event)
 
 
 def review(

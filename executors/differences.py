@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from executors.comparison import Comparison, best, compare
+from executors.regret import regret
 from executors.store import Store
 
 if TYPE_CHECKING:
@@ -26,6 +28,13 @@ def with_comparisons(report: RunReport, plan: Plan, state: State) -> RunReport:
     for rung in report.rungs:
         rungs.append(rung.model_copy(update={"gain": _gain(rung, rungs, plan, records)}))
     return report.model_copy(update={"rungs": tuple(rungs), "regressions": tuple(_regressions(plan, records))})
+
+
+def with_regret(report: RunReport, plan: Plan, state: State) -> RunReport:
+    """The report of a run that measured every rung, with what its gates would have picked."""
+    records = _Records(report.steps, Store(state.store))
+    found = regret(plan, report.steps, report.rungs, partial(_is_falling, plan), records.compare)
+    return report.model_copy(update={"regret": found})
 
 
 class _Records:

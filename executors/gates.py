@@ -14,7 +14,7 @@ from planner.documents import Finding, InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from planner.documents import Gate, Measurement
+    from planner.documents import Gate, Measurement, Step
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -76,6 +76,39 @@ def evaluate(gate: Gate, metrics: Mapping[str, Mapping[str, Measurement]]) -> Ga
     measured = None if not finite else finite[-1] if gate.combine == "last" else max(finite)
     passed = _COMPARISONS[word](-math.inf if measured is None else measured, limit)
     return GateResult(passed=passed, measured=measured, sentence=_sentence(gate, measured, passed=passed))
+
+
+def first_closed(
+    step: Step,
+    when: str,
+    metrics: Mapping[str, Mapping[str, Measurement]],
+    told: Callable[[Gate, GateResult], None] | None = None,
+) -> tuple[Gate, str] | None:
+    """The first gate of a step that says no, with its sentence; gates of one name are alternatives.
+
+    Args:
+        step: the step.
+        when: `before` or `after` it.
+        metrics: as in `evaluate`.
+        told: called with every gate that is looked at and how it came out.
+    """
+    for name in dict.fromkeys(gate.name for gate in step.gates if gate.when == when):
+        closed: tuple[Gate, str] | None = None
+        for gate in (gate for gate in step.gates if gate.when == when and gate.name == name):
+            result = evaluate(gate, metrics)
+            if told is not None:
+                told(gate, result)
+            closed = None if result.passed else (gate, result.sentence)
+            if result.passed:
+                break
+        if closed is not None:
+            return closed
+    return None
+
+
+def not_started(step: Step, gate: Gate, sentence: str) -> str:
+    """Why a run ends before a step, and what the gate's reason says to do."""
+    return f"{step.address} was not started: {sentence}" + (f"; {gate.because}." if gate.because else "")
 
 
 def _bound(measurement: Measurement, bound: str) -> float:

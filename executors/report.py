@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from executors.comparison import Comparison
+from executors.regret import Regret
 from planner.documents import Artifact, Cost, JsonValue, Measurement, ReadAhead, StepError
 
 StepStatus = Literal["waiting", "running", "done", "cached", "skipped", "failed"]
@@ -73,6 +74,8 @@ class RunReport(ReadAhead):
     rungs: tuple[RungReport, ...] = ()
     regressions: tuple[Comparison, ...] = ()
     """What training changed of each other skill that was measured before and after it."""
+    regret: Regret | None = None
+    """What the gates would have picked, when every rung was measured."""
     outputs: dict[str, str] = {}
     """What the plan leaves, as far as it was made: a name to a path relative to the state folder."""
     cost: Cost

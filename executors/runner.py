@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from executors.differences import with_comparisons
+from executors.differences import with_comparisons, with_regret
 from executors.files import write_atomic
-from executors.gates import evaluate
+from executors.gates import first_closed, not_started
 from executors.journal import Journal, last_started
 from executors.locks import locked
 from executors.outputs import link_outputs
@@ -31,6 +31,7 @@ from planner.documents import Event, Finding, InputError, Plan, Where, pretty_js
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from executors.gates import GateResult
     from executors.places import Place
     from executors.registry import Registry
     from executors.report import RunReport, RunStatus
@@ -48,6 +49,7 @@ def run_plan(  # noqa: PLR0913 - the one call of the engine; all but the plan ar
     *,
     allow_paths: Sequence[Path] = (),
     offline: bool = False,
+    all_rungs: bool = False,
     on_event: Callable[[Event], None] | None = None,
     state: Path | None = None,
     registry: Registry | None = None,
@@ -61,6 +63,8 @@ def run_plan(  # noqa: PLR0913 - the one call of the engine; all but the plan ar
         root: the folder from which the plan's paths count; the file's folder by default.
         allow_paths: folders outside of the root that pinned files may lie in.
         offline: whether libraries must not ask the network; the plan's own constraint counts too.
+        all_rungs: whether every rung is measured, whatever its gates say, and the report tells what the gates would
+            have picked. Gates after a step, which guard what a merge or a training leaves, hold all the same.
         on_event: called with every event, progress included.
         state: the state folder; `.adapt` in the root by default.
         registry: the executors; those of this installation by default.
@@ -109,18 +113,20 @@ def run_plan(  # noqa: PLR0913 - the one call of the engine; all but the plan ar
             emit=emit,
             clock=clock,
         )
-        run = _Run(document, ready.order, steps)
+        run = _Run(document, ready.order, steps, all_rungs=all_rungs)
         outcome = run.go(ready.warnings)
         link_outputs(document, run.reports, folders)
     report = summarize(document, folder.id, list(run.reports.values()), outcome, clock() - started)
-    return with_comparisons(report, document, folders)
+    report = with_comparisons(report, document, folders)
+    return with_regret(report, document, folders) if all_rungs else report
 
 
 class _Run:
     """One call of `run_plan`: its records, and the loop over the steps."""
 
-    def __init__(self, plan: Plan, order: Sequence[Step], steps: StepRunner) -> None:
+    def __init__(self, plan: Plan, order: Sequence[Step], steps: StepRunner, *, all_rungs: bool) -> None:
         self._plan = plan
+        self._all_rungs = all_rungs
         self._order = order
         self._steps = steps
         self._skipped: dict[str, str] = {}
@@ -144,11 +150,12 @@ class _Run:
         return status, because
 
     def _go(self) -> tuple[RunStatus, str]:
+        failed = ""
         for step in self._order:
             reason = skipped_input(step, self._skipped)
-            gate = self._closed_gate(step, "before") if reason is None else None
+            gate = self._closed_gate(step, "before") if reason is None and not self._all_rungs else None
             if gate is not None and gate[0].otherwise == "stop":
-                return "stopped", f"{step.address} was not started: {gate[1]}"
+                return "stopped", not_started(step, *gate)
             if gate is not None:
                 reason = gate[1]
             if reason is not None:
@@ -157,28 +164,28 @@ class _Run:
             result, reused = self._steps.carry_out(step)
             self._record(step, result, reused=reused)
             if result.error is not None:
-                return "failed", f"{step.address} failed: {result.error.message}"
+                failed = f"{step.address} failed: {result.error.message}"
+                if not self._all_rungs:
+                    return "failed", failed
+                # The other rungs are worth measuring all the same.
+                self._skipped[step.address] = failed
+                continue
             gate = self._closed_gate(step, "after")
             if gate is not None:
                 return "stopped", f"Stopped after {step.address}: {gate[1]}"
-        return "done", f"All steps of {self._plan.name} are done or not needed."
+        if failed:
+            return "failed", failed
+        said = "measured" if self._all_rungs else "done or not needed"
+        return "done", f"All steps of {self._plan.name} are {said}."
 
     def _closed_gate(self, step: Step, when: str) -> tuple[Gate, str] | None:
-        """The first gate of a step that says no, with its sentence; gates of one name are alternatives."""
         metrics = {address: result.metrics for address, result in self._steps.results.items()}
-        names = dict.fromkeys(gate.name for gate in step.gates if gate.when == when)
-        for name in names:
-            closed: tuple[Gate, str] | None = None
-            for gate in (gate for gate in step.gates if gate.when == when and gate.name == name):
-                result = evaluate(gate, metrics)
-                data = {"passed": result.passed, "measured": result.measured, "otherwise": gate.otherwise}
-                self._say("gate", result.sentence, step, data=data)
-                closed = None if result.passed else (gate, result.sentence)
-                if result.passed:
-                    break
-            if closed is not None:
-                return closed
-        return None
+
+        def told(gate: Gate, result: GateResult) -> None:
+            data = {"passed": result.passed, "measured": result.measured, "otherwise": gate.otherwise}
+            self._say("gate", result.sentence, step, data=data)
+
+        return first_closed(step, when, metrics, told)
 
     def _skip(self, step: Step, reason: str) -> None:
         self._skipped[step.address] = reason

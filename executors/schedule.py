@@ -46,7 +46,8 @@ def skipped_input(step: Step, skipped: dict[str, str]) -> str | None:
     """
     for name, source in sorted(step.inputs.items()):
         if source.step in skipped:
-            return f"its input {name} comes from {source.step}, which was skipped"
+            was = "failed" if " failed: " in skipped[source.step] else "was skipped"
+            return f"its input {name} comes from {source.step}, which {was}"
     return None
 
 

@@ -82,7 +82,8 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
 
 def _asks(gate: Gate, address: str) -> bool:
     """Whether a gate keeps later work from being done once this step's result is good enough."""
-    return gate.when == "before" and gate.otherwise == "skip" and address in gate.steps and gate.test.strip()[0] == "<"
+    is_target = gate.when == "before" and gate.otherwise == "skip" and gate.name.startswith("target")
+    return is_target and address in gate.steps and gate.test.strip()[0] == "<"
 
 
 def _met(plan: Plan, gates: Sequence[Gate], report: StepReport) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ EPILOG = """
 Examples:
   adapt run plan.json
   adapt run plan.json --allow-path ../datasets
+  adapt run plan.json --all-rungs
   adapt run plan.json --json > report.json
 
 \b
@@ -39,37 +41,48 @@ Exit codes:
     envvar="ADAPT_ALLOW_PATH",
     help="A folder outside of the plan's own that the plan may read; repeatable.",
 )
+@click.option(
+    "--all-rungs",
+    is_flag=True,
+    help="Measure every rung, whatever its gates say, and tell what the gates would have picked, lost and saved.",
+)
 @click.option("--offline", is_flag=True, help="Tell every library not to ask the network.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON; events as JSON lines on standard error."
 )
-def command(plan: Path, allow_paths: tuple[Path, ...], *, offline: bool, as_json: bool) -> None:
+def command(plan: Path, allow_paths: tuple[Path, ...], *, all_rungs: bool, offline: bool, as_json: bool) -> None:
     """Carry PLAN out, step after step, and stop at the first rung that meets the target.
 
     Run it again to go on after an interruption: what is done is not done again. Everything it leaves lies in
     `.adapt` beside the plan.
     """
-    report = carry_out(plan, allow_paths, offline=offline, as_json=as_json)
+    report = carry_out(plan, allow_paths, all_rungs=all_rungs, offline=offline, as_json=as_json)
     raise click.exceptions.Exit(exit_code(report))
 
 
 def carry_out(
-    plan: Path, allow_paths: tuple[Path, ...] = (), *, offline: bool = False, as_json: bool = False
+    plan: Path,
+    allow_paths: tuple[Path, ...] = (),
+    *,
+    all_rungs: bool = False,
+    offline: bool = False,
+    as_json: bool = False,
 ) -> RunReport:
     """Run a plan, show its progress, print its report."""
     from adapt.cli.console import err, out
     from executors.runner import run_plan
     from executors.state import STATE_FOLDER
 
+    run = partial(run_plan, plan, allow_paths=allow_paths, offline=offline, all_rungs=all_rungs)
     if as_json:
-        report = run_plan(plan, allow_paths=allow_paths, offline=offline, on_event=_json_event)
+        report = run(on_event=_json_event)
         click.echo(pretty_json(report.to_json()), nl=False)
         return report
     from adapt.render.progress import Display
     from adapt.render.report import report as render
 
     with Display(err()) as display:
-        report = run_plan(plan, allow_paths=allow_paths, offline=offline, on_event=display.show)
+        report = run(on_event=display.show)
     out().print(render(report, plan.parent / STATE_FOLDER))
     return report
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from executors.comparison import Comparison
+    from executors.regret import Regret
     from executors.report import RunReport, StepReport
     from planner.documents import JsonValue
 
@@ -28,6 +29,8 @@ def report(document: RunReport, state: Path) -> RenderableType:
     parts: list[RenderableType] = []
     if document.rungs:
         parts += [_rungs(document), Text()]
+    if document.regret is not None:
+        parts += [_regret(document.regret), Text()]
     parts += [Text(line) for line in (*_gains(document), *_regressions(document), *_slices(document))]
     text = Text(document.because, style=STATUS_STYLES[document.status])
     if document.target:
@@ -43,6 +46,33 @@ def report(document: RunReport, state: Path) -> RenderableType:
         text.append(f"\n{name}: {state / path}")
     parts.append(text)
     return Group(*parts)
+
+
+def _regret(found: Regret) -> Table:
+    """What the gates would have picked beside what is best: score, points lost, and the price of each."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
+    table.title = "With its gates, the run would end thus"
+    for name in ("", "Rung", f"{found.metric} (95%)", "CPU", "Wall"):
+        table.add_column(name, overflow="fold")
+    picked = score(found.picked_score) if found.picked_score else "-"
+    table.add_row("Picked by the gates", found.picked or "none", picked, seconds(found.cpu_s), seconds(found.wall_s))
+    whole = (seconds(found.all_cpu_s), seconds(found.all_wall_s))
+    table.add_row("Best of all rungs", found.best, score(found.best_score), *whole)
+    saved = (f"{found.saved:.0%} saved", f"{_share(found.wall_s, found.all_wall_s):.0%} saved")
+    table.add_row("Regret", "", _lost(found), *saved)
+    return table
+
+
+def _lost(found: Regret) -> str:
+    if found.picked is None:
+        return "no rung would be measured"
+    if found.picked == found.best:
+        return "none, it is the best"
+    return difference(found.lost) if found.lost else "the answers cannot be compared"
+
+
+def _share(part: float, whole: float) -> float:
+    return 1 - part / whole if whole else 0.0
 
 
 def difference(found: Comparison) -> str:

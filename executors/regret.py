@@ -1,0 +1,122 @@
+"""What the gates would have picked, once every rung is measured: the points lost against the best, the cost saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from executors.comparison import Comparison, best
+from executors.gates import first_closed, not_started
+from executors.schedule import schedule, skipped_input
+from planner.documents import Measurement, ReadAhead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from executors.report import RungReport, StepReport
+    from planner.documents import Plan, Step
+
+_FINISHED = frozenset({"done", "cached"})
+
+
+class Regret(ReadAhead):
+    """The gates against measuring everything."""
+
+    metric: str
+    """The metric that is compared: the target's, else the first of the evaluation."""
+    picked: str | None
+    """The rung that a run with gates ends with: the first that meets the target, else the best that it measures."""
+    picked_score: Measurement | None = None
+    best: str
+    best_score: Measurement
+    lost: Comparison | None = None
+    """What the best rung has more than the one that was picked, case by case; null when they are the same rung, or
+    their answers cannot be compared."""
+    measured: tuple[str, ...]
+    """The rungs that a run with gates measures."""
+    because: str
+    """How a run with gates ends."""
+    wall_s: float
+    """Seconds of the steps that a run with gates carries out."""
+    cpu_s: float
+    all_wall_s: float
+    """Seconds of all steps."""
+    all_cpu_s: float
+
+    @property
+    def saved(self) -> float:
+        """Share of the processor time that the gates save."""
+        return 1 - self.cpu_s / self.all_cpu_s if self.all_cpu_s else 0.0
+
+
+def regret(
+    plan: Plan,
+    steps: Sequence[StepReport],
+    rungs: Sequence[RungReport],
+    falling: Callable[[str], bool],
+    compare: Callable[[str, str, str], Comparison | None],
+) -> Regret | None:
+    """Compare what the gates would have picked with the best rung; None when no metric is shared by two rungs.
+
+    Args:
+        plan: the plan, of which every rung was measured as far as it could be.
+        steps: how its steps came out.
+        rungs: its rungs, in the order of the run.
+        falling: whether less of a metric is better.
+        compare: the difference of a metric between two steps, by their answers: step, other step, metric.
+    """
+    reports = {report.address: report for report in steps if report.status in _FINISHED}
+    gated, because = replay(plan, reports)
+    # A rung with a proof of its own repeats an earlier one: merged or quantized, it answers the same.
+    proofs = {step.address for step in plan.steps if any(gate.when == "after" for gate in step.gates)}
+    tried = {rung.step: rung for rung in rungs if rung.step in reports and rung.step not in proofs}
+    metric = _metric(plan, tried)
+    if metric is None:
+        return None
+    scores = {address: reports[address].metrics for address in tried if metric in reports[address].metrics}
+    top = best(metric, scores, falling=falling(metric))
+    seen = {address: scores[address] for address in scores if address in gated}
+    met = next((address for address in seen if tried[address].met), None)
+    picked = met or best(metric, seen, falling=falling(metric))
+    if top is None:
+        return None
+    costs = {address: report.cost for address, report in reports.items() if report.cost is not None}
+    return Regret(
+        metric=metric,
+        picked=tried[picked].rung if picked else None,
+        picked_score=scores[picked][metric] if picked else None,
+        best=tried[top].rung,
+        best_score=scores[top][metric],
+        lost=compare(top, picked, metric) if picked and picked != top else None,
+        measured=tuple(rung.rung for address, rung in tried.items() if address in gated),
+        because=because,
+        wall_s=round(sum(cost.wall_s for address, cost in costs.items() if address in gated), 3),
+        cpu_s=round(sum(cost.cpu_s for address, cost in costs.items() if address in gated), 3),
+        all_wall_s=round(sum(cost.wall_s for cost in costs.values()), 3),
+        all_cpu_s=round(sum(cost.cpu_s for cost in costs.values()), 3),
+    )
+
+
+def replay(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[set[str], str]:
+    """The steps that a run with gates carries out, given what each of them measures, and how that run ends."""
+    skipped: dict[str, str] = {}
+    ran: dict[str, Mapping[str, Measurement]] = {}
+    for step in schedule(plan.steps):
+        reason = skipped_input(step, skipped)
+        closed = first_closed(step, "before", ran) if reason is None else None
+        if closed is not None and closed[0].otherwise == "stop":
+            return {*ran}, not_started(step, *closed)
+        if reason is not None or closed is not None or step.address not in reports:
+            skipped[step.address] = reason or (closed[1] if closed else "not measured")
+            continue
+        ran[step.address] = reports[step.address].metrics
+        closed = first_closed(step, "after", ran)
+        if closed is not None:
+            return {*ran}, f"stopped after {step.address}: {closed[1]}"
+    return {*ran}, "every step is done or not needed"
+
+
+def _metric(plan: Plan, tried: Mapping[str, RungReport]) -> str | None:
+    evaluation = plan.spec.evaluation
+    asked = dict.fromkeys([*sorted(evaluation.target), *evaluation.metrics])
+    measured = [name for rung in tried.values() for name in rung.metrics]
+    return next((name for name in [*asked, *dict.fromkeys(measured)] if measured.count(name) > 1), None)
