@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from executors.report import RungReport, StepReport
-    from planner.documents import Plan, Step
+    from planner.documents import Plan
 
 _FINISHED = frozenset({"done", "cached"})
 
