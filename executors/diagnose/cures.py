@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from executors.diagnose.experiments import CONSTRAINED, EXAMPLES, GOLD, LENIENT, OTHER, RETRIEVED, STRONGER
-from executors.diagnose.verdict import READER, SEARCH, SHOWN_READER
+from executors.diagnose.verdict import DOCUMENTS, READER, SEARCH, SHOWN_READER
 from planner.documents import Cure
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ CURES: dict[tuple[Cause, str], Told] = {
         "The answer is made of the input or of a closed set: finetune with LoRA on curated pairs, answers constrained.",
         (LADDER, "hu-2021-lora"),
     ),
-    ("information", "documents"): Told(
+    ("information", DOCUMENTS): Told(
         "The documents do not hold the answers: add those that do; no search and no training can.",
         (LADDER, "gekhman-2024-new-knowledge"),
     ),

@@ -15,10 +15,11 @@ from executors.diagnose.experiments import (
     RETRIEVED,
     STRONGER,
 )
+from executors.diagnose.subject import Lookup
 from planner.documents import Evidence
 
 if TYPE_CHECKING:
-    from executors.diagnose.subject import Subject
+    from executors.diagnose.subject import Subject, Trial
     from planner.documents.failures import Cause
     from planner.documents.task import TaskKind
 
@@ -27,8 +28,8 @@ PARTLY = 0.2
 SHOWN = 120
 SEARCH = "search"
 READER = "reader"
+DOCUMENTS = "documents"
 SHOWN_READER = "reader, shown how"
-FORM = "form"
 NOTHING = "nothing helps"
 
 
@@ -60,62 +61,65 @@ def _repaired(subject: Subject) -> Found | None:
     if subject.first.right:
         result = "The content is right when the answer is read leniently: the form fails."
         return "behaviour", LENIENT, True, (Evidence(test=LENIENT, result=result),)
-    if subject.right(GOLD) and not subject.right(OTHER):
-        return _informed(subject)
-    return _informed_by_search(subject) or _behaved(subject)
-
-
-def _behaved(subject: Subject) -> Found | None:
-    """What repairs the answer is not what it says, but how it is asked."""
     if subject.right(GOLD):
-        result = "A passage about something else repairs the answer as well: what it lacked is not the information."
-        return "behaviour", OTHER, True, (Evidence(test=OTHER, result=result),)
+        return _mended_by_any(subject) if subject.right(OTHER) else _informed(subject)
+    if subject.right(RETRIEVED):
+        return "information", RETRIEVED, True, ()
+    return _shown(subject)
+
+
+def _mended_by_any(subject: Subject) -> Found:
+    """The control repairs the answer too."""
+    said = subject.trials[OTHER].case.prediction
+    result = f"A passage about something else repairs the answer as well ({said[:SHOWN]}): the information was not it."
+    return "behaviour", OTHER, True, (Evidence(test=OTHER, result=result),)
+
+
+def _informed(subject: Subject) -> Found:
+    """The gold passage repairs the answer: was it there, can it be found?"""
+    lookup = subject.lookup or Lookup()
+    if {passage.document for passage in lookup.gold} & set(subject.given):
+        result = "The passage was in the prompt among others when the answer failed: the reader did not use it."
+        return "behaviour", READER, True, (Evidence(test=READER, result=result),)
+    if lookup.found and lookup.rank is None:
+        result = f"The search does not have it among the {len(lookup.found)} passages that it gives."
+        return "retrieval miss", SEARCH, True, (Evidence(test=SEARCH, result=result),)
+    return "information", GOLD, True, ()
+
+
+def _shown(subject: Subject) -> Found | None:
+    """No information repairs the answer, but being shown, being held to the form, or another model."""
     for name in (EXAMPLES, CONSTRAINED):
         if subject.right(name):
             if GOLD in subject.trials:
                 result = "The passage alone did not help, with it in the prompt this did: the reader can be shown how."
                 return "behaviour", SHOWN_READER, True, (Evidence(test=READER, result=result),)
             return "behaviour", name, True, ()
-    if subject.right(STRONGER):
-        return "capability", STRONGER, True, ()
-    return None
-
-
-def _informed_by_search(subject: Subject) -> Found | None:
-    return ("information", RETRIEVED, True, ()) if subject.right(RETRIEVED) else None
-
-
-def _informed(subject: Subject) -> Found:
-    """The gold passage repairs the answer: was it there, can it be found?"""
-    lookup = subject.lookup
-    if lookup is not None and subject.given and lookup.rank is not None:
-        result = "The passage was in the prompt among others when the answer failed: the reader did not use it."
-        return "behaviour", READER, True, (Evidence(test=READER, result=result),)
-    if lookup is not None and lookup.found and lookup.rank is None:
-        result = f"The search does not have it among the {len(lookup.found)} passages that it gives."
-        return "retrieval miss", SEARCH, True, (Evidence(test=SEARCH, result=result),)
-    return "information", GOLD, True, ()
+    return ("capability", STRONGER, True, ()) if subject.right(STRONGER) else None
 
 
 def _in_part(subject: Subject) -> Found | None:
-    """The cause by what moves the answer towards the right one."""
-    trial = subject.trials.get(CONSTRAINED)
-    if trial is not None and trial.well_formed and not subject.first.well_formed and subject.gain(CONSTRAINED) >= 0:
-        result = f"The form can be held from outside, {_points(subject.gain(CONSTRAINED))} of content with it."
-        return "behaviour", CONSTRAINED, True, (Evidence(test=FORM, result=result),)
-    shown = subject.trials.get(EXAMPLES)
-    if shown is not None and shown.well_formed and not subject.first.well_formed:
-        result = f"Examples mend the form, {_points(subject.gain(EXAMPLES))} of content with it."
-        return "behaviour", EXAMPLES, True, (Evidence(test=FORM, result=result),)
-    # Examples are shown with the passage where there is one: what they add is beyond what it added.
+    """The cause by what moves the answer most towards the right one, or into its form without loss."""
+    # Examples and held form come with the passage where there is one: what they add is beyond what it added.
     passage = max(0.0, subject.gain(GOLD))
-    gains = ((passage, GOLD), (subject.gain(EXAMPLES) - passage, EXAMPLES))
-    best, name = max(gains, key=lambda gain: gain[0])
-    if best < PARTLY:
+    parts = [(passage, GOLD)] if passage >= PARTLY else []
+    for name in (EXAMPLES, CONSTRAINED):
+        trial = subject.trials.get(name)
+        own = subject.gain(name) - passage
+        if trial is not None and (own >= PARTLY or (own >= 0 and _mends_form(subject, trial))):
+            parts.append((own, name))
+    if not parts:
         return None
-    result = f"Not right, but {_points(best)} of the content with: {name}."
-    cause: Cause = "information" if name == GOLD and not subject.gain(OTHER) >= best else "behaviour"
-    return cause, f"{name}, in part", True, (Evidence(test=name, result=result),)
+    best, name = max(parts, key=lambda part: part[0])
+    result = f"Not right, but {_points(best)} of content"
+    trial = subject.trials[name]
+    result += ", and the form holds." if _mends_form(subject, trial) else "."
+    cause: Cause = "information" if name == GOLD and subject.gain(OTHER) < best else "behaviour"
+    return cause, f"{name}, in part", True, (Evidence(test=f"{name}, in part", result=result),)
+
+
+def _mends_form(subject: Subject, trial: Trial) -> bool:
+    return trial.well_formed and not subject.first.well_formed
 
 
 def _unmoved(subject: Subject, kind: TaskKind) -> Found:
@@ -145,18 +149,18 @@ def _by_search(subject: Subject) -> Found | None:
     lookup = subject.lookup
     if lookup is None or subject.symptom != "wrong content":
         return None
+    if lookup.rank is not None and subject.given:
+        result = "The answer was in the prompt's passages: presumed that the reader did not use it."
+        return "behaviour", READER, False, (Evidence(test=READER, result=result),)
     if lookup.rank is not None:
-        if subject.given:
-            result = f"Passage {lookup.rank} of the prompt held the answer: the reader did not use it."
-            return "behaviour", READER, True, (Evidence(test=READER, result=result),)
-        result = f"The answer is not in the question, and passage {lookup.rank} that the search finds holds it."
-        return "information", SEARCH, True, (Evidence(test=SEARCH, result=result),)
+        result = "The question does not hold the answer and the passage does: presumed that the passage would help."
+        return "information", SEARCH, False, (Evidence(test=SEARCH, result=result),)
     if lookup.gold or lookup.held:
-        result = f"The documents hold the answer, and not one of the {len(lookup.found)} passages found does."
-        return "retrieval miss", SEARCH, True, (Evidence(test=SEARCH, result=result),)
+        result = "The documents hold the answer: presumed that the passage would help, if the search found it."
+        return "retrieval miss", SEARCH, False, (Evidence(test=SEARCH, result=result),)
     if lookup.held is False:
         result = "Neither the question nor any document holds the expected words."
-        return "information", "documents", True, (Evidence(test="documents", result=result),)
+        return "information", DOCUMENTS, False, (Evidence(test=DOCUMENTS, result=result),)
     return None
 
 
