@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from executors.evaluate.backends import Answer
@@ -18,6 +19,7 @@ Parameters = dict[str, Any]
 DISPENSABLE = ("seed", "temperature")
 FORM = ("response_format", "extra_body")
 SHOWN_CHARACTERS = 200
+_TOO_LONG = re.compile(r"context|too long|too many tokens|maximum.{0,40}tokens|exceed", re.IGNORECASE)
 
 
 class GarbageError(Exception):
@@ -76,6 +78,22 @@ def without_refused(parameters: Parameters, said: str) -> Parameters | None:
     return {name: value for name, value in parameters.items() if name not in refused} if refused else None
 
 
+def too_long(said: str) -> bool:
+    """Whether a server refuses a conversation because its model cannot read so much."""
+    return bool(_TOO_LONG.search(said))
+
+
+def fewer_examples(turns: list[dict[str, str]], spare: int) -> tuple[list[dict[str, str]], int]:
+    """The conversation without a quarter of the examples that may be left out, the farthest from the request first.
+
+    Args:
+        turns: system text where there is any, examples as two turns each, then what must stay.
+        spare: how many examples may go; at least 1.
+    """
+    gone, first = -(-spare // 4), int(turns[0]["role"] == "system")
+    return [*turns[:first], *turns[first + 2 * gone :]], spare - gone
+
+
 def read_reply(text: str, kind: str) -> Answer:
     """The answer in the body of a reply of a content type.
 
@@ -94,13 +112,16 @@ def read_reply(text: str, kind: str) -> Answer:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise GarbageError("the reply has no choices")
     message = choices[0].get("message")
-    said = message.get("content") or message.get("refusal") if isinstance(message, dict) else None
-    cut = choices[0].get("finish_reason") == "length"
-    if not isinstance(said, str):
+    if not isinstance(message, dict):
+        raise GarbageError("the reply has no message")
+    said, cut = message.get("content"), choices[0].get("finish_reason") == "length"
+    if said in (None, "") and message.get("refusal"):
+        said = message["refusal"]
+    if said is None and cut:
         # A model that thinks first may use up its tokens before it says anything.
-        if not isinstance(message, dict) or (message.get("content") is None and not cut):
-            raise GarbageError("the reply has no text")
         said = ""
+    if not isinstance(said, str):
+        raise GarbageError("the reply has no text")
     usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
     # JSON may escape half a character, which no file can hold.
     whole = said.encode("utf-8", "replace").decode("utf-8").strip()

@@ -16,10 +16,12 @@ from executors.evaluate.chat_api import (
     FORM,
     GarbageError,
     Parameters,
+    fewer_examples,
     leaves_form,
     read_reply,
     request_parameters,
     shown,
+    too_long,
     without_refused,
 )
 from executors.evaluate.patience import Failure, Patience
@@ -76,7 +78,7 @@ class Server:
         self.decoding, self.form = decoding, form
         self.parameters = request_parameters(endpoint, max_tokens, decoding, form)
         self.key = key_of(endpoint)
-        self.cached = 0
+        self.cached = self.left_out = 0
         self.notes: dict[str, JsonValue] = {"endpoint": endpoint.url, "served_model": endpoint.model}
 
     def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
@@ -101,6 +103,8 @@ class Server:
         self.notes |= {"cached_answers": self.cached, "failed_answers": failures.total()}
         if failures:
             self.notes["failures"] = dict(failures.most_common(REASONS_SHOWN))
+        if self.left_out:
+            self.notes["examples_left_out"] = self.left_out
         if outside and set(FORM) & set(self.parameters):
             self.notes["outside_form"] = outside
             self.say(
@@ -152,19 +156,25 @@ class Server:
     async def _ask(self, client: Any, question: Question, cache: BlobCache) -> tuple[Answer, Failure | None]:
         """The answer to one conversation: from the cache, or else from the server with what it accepts."""
         parameters, refusal = self.parameters, ""
+        turns, spare = question.turns, question.spare
         while True:
             said = parameters | self._drawn(question, parameters)
-            key = _cache_key(self.endpoint.url, question.turns, said)
+            key = _cache_key(self.endpoint.url, turns, said)
             known = cache.get([key]).get(key)
             if known is not None:
                 self.cached += 1
+                self.left_out += question.spare - spare
                 return Answer(**json.loads(known)), None
-            answer, failure = await self._request(client, question.turns, said)
+            answer, failure = await self._request(client, turns, said)
             if failure is None:
                 cache.put({key: json.dumps(answer._asdict()).encode()})
+                self.left_out += question.spare - spare
                 if refusal:
                     self._accept(parameters, refusal)
                 return answer, None
+            if spare and failure.kind == "request" and too_long(failure.message):
+                turns, spare = fewer_examples(turns, spare)
+                continue
             fewer = without_refused(parameters, failure.message) if failure.kind == "request" else None
             if fewer is None:
                 return answer, failure

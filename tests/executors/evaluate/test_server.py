@@ -12,7 +12,7 @@ from executors.contract import Job, Site
 from executors.errors import classify
 from executors.evaluate import Evaluate, EvaluateParams
 from executors.evaluate import server as backend
-from executors.prompt.document import make_prompt, write_prompt
+from executors.prompt.document import Example, make_prompt, write_prompt
 from planner.documents import AdaptError, Input, Step
 from tests.executors.evaluate.server import Body, Reply, chat_server
 from tests.executors.tiny import TINY_SCHEMA, tiny_rows, write_rows
@@ -359,6 +359,30 @@ def test_what_a_server_refuses_is_left_out_and_said_once(
     [told] = [event.message for event in said if event.kind == "log"]
     assert message in told
     assert outcome.notes["refused"] == [told]
+
+
+def test_examples_that_a_served_model_cannot_read_are_left_out_where_the_prompt_allows_it(tmp_path: Path) -> None:
+    def small(body: Body, before: int) -> Reply:
+        refusal = '{"error": {"message": "maximum context length exceeded"}}'
+        return Reply(400, refusal) if len(body["messages"]) > 6 else right(body)
+
+    shown = tuple(
+        Example(id=row["id"], prompt=row["prompt"], completion=row["completion"]) for row in tiny_rows(8, start=20)
+    )
+    for fit, failed in ((True, 0), (False, 3)):
+        folder = tmp_path / str(fit)
+        folder.mkdir()
+        with chat_server(small) as server:
+            work = job(folder, server.url, rows=3)
+            write_prompt(make_prompt("Do as asked.", shown, fit=fit), folder / "prompt.json")
+            if failed:
+                with pytest.raises(AdaptError, match="context length"):
+                    Evaluate().perform(work)
+                continue
+            outcome = Evaluate().perform(work)
+            assert outcome.metrics["json_exact"].value == 1
+            assert outcome.notes["examples_left_out"] == 3 * 6
+            assert len(server.bodies[-1]["messages"]) == 1 + 2 * 2 + 1
 
 
 def step(**changed: Any) -> Step:
