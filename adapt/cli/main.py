@@ -27,6 +27,7 @@ COMMANDS = {
     "diff": ("adapt.cli.diff", "Say what changed between two plans, and because of which decision."),
     "run": ("adapt.cli.run", "Carry a plan out, up to the first rung that meets the target."),
     "status": ("adapt.cli.status", "Say how a run stands."),
+    "diagnose": ("adapt.cli.diagnose", "Say why answers fail, from results of any tool."),
     "review": ("adapt.cli.review", "Say what is wrong with configurations of TRL, Axolotl and other tools."),
     "memory": ("adapt.cli.memory", "Say how much memory a training step needs, and whether it fits."),
     "fit": ("adapt.cli.fit", "List what can be trained on a device, or which devices train a model."),
