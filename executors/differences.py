@@ -97,5 +97,10 @@ def _is_falling(plan: Plan, metric: str) -> bool:
 
 def _regressions(plan: Plan, records: _Records) -> list[Comparison]:
     gates = [gate for step in plan.steps for gate in step.gates if gate.when == "after" and gate.against]
-    found = [records.compare(address, str(gate.against), gate.metric) for gate in gates for address in gate.steps]
+    asked = [(address, str(gate.against), gate.metric) for gate in gates for address in gate.steps]
+    probed = [step.address for step in plan.steps if step.executor == "probes" and step.address in records.steps]
+    for address in probed:
+        before = f"{address}-before"
+        asked += [(address, before, metric) for metric in records.steps[address].metrics if before in probed]
+    found = [records.compare(*each) for each in asked]
     return [each for each in found if each is not None]

@@ -23,6 +23,7 @@ _EXECUTORS = {
     "evaluate": "executors.evaluate:Evaluate",
     "merge": "executors.merge:Merge",
     "prepare": "executors.prepare:Prepare",
+    "probes": "executors.evaluate:Probes",
     "prompt": "executors.prompt:Prompt",
     "prompt-search": "executors.search:PromptSearch",
     "retrieve": "executors.retrieve:Retrieve",

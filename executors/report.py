@@ -73,7 +73,7 @@ class RunReport(ReadAhead):
     steps: tuple[StepReport, ...]
     rungs: tuple[RungReport, ...] = ()
     regressions: tuple[Comparison, ...] = ()
-    """What training changed of each other skill that was measured before and after it."""
+    """What training changed of other skills and of the answers to probes that were measured before and after it."""
     regret: Regret | None = None
     """What the gates would have picked, when every rung was measured."""
     outputs: dict[str, str] = {}

@@ -13,7 +13,9 @@ from planner.facts.effort import device_rate, training_flops
 from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
+from planner.ladder.probing import probe_tokens
 from planner.ladder.retrieving import passage_tokens
+from planner.ladder.searching import most_answers, search_tokens
 from planner.ladder.siblings import candidates
 from planner.memory import EstimateError, estimate_inference, inference_setting
 
@@ -90,12 +92,15 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         return Resources(
             device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)
         )
-    if step.executor in ("evaluate", "diagnose") and step.params.get("endpoint"):
+    answering = {"evaluate": _evaluation_time, "diagnose": _diagnosis_time, "prompt-search": _search_time}
+    if step.executor in answering and step.params.get("endpoint"):
         return Resources(time=_served_time(draft, step))
-    if step.executor in ("evaluate", "diagnose") and "model" in step.inputs:
-        time_of = _evaluation_time if step.executor == "evaluate" else _diagnosis_time
-        memory = _inference_memory(draft, step)
-        return Resources(device=device, device_memory=memory, time=time_of(draft, step, size, rate))
+    if step.executor in answering and "model" in step.inputs:
+        time, memory = answering[step.executor](draft, step, size, rate), _inference_memory(draft, step)
+        return Resources(device=device, device_memory=memory, time=time)
+    if step.executor == "probes":
+        flops = probe_tokens(step.params) * size * FORWARD
+        return Resources(device=device, device_memory=_inference_memory(draft, step), time=_flops_time(flops, rate))
     if step.executor in ("prepare", "merge", "quantize"):
         data = 2.0 * size
         seconds = [data / each for each in reversed(CONVERT_BYTES_PER_S)]
@@ -179,6 +184,12 @@ def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimat
     return _flops_time(rows * (prompt + answer) * size * FORWARD, rate)
 
 
+def _search_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
+    each = draft.fact("row_tokens") or PROMPT_TOKENS
+    asked = draft.thresholds["instruction_tokens"] + each + 4 * int(str(step.params["max_new_tokens"]))
+    return _flops_time(search_tokens(draft, step.params, asked, each) * size * FORWARD, rate) if size else None
+
+
 def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
     """Each experiment asks the failing cases that none before has explained; of each kind at most all of them."""
     rows, each = _diagnosed_rows(draft, step), draft.fact("row_tokens") or PROMPT_TOKENS
@@ -204,6 +215,8 @@ def _diagnosed_rows(draft: Draft, step: Step) -> int:
 def _served_time(draft: Draft, step: Step) -> Estimate | None:
     """Answers of a server: nothing is known of it but how many requests are open at once."""
     rows, endpoint = draft.fact("evaluation_rows"), step.params["endpoint"]
+    if step.executor == "prompt-search":
+        rows = most_answers(step.params, int(str(step.params["rows"])))
     if rows and step.executor == "diagnose":
         rows = _diagnosed_rows(draft, step) * EXPERIMENTS
     if not rows or not isinstance(endpoint, dict):

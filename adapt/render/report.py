@@ -96,11 +96,17 @@ def _gains(document: RunReport) -> list[str]:
 
 
 def _regressions(document: RunReport) -> list[str]:
-    """What training did to the other skills."""
-    return [
-        f"Other skill {found.step.partition('/')[2]}, {found.metric} after training: {difference(found)}"
-        for found in document.regressions
-    ]
+    """What training did to the other skills, and how the trained model answers probes."""
+    lines = []
+    for step in document.steps:
+        if step.executor == "probes" and step.metrics and not step.address.endswith("-before"):
+            shown = ", ".join(f"{name} {score(one)}" for name, one in step.metrics.items())
+            lines.append(f"Probes of the trained model: {shown}")
+    for found in document.regressions:
+        name = found.step.partition("/")[2]
+        what = "Probes" if name == "probes" else f"Other skill {name}"
+        lines.append(f"{what}, {found.metric} after training: {difference(found)}")
+    return lines
 
 
 def _slices(document: RunReport) -> list[str]:

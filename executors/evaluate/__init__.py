@@ -2,5 +2,6 @@
 
 from executors.evaluate.baselines import Baselines, BaselinesParams
 from executors.evaluate.executor import Evaluate, EvaluateParams
+from executors.evaluate.probes_executor import Probes, ProbesParams
 
-__all__ = ["Baselines", "BaselinesParams", "Evaluate", "EvaluateParams"]
+__all__ = ["Baselines", "BaselinesParams", "Evaluate", "EvaluateParams", "Probes", "ProbesParams"]

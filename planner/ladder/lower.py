@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
+from planner.ladder.probing import probing
 from planner.ladder.prompting import baselines, prompting
 from planner.ladder.quantizing import quantizing
 from planner.ladder.regressions import regressions
@@ -43,6 +44,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
     if "finetune" in rungs:
         training(draft)
         regressions(draft)
+        probing(draft)
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)

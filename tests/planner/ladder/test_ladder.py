@@ -85,7 +85,7 @@ def test_every_later_rung_is_gated_on_every_metric_of_every_earlier_one(plans: d
                 for gate in step.gates
                 if gate.when == "before" and gate.name.startswith("target not met by")
             }
-            starts = {"baselines", "retrieve", "train", "diagnose"}
+            starts = {"baselines", "prompt-search", "retrieve", "train", "diagnose"}
             if step.executor in starts or (step.executor == "prompt" and step.address != "prompt/zero-shot"):
                 wanted = {(rung, metric): f"< {goal:g}" for rung in measured for metric, goal in target.items()}
                 assert asked == wanted, (name, step.address)
@@ -144,6 +144,8 @@ def test_the_whole_ladder_when_nothing_was_tried() -> None:
         "evaluate/sft",
         "merge/sft",
         "evaluate/merged",
+        "evaluate/probes-before",
+        "evaluate/probes",
     ]
     retrieval = plan(spec(data__documents=documents, task__knowledge=knowledge)).decision("retrieval")
     assert retrieval is not None
@@ -192,6 +194,7 @@ def test_every_step_follows_from_a_decision_of_the_plan(plans: dict[str, Plan]) 
                 in (
                     "train",
                     "evaluate",
+                    "prompt-search",
                 )
             )
 
