@@ -64,7 +64,7 @@ def answers_of_rows(
 
 
 def vote(answers: Sequence[Answer], form: AnswerForm) -> Answer:
-    """The first of the answers that say what most of them say, with what all of them took [wang-2022-consistency].
+    """The first of the answers that say what most of them say, with what all of them took [wang-2022-self-consistency].
 
     Answers are compared as JSON, by the label in them, or by their words; those that failed have no vote.
     """

@@ -1,4 +1,4 @@
-"""Successive halving: all on a few rows, the better part on more, so that bad ones cost little [jamieson-2015-halving].
+"""Successive halving: all on a few rows, the better part on more, so that bad ones cost little [jamieson-2016-halving].
 
 Pure: what a candidate scores on the first so many rows is asked of a function.
 """

@@ -53,6 +53,12 @@ def more_examples(
 
 
 @fact(cite=LADDER)
+def examples_pinned(spec: Spec) -> bool:
+    """Whether the spec pins how many examples the prompt shows, or how they are chosen."""
+    return bool({"examples", "example_choice"} & spec.overrides.keys())
+
+
+@fact(cite=LADDER)
 def rows_exceed_prompt(train_rows: int, examples_that_fit: int, thresholds: Mapping[str, float]) -> bool:
     """Whether there are more examples than a prompt holds or uses."""
     return train_rows > min(examples_that_fit, int(thresholds["most_examples"]))

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from planner.documents import Input, JsonValue, Step
 from planner.ladder.endpoints import endpoint, judge, served
 from planner.ladder.pins import data_pin
+from planner.ladder.searching import search
 
 if TYPE_CHECKING:
     from planner.documents import Gate
     from planner.ladder.draft import Draft
 
 SEED = 0
+# The template of every prompt that is not searched for.
+PLAIN = "plain"
 # Room for answers longer than any seen in training.
 ANSWER_MARGIN = 1.25
 ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
@@ -78,7 +81,11 @@ def prompting(draft: Draft, name: str) -> None:
     """A prompt and its measurement; `name` is `zero-shot` or `few-shot`."""
     examples = int(draft.answer("examples")) if name == "few-shot" else 0
     examples = min(examples, draft.fact("train_rows") or 0, int(draft.thresholds["most_examples"]))
-    add_prompt(draft, name, examples=examples, show_form=True, gates=draft.gates())
+    if examples and draft.answer("prompt_search"):
+        sources = answering(draft)
+        search(draft, examples, sources, {**_answers(draft, sources), "seed": SEED}, draft.gates())
+    else:
+        add_prompt(draft, name, examples=examples, show_form=True, gates=draft.gates())
     evaluate(
         draft,
         name,
@@ -110,6 +117,8 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates
                 "show_form": show_form,
                 "examples": examples,
                 "select": draft.answer("example_choice"),
+                "template": PLAIN,
+                "fit": False,
                 "seed": SEED,
             },
             outputs=("prompt",),
@@ -146,12 +155,7 @@ def evaluate(
             params={
                 "metrics": metrics,
                 **draft.output_params(),
-                "max_new_tokens": answer_limit(draft),
-                "batch_size": int(draft.thresholds["evaluation_batch"]),
-                "dtype": draft.answer("base_dtype"),
-                "quantization": _bits(draft, inputs),
-                "decoding": _decoding(draft),
-                "endpoint": None if "model" in inputs else endpoint(draft.spec, str(draft.answer("base_model"))),
+                **_answers(draft, inputs),
                 "judge": judge(draft.spec),
                 "passages": None,
                 "limit": spec.evaluation.limit,
@@ -164,6 +168,20 @@ def evaluate(
         ),
         because=because,
     )
+
+
+def _answers(draft: Draft, inputs: dict[str, Input]) -> dict[str, JsonValue]:
+    """The parameters of everything that lets a model answer rows."""
+    return {
+        "max_new_tokens": answer_limit(draft),
+        "batch_size": int(draft.thresholds["evaluation_batch"]),
+        "dtype": draft.answer("base_dtype"),
+        "quantization": _bits(draft, inputs),
+        "decoding": _decoding(draft),
+        "endpoint": None if "model" in inputs else endpoint(draft.spec, str(draft.answer("base_model"))),
+        "samples": int(draft.answer("samples")),
+        "temperature": draft.thresholds["sampling_temperature"],
+    }
 
 
 def _bits(draft: Draft, inputs: dict[str, Input]) -> str:

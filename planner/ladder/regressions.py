@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
-from planner.ladder.prompting import ANSWER_TOKENS_BY_FORMAT, SEED, base_model
+from planner.ladder.prompting import ANSWER_TOKENS_BY_FORMAT, PLAIN, SEED, base_model
 from planner.survey.metrics import lower_is_better
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _guard(
                 "show_form": False,
                 "examples": 0,
                 "select": "balanced",
+                "template": PLAIN,
+                "fit": False,
                 "seed": SEED,
             },
             outputs=("prompt",),
@@ -113,6 +115,8 @@ def _guard(
                     "dtype": draft.answer("base_dtype"),
                     "decoding": "free",
                     "endpoint": None,
+                    "samples": 1,
+                    "temperature": draft.thresholds["sampling_temperature"],
                     "judge": None,
                     "passages": None,
                     "limit": draft.spec.evaluation.limit,

@@ -195,6 +195,7 @@ def test_every_step_follows_from_a_decision_of_the_plan(plans: dict[str, Plan]) 
                     "train",
                     "evaluate",
                     "prompt-search",
+                    "diagnose",
                 )
             )
 

@@ -49,7 +49,7 @@ def plans() -> list[Plan]:
     ]
 
 
-@pytest.mark.parametrize("name", ["prompt", "evaluate", "diagnose", "train", "merge", "prepare"])
+@pytest.mark.parametrize("name", ["prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare"])
 def test_an_executor_takes_the_parameters_that_the_plan_gives(name: str, plans: list[Plan]) -> None:
     model = params_of(name)
     if model is None:
@@ -60,7 +60,7 @@ def test_an_executor_takes_the_parameters_that_the_plan_gives(name: str, plans: 
         model.model_validate(step.params)
 
 
-@pytest.mark.parametrize("name", ["prompt", "evaluate", "diagnose", "train", "merge", "prepare"])
+@pytest.mark.parametrize("name", ["prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare"])
 def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None:
     model = params_of(name)
     if model is None:
