@@ -32,7 +32,8 @@ def look_at_databases(
         if METRIC not in {*spec.evaluation.metrics, *spec.evaluation.target}:
             return {}, []
         fix = f"Name an SQLite file, or a folder of them, as {POINTER}."
-        return {}, [problem("SPEC045", f"`{METRIC}` runs queries, and no database is named.", fix, file=file)]
+        message = f"`{METRIC}` runs queries, and no database is named."
+        return {}, [problem("SPEC045", message, fix, file=file, pointer="/evaluation", severity="warning")]
     path = folder / name
     files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.suffix.lower() in ENDINGS)
     if not path.exists():
