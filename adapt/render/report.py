@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from adapt.render.prompts import leaderboards
 from adapt.render.units import score, seconds, size
 from planner.documents import Measurement
 
@@ -29,6 +30,8 @@ def report(document: RunReport, state: Path) -> RenderableType:
     parts: list[RenderableType] = []
     if document.rungs:
         parts += [_rungs(document), Text()]
+    for table in leaderboards(document.steps):
+        parts += [table, Text()]
     if document.regret is not None:
         parts += [_regret(document.regret), Text()]
     parts += [Text(line) for line in (*_gains(document), *_regressions(document), *_slices(document))]
