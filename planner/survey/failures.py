@@ -29,7 +29,7 @@ class Failures:
     by_cause: Mapping[str, int] = field(default_factory=dict)
     by_symptom: Mapping[str, int] = field(default_factory=dict)
     failed: int | None = None
-    """Cases that failed; None when counts by cause and by symptom may speak of the same ones."""
+    """Failing cases that the counts speak of; None when counts by cause and by symptom may be of the same ones."""
     cases_seen: int | None = None
     """Cases that were tried, when known."""
 
@@ -78,7 +78,9 @@ def _report(path: Path, name: str) -> tuple[Failures, list[Finding]]:
     data = read_json(path, name, code="FAIL", pointer="/failures")
     report = validate(FailureReport, data, code="FAIL", file=name)
     by_cause, by_symptom = (dict(sorted(each.items())) for each in (report.by_cause, report.by_symptom))
-    return Failures("report", name, by_cause, by_symptom, report.failed, report.cases_seen), []
+    # The counts speak of the cases that were looked into, which may be a sample.
+    counted = report.failed if report.diagnosed is None else report.diagnosed
+    return Failures("report", name, by_cause, by_symptom, counted, report.cases_seen), []
 
 
 def _cases(path: Path, name: str) -> tuple[Failures | None, list[Finding]]:

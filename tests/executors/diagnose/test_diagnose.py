@@ -8,13 +8,19 @@ import pytest
 from executors.contract import Job, Outcome, Site
 from executors.diagnose import Diagnose, DiagnoseParams
 from executors.diagnose.causes import presumed
+from executors.diagnose.cures import CURES
 from executors.diagnose.symptoms import symptom
 from executors.evaluate.case import AnswerForm, Case
-from planner.documents import FailureReport, InputError, Step
+from executors.prompt.document import make_prompt, write_prompt
+from planner.catalog import reference_keys
+from planner.documents import FailureReport, Input, InputError, Step
 from tests.executors.tiny import TINY_SCHEMA, tiny_rows, write_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from planner.documents import Event
 
 SITE = Site(device="cpu", device_memory_bytes=8 * 10**9, cores=2, disk_free_bytes=10**9)
 JSON = AnswerForm("json", TINY_SCHEMA)
@@ -123,3 +129,100 @@ def test_a_prediction_of_other_data_is_named(tmp_path: Path) -> None:
 def test_labels_without_a_set_are_a_finding() -> None:
     step = Step(address="diagnose/prompting", title="", executor="diagnose", version="1", params={"format": "label"})
     assert len(Diagnose().check(step, SITE)) == 3
+
+
+def asked_of_a_model(folder: Path, model: Path, *, report: Callable[[Event], None] = lambda event: None) -> Job:
+    """A diagnosis of four failing answers with everything that experiments can be made with."""
+    rows = [row | {"gold": row["id"]} for row in tiny_rows(4)]
+    corpus = [{"id": row["id"], "title": "note", "text": f"{row['prompt']}: {row['completion']}"} for row in rows]
+    write_prompt(make_prompt("Do as asked."), folder / "prompt.json")
+    inputs: dict[str, Path | str] = {
+        "data": write_rows(folder / "test.jsonl", rows),
+        "predictions": write_rows(folder / "predictions.jsonl", [{"id": row["id"], "prediction": "?"} for row in rows]),
+        "model": model,
+        "stronger": model,
+        "prompt": folder / "prompt.json",
+        "train": write_rows(folder / "train.jsonl", tiny_rows(8, start=20)),
+        "documents": write_rows(folder / "corpus.jsonl", corpus),
+    }
+    params = DiagnoseParams.model_validate(
+        {"format": "json", "schema": TINY_SCHEMA, "labels": None, "kind": "question-answering", "seed": 0}
+        | {"max_new_tokens": 8, "batch_size": 1, "dtype": "fp32", "examples": 2, "passages": 1, "limit": 3}
+    )
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    return Job("diagnose/prompting", params, inputs, out, folder / "checkpoints", report, folder / "cache")
+
+
+@pytest.mark.slow
+def test_a_model_makes_the_experiments_on_a_sample(tmp_path: Path, tiny_model: Path) -> None:
+    outcome = Diagnose().perform(asked_of_a_model(tmp_path, tiny_model))
+    report = FailureReport.model_validate_json((tmp_path / "out" / "report").read_text(encoding="utf-8"))
+    assert (report.cases_seen, report.failed, report.diagnosed, len(report.cases)) == (4, 4, 3, 3)
+    asked = {each.name: each.asked for each in report.experiments}
+    assert asked["lenient scoring"] == asked["gold passage"] == asked["nearest examples"] == 3
+    assert asked["stronger model"] == 3
+    assert outcome.metrics["repaired_by_gold_passage"].n == 3
+    assert any("drawn by the seed" in note for note in report.notes)
+
+
+@pytest.mark.slow
+def test_a_diagnosis_that_was_killed_asks_nothing_twice(tmp_path: Path, tiny_model: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    Diagnose().perform(asked_of_a_model(whole, tiny_model))
+    expected = (whole / "out" / "report").read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(event: Event) -> None:
+        if "nearest examples" in event.message:
+            raise Killed
+
+    parted = tmp_path / "parted"
+    parted.mkdir()
+    with pytest.raises(Killed):
+        Diagnose().perform(asked_of_a_model(parted, tiny_model, report=kill))
+    kept = (parted / "checkpoints" / "gold-passage" / "answers.jsonl").read_bytes()
+    said: list[str] = []
+    Diagnose().perform(asked_of_a_model(parted, tiny_model, report=lambda event: said.append(event.message)))
+    assert (parted / "checkpoints" / "gold-passage" / "answers.jsonl").read_bytes() == kept
+    assert not [message for message in said if "gold passage" in message]
+    assert (parted / "out" / "report").read_bytes() == expected
+
+
+@pytest.mark.slow
+def test_a_prompt_beyond_the_window_is_left_out_and_stops_nothing(tmp_path: Path, tiny_model: Path) -> None:
+    work = asked_of_a_model(tmp_path, tiny_model)
+    long = [{"id": row["id"], "text": f"{row['prompt']} " + "and so on " * 300} for row in tiny_rows(4)]
+    write_rows(tmp_path / "corpus.jsonl", long)
+    Diagnose().perform(work)
+    report = FailureReport.model_validate_json((tmp_path / "out" / "report").read_text(encoding="utf-8"))
+    assert "gold passage" not in {each.name for each in report.experiments}
+    assert {each.name for each in report.experiments} >= {"lenient scoring", "nearest examples"}
+
+
+def test_a_model_without_its_prompt_is_a_finding() -> None:
+    step = Step(
+        address="diagnose/prompting",
+        title="",
+        executor="diagnose",
+        version="2",
+        inputs={name: Input(pin=f"data/{name}") for name in ("predictions", "data", "model")},
+        params={"format": "text"},
+    )
+    (finding,) = Diagnose().check(step, SITE)
+    assert "prompt" in finding.message
+
+
+def test_every_cure_names_sources_that_are_known() -> None:
+    known = reference_keys()
+    assert not [key for cure in CURES.values() for key in cure.cite if key not in known]
+
+
+def test_a_report_of_an_older_version_is_still_read() -> None:
+    old = {"format": "adapt.failures/1", "source": "x", "cases_seen": 2, "failed": 1, "by_cause": {"behaviour": 1}}
+    case = {"id": "a", "symptom": "malformed", "cause": "behaviour", "evidence": [{"test": "parse", "result": "No."}]}
+    report = FailureReport.model_validate_json(json.dumps({**old, "by_symptom": {"malformed": 1}, "cases": [case]}))
+    assert (report.diagnosed, report.cases[0].measured) == (None, False)
