@@ -82,11 +82,11 @@ def difference(found: Comparison) -> str:
     """A difference in points of 100 with its interval: `+12 points (6 to 18)`, or that it may be chance."""
     # A perplexity has no points of 100.
     scale, unit, digits = (1, "", ".2f") if found.metric == "perplexity" else (100, " points", ".0f")
-    value, low, high = (scale * figure for figure in (found.value, found.low, found.high))
+    ends = [f"{scale * end:+{digits}}" for end in (found.low, found.high)]
     if not found.is_real:
-        return f"no real difference ({low:+{digits}} to {high:+{digits}}{unit})"
-    near, far = sorted((low, high), key=abs)
-    return f"{value:+{digits}}{unit} ({near:+{digits}} to {far:+{digits}})"
+        return f"no real difference ({ends[0]} to {ends[1]}{unit})".replace("+0 to +0", "0 to 0")
+    near, far = ends if found.value > 0 else ends[::-1]
+    return f"{scale * found.value:+{digits}}{unit} ({near} to {far})"
 
 
 def _gains(document: RunReport) -> list[str]:
