@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from executors.diagnose.causes import KNOWING
 from executors.diagnose.experiments import CONSTRAINED, EXAMPLES, GOLD, OTHER, RETRIEVED, STRONGER
 from executors.evaluate.answering import backend_of, collect, with_room
 from executors.evaluate.backends import Question
@@ -13,6 +16,7 @@ from executors.evaluate.predictions import Made
 from executors.prompt.examples import choose
 from executors.prompt.nearest import prompts_for
 from executors.prompt.render import final_answer, messages, turn_ids
+from executors.text_match import contains, normal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from executors.evaluate.constraint import Decoding
     from executors.prompt.document import Prompt
 
+# An answer that so many training rows give, such as yes, is one of a few to choose from and no fact.
+CLOSED = 3
 # Forms that decoding can be held to.
 HELD: dict[str, Decoding] = {"json": "schema", "label": "labels"}
 
@@ -57,9 +63,10 @@ class ModelAnswers:
         prompt = self._prompt(experiment)
         job = with_room(self._job(experiment), prompt)
         plain = [self.rows[row.id] for row in rows]
-        questions = [
-            Question(row.id, messages(one, row)) for one, row in zip(prompts_for(prompt, plain), rows, strict=True)
-        ]
+        prompts = prompts_for(prompt, plain)
+        if experiment == EXAMPLES and self.job.params.kind in KNOWING:
+            prompts = [self._untold(one, row) for one, row in zip(prompts, plain, strict=True)]
+        questions = [Question(row.id, messages(one, row)) for one, row in zip(prompts, rows, strict=True)]
         questions = [question for question, fits in zip(questions, _fits(job, questions), strict=True) if fits]
         if not questions:
             return [None] * len(rows)
@@ -67,6 +74,21 @@ class ModelAnswers:
         answers, _ = collect(job, backend_of(job, self.form), questions, made, f"experiment: {experiment}")
         said = {name: final_answer(prompt, answer.text) for name, answer in answers.items() if not answer.error}
         return [said.get(row.id) for row in rows]
+
+    def _untold(self, prompt: Prompt, row: Row) -> Prompt:
+        """Without examples that hold the answer: they shall show how to answer, not what."""
+        facts = [text for text in row.accepted if self._said[normal(text)] < CLOSED]
+        shown = tuple(
+            each
+            for each in prompt.examples
+            if not any(contains(f"{each.prompt}\n{each.completion}", text) for text in facts)
+        )
+        return prompt.model_copy(update={"examples": shown})
+
+    @cached_property
+    def _said(self) -> Counter[str]:
+        """How often each answer stands in the training rows."""
+        return Counter(normal(row.completion or "") for row in self.train)
 
     def _prompt(self, experiment: str) -> Prompt:
         """The prompt that failed, or the same with the nearest examples."""

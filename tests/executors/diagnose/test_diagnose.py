@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from executors.contract import Job, Outcome, Site
+from executors.data import Row
 from executors.diagnose import Diagnose, DiagnoseParams
+from executors.diagnose.answerer import ModelAnswers
 from executors.diagnose.causes import presumed
 from executors.diagnose.cures import CURES
 from executors.diagnose.symptoms import symptom
 from executors.evaluate.case import AnswerForm, Case
 from executors.prompt.document import make_prompt, write_prompt
+from executors.prompt.examples import choose
 from planner.catalog import reference_keys
 from planner.documents import FailureReport, Input, InputError, Step
 from tests.executors.tiny import TINY_SCHEMA, tiny_rows, write_rows
@@ -226,3 +229,24 @@ def test_a_report_of_an_older_version_is_still_read() -> None:
     case = {"id": "a", "symptom": "malformed", "cause": "behaviour", "evidence": [{"test": "parse", "result": "No."}]}
     report = FailureReport.model_validate_json(json.dumps({**old, "by_symptom": {"malformed": 1}, "cases": [case]}))
     assert (report.diagnosed, report.cases[0].measured) == (None, False)
+
+
+def answers_of(folder: Path, train: list[Row], row: Row) -> ModelAnswers:
+    """A model's answers, of which only the prompts are looked at."""
+    params = DiagnoseParams.model_validate(
+        {"format": "text", "schema": None, "labels": None, "kind": "question-answering", "seed": 0, "examples": 8}
+    )
+    work = Job("diagnose/prompting", params, {"model": folder}, folder, folder, lambda event: None, folder)
+    return ModelAnswers(work, TEXT, make_prompt("Answer."), {row.id: row}, tuple(train))
+
+
+def test_examples_that_hold_the_answer_are_not_shown_unless_it_is_one_of_a_few(tmp_path: Path) -> None:
+    row = Row("q", "Which sea is it?", "the Laptev Sea")
+    told = [Row("t1", "Which sea is cold?", "the Laptev Sea"), Row("t2", "Which sea is warm?", "the Red Sea")]
+    prompt = make_prompt("", choose(told, 8, select="similar", seed=0, label=None))
+    shown = answers_of(tmp_path, told, row)._untold(prompt, row)
+    assert [example.id for example in shown.examples] == ["t2"]
+    often = [Row(f"t{number}", f"Is it {number}?", "yes") for number in range(3)]
+    prompt = make_prompt("", choose(often, 8, select="similar", seed=0, label=None))
+    sure = Row("q", "Is it?", "yes")
+    assert len(answers_of(tmp_path, often, sure)._untold(prompt, sure).examples) == 3
