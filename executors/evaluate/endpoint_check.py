@@ -45,7 +45,7 @@ def _of_server(address: str, server: object, pointer: str) -> list[Finding]:
     try:
         key_of(Endpoint.model_validate(server))
     except InputError as error:
-        return [finding.model_copy(update={"where": Where(pointer=pointer)}) for finding in error.findings]
+        return [_finding(each.code, f"{address}: {each.message}", each.fix, pointer) for each in error.findings]
     except ValidationError:
         pass  # the parameters are checked as a whole elsewhere
     return []

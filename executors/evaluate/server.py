@@ -220,7 +220,7 @@ class Server:
         if isinstance(error, openai.APIStatusError):
             body = error.body
             said = body.get("message") if isinstance(body, dict) else None
-            message = f"HTTP {error.status_code}: {shown(self._hidden(str(said or error.response.text)))}".rstrip(": .")
+            message = f"HTTP {error.status_code}: {shown(self._hidden(str(said or error.response.text)))}".rstrip(".")
             kinds = {401: "key", 403: "key", 404: "model", 400: "request", 413: "request", 422: "request"}
             return Failure(kinds.get(error.status_code, "other"), message)  # type: ignore[arg-type]
         cause = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
