@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import DataSource, Finding, InputError, Severity, Spec, near
+from planner.survey.endpoint_checks import check_endpoints
 from planner.survey.metrics import KNOWN_METRICS, UNBOUNDED_METRICS
 from planner.survey.plain_text import read_json
 from planner.survey.problems import pointer_to, problem
@@ -27,7 +28,13 @@ def check_spec(spec: Spec, folder: Path, *, file: str | None = None) -> tuple[Fi
         folder: where its relative paths start.
         file: the spec's file as the user wrote it, for the messages.
     """
-    parts = (_metrics(spec, file), _labels(spec, file), _schema(spec, folder, file), _models(spec, file))
+    parts = (
+        _metrics(spec, file),
+        _labels(spec, file),
+        _schema(spec, folder, file),
+        _models(spec, file),
+        check_endpoints(spec, file),
+    )
     return tuple(finding for part in (*parts, _files(spec, folder, file)) for finding in part)
 
 
@@ -59,9 +66,7 @@ def _metrics(spec: Spec, file: str | None) -> Iterator[Finding]:
     own = set(spec.evaluation.metrics)
     for pointer, name in named:
         if name not in KNOWN_METRICS and name not in _own_metrics():
-            fix = (
-                near(name, KNOWN_METRICS) or "It must come from a package of yours (entry point adapt.metrics)."
-            )
+            fix = near(name, KNOWN_METRICS) or "It must come from a package of yours (entry point adapt.metrics)."
             message = f"`{name}` is not a metric that is measured here."
             yield problem("SPEC031", message, fix, file=file, pointer=pointer, severity="warning")
     for pointer, name in targets:
@@ -150,21 +155,6 @@ def _models(spec: Spec, file: str | None) -> Iterator[Finding]:
     ):
         message = "No model is a candidate or a student, so nothing could be adapted."
         yield problem("SPEC040", message, 'Give one the role "candidate".', file=file, pointer="/models")
-    served = {model.id for model in spec.models if model.endpoint is not None}
-    for index, model in enumerate(spec.models):
-        if model.role == "judge" and model.endpoint is None:
-            message = f"The judge `{model.id}` has no endpoint."
-            fix = "Give it an `endpoint` with its `url`: a judge is asked over a server."
-            yield problem("SPEC042", message, fix, file=file, pointer=pointer_to("models", index, "endpoint"))
-    judge = spec.evaluation.judge
-    if judge is not None and judge.model not in served:
-        message = f"The judge `{judge.model}` is no model of the spec that has an endpoint."
-        fix = near(judge.model, served) or 'List it under /models with an `endpoint` and the role "judge".'
-        yield problem("SPEC043", message, fix, file=file, pointer="/evaluation/judge/model")
-    if "judge" in {*spec.evaluation.metrics, *spec.evaluation.target} and judge is None:
-        message = "The metric `judge` is asked for, and no judge is named."
-        fix = "Name one as /evaluation/judge, or drop the metric."
-        yield problem("SPEC044", message, fix, file=file, pointer="/evaluation/judge")
 
 
 def _files(spec: Spec, folder: Path, file: str | None) -> Iterator[Finding]:

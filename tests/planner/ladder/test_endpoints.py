@@ -115,3 +115,27 @@ def test_what_is_wrong_with_an_endpoint_or_a_judge_is_told(changes: dict[str, An
     with pytest.raises(InputError) as raised:
         plan(spec(**changes))
     assert any(finding.code.startswith(code) for finding in raised.value.findings)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://localhost:8000/v1", False),
+        ("http://127.0.0.1/v1", False),
+        ("http://10.1.2.3:80", False),
+        ("http://gpu-box:8000/v1", False),
+        ("http://[::1]:8000/v1", False),
+        ("http://gpu.lan/v1", False),
+        ("https://api.vendor.com/v1", True),
+        ("https://10.vendor.com/v1", True),
+        ("https://localhost.vendor.com", True),
+    ],
+)
+def test_an_endpoint_far_away_does_not_fit_a_run_offline(url: str, warned: bool) -> None:
+    document = plan(spec(models=[{"id": "m", "endpoint": {"url": url}}], constraints={"offline": True}))
+    assert ("SPEC048" in {finding.code for finding in document.warnings}) is warned
+
+
+def test_files_beside_an_endpoint_are_said_not_to_be_looked_at() -> None:
+    document = plan(spec(models=[{"id": "m", "path": "nowhere", "endpoint": SERVER}]))
+    assert "SPEC047" in {finding.code for finding in document.warnings}
