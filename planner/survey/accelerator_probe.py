@@ -69,7 +69,7 @@ def visible(found: Sequence[Found], variable: str | None) -> list[Found]:
         return list(found)
     kept: list[Found] = []
     for word in (part.strip() for part in variable.split(",")):
-        if word.isdigit():
+        if word.isdecimal():
             match = [each for each in found if each.index == int(word) and each.partition is None]
             match = match or [each for each in found if each.index == int(word)][:1]
         else:
@@ -88,11 +88,11 @@ def parse_nvidia(text: str, listing: str = "") -> list[Found]:
     slices = _slices(listing)
     found = []
     for row in csv.reader(text.splitlines(), skipinitialspace=True):
-        if len(row) < 4 or not row[0].strip().isdigit():  # noqa: PLR2004 - the four fields of old drivers
+        if len(row) < 4 or not row[0].strip().isdecimal():  # noqa: PLR2004 - the four fields of old drivers
             continue
         index, uuid, name, memory, *rest = (cell.strip() for cell in row)
         capability = rest[0] if rest and re.fullmatch(r"\d+\.\d+", rest[0]) else None
-        total = int(memory) * MIB if memory.isdigit() else None
+        total = int(memory) * MIB if memory.isdecimal() else None
         whole = Found("cuda", name, total, int(index), uuid, capability)
         is_split = len(rest) > 1 and rest[1].lower() == "enabled"
         if not is_split:
@@ -129,7 +129,7 @@ def parse_amd_smi(text: str) -> list[Found]:
         size = vram.get("size")
         value, unit = (size.get("value"), size.get("unit", "MB")) if isinstance(size, dict) else (size, "MB")
         scale = {"KB": 1024, "MB": MIB, "GB": 2**30}.get(str(unit), MIB)
-        memory = int(str(value)) * scale if str(value).isdigit() else None
+        memory = int(str(value)) * scale if str(value).isdecimal() else None
         index = gpu.get("gpu", position)
         target = asic.get("target_graphics_version")
         name = str(asic.get("market_name") or "AMD GPU")
@@ -150,7 +150,7 @@ def parse_rocm_smi(text: str) -> list[Found]:
         memory = fields.get("vram total memory (b)", "")
         names = [fields[name] for name in ("card series", "card model", "device name") if fields.get(name)]
         name = next((each for each in names if not re.fullmatch(r"0x[0-9a-f]+|n/a", each.lower())), "AMD GPU")
-        total = int(memory) if memory.isdigit() else None
+        total = int(memory) if memory.isdecimal() else None
         found.append(Found("rocm", name, total, int(match[1]), capability=fields.get("gfx version")))
     return sorted(found, key=lambda each: each.index)
 
@@ -158,7 +158,7 @@ def parse_rocm_smi(text: str) -> list[Found]:
 def parse_sysctl(text: str) -> Found | None:
     """The GPU of an Apple chip from `sysctl -n machdep.cpu.brand_string hw.memsize`: it shares main memory."""
     lines = text.split("\n")
-    if len(lines) < 2 or not lines[1].strip().isdigit():  # noqa: PLR2004 - two values were asked for
+    if len(lines) < 2 or not lines[1].strip().isdecimal():  # noqa: PLR2004 - two values were asked for
         return None
     return Found("mps", lines[0].strip(), int(lines[1]))
 

@@ -126,7 +126,7 @@ def _memory() -> int | None:
             return None
     words = [_read(folder / "memory.max") for folder in _groups("")]
     words += [_read(folder / "memory.limit_in_bytes") for folder in _groups("memory")]
-    limits = [int(word) for word in map(str.strip, words) if word.isdigit() and 0 < int(word) < NO_LIMIT_BYTES]
+    limits = [int(word) for word in map(str.strip, words) if word.isdecimal() and 0 < int(word) < NO_LIMIT_BYTES]
     return min([total, *limits]) // MEMORY_STEP_BYTES * MEMORY_STEP_BYTES
 
 
