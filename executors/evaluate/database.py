@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 ENDINGS = (".sqlite", ".db", ".sqlite3")
 MAX_ROWS = 10_000
-# All values of a result, one value, and the memory of SQLite in this process, in bytes.
-MAX_RESULT_BYTES, MAX_VALUE_BYTES, MAX_HEAP_BYTES = 32 * 2**20, 4 * 2**20, 512 * 2**20
+# All values of a result, one value, and the memory of SQLite in this process, in bytes. A function that compares two
+# values cannot be ended midway: they must be short enough that it ends by itself in a second or two.
+MAX_RESULT_BYTES, MAX_VALUE_BYTES, MAX_HEAP_BYTES = 32 * 2**20, 2**18, 256 * 2**20
 MAX_QUERY_CHARACTERS = 20_000
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _REFUSED_FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zipfile"})
@@ -34,7 +35,7 @@ _ACTIONS = {
     )
 }
 # Operations of SQLite's machine between two looks at the clock.
-_STEPS = 5_000
+_STEPS = 200
 
 Cell = str | int | float | bytes | None
 Rows = tuple[tuple[Cell, ...], ...]

@@ -98,3 +98,10 @@ def test_bad_rows_are_one_sentence_with_file_and_line(
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_rows(tmp_path / "none.jsonl")
+
+
+def test_a_row_may_name_its_database(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "how many", "completion": "SELECT 1", "db_id": "shop"}\n')
+    [row] = read_rows(path)
+    assert (row.db_id, row.slices) == ("shop", (("db_id", "shop"),))

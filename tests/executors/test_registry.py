@@ -23,7 +23,7 @@ for entry in executor_registry().entries():
 
 def test_the_built_in_executors_load_and_have_their_names() -> None:
     registry = executor_registry()
-    for name in ("baselines", "diagnose", "evaluate", "merge", "prepare", "prompt", "train"):
+    for name in ("baselines", "diagnose", "evaluate", "merge", "prepare", "probes", "prompt", "train"):
         assert load_executor(registry, name).name == name
     assert [entry.name for entry in place_registry().entries()] == ["local"]
     assert load_place("local").__name__ == "LocalPlace"  # type: ignore[attr-defined]

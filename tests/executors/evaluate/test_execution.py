@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SQL = AnswerForm("sql")
 LOOP = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {what} FROM n"
 
-MEMORY = LOOP.replace("SELECT {what} FROM n", "SELECT count(*) FROM (SELECT DISTINCT randomblob(4000000) AS b FROM n)")
+MEMORY = LOOP.replace("SELECT {what} FROM n", "SELECT count(*) FROM (SELECT DISTINCT randomblob(200000) AS b FROM n)")
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,10 @@ ATTACKS = {
     "loop for ever": (LOOP.format(what="count(*)"), "stopped after 2 s"),
     "millions of rows": (LOOP.format(what="i"), f"more than {MAX_ROWS:,} rows"),
     "a huge value": ("SELECT zeroblob(1000000000)", "too big"),
-    "many large values": (LOOP.format(what="zeroblob(1000000)"), "MiB of results"),
+    "many large values": (LOOP.format(what="zeroblob(200000)"), "MiB of results"),
     "much memory": (MEMORY, ""),
+    "slow in one step": ("SELECT instr(printf('%.*c', 250000, 'a'), printf('%.*c', 120000, 'a') || 'b')", "other rows"),
+    "slow patterns": ("SELECT printf('%.*c', 250000, 'a') LIKE '" + "%a" * 400 + "b'", "other rows"),
     "two statements": ("SELECT 1; DROP TABLE item", "one statement"),
     "no statement": ("-- nothing", "no query"),
     "syntax": ("SELEC name FROM item", "syntax error"),
