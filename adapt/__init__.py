@@ -14,8 +14,9 @@ from planner.documents import AdaptError, Finding, Findings, InputError, LockedE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from adapt.from_run import Known
     from executors.report import RunReport
-    from planner.documents import Event
+    from planner.documents import Event, Filled
 
 __all__ = [
     "AdaptError",
@@ -27,6 +28,7 @@ __all__ = [
     "RunError",
     "Spec",
     "load",
+    "next_spec",
     "plan",
     "review",
     "run",
@@ -34,19 +36,36 @@ __all__ = [
 ]
 
 
-def plan(spec: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None = None) -> Plan:
+def plan(
+    spec: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None = None, known: tuple[Filled, ...] = ()
+) -> Plan:
     """Decide how to adapt a model, and write down every step.
 
     Args:
         spec: a spec file (JSON, YAML, TOML), or the spec as plain values or as a document.
         folder: where the spec's relative paths start; the spec file's folder by default.
+        known: fields of the spec that were filled from elsewhere, to be told in the plan; see `next_spec`.
 
     Raises:
         InputError: something in the spec, or a file that it names, cannot be used; with every problem at once.
     """
     from planner.planning import plan as decide
 
-    return decide(spec, folder=folder)
+    return decide(spec, folder=folder, known=known)
+
+
+def next_spec(run: Path | str) -> Known:
+    """The spec of a plan that was run, with what the run tried, measured and diagnosed; for `plan`.
+
+    Args:
+        run: the plan's file, its state folder `.adapt`, or the folder of one run in it.
+
+    Raises:
+        InputError: there is no such run, or it measured nothing.
+    """
+    from adapt.from_run import spec_of_run
+
+    return spec_of_run(Path(run))
 
 
 def load(path: Path | str) -> Plan:

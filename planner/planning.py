@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -52,12 +51,15 @@ class Decided:
     decisions: tuple[Decision, ...]
 
 
-def plan(source: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None = None) -> Plan:
+def plan(
+    source: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None = None, known: tuple[Filled, ...] = ()
+) -> Plan:
     """Decide how to adapt a model, and write down every step.
 
     Args:
         source: a spec file (JSON, YAML, TOML), or the spec as plain values or as a document.
         folder: where the spec's relative paths start, and where the plan will lie; the spec file's folder by default.
+        known: fields of the spec that were filled from elsewhere, such as from a run, to be told in the plan.
 
     Raises:
         InputError: something in the spec, or a file that it names, cannot be used; with every problem at once.
@@ -66,7 +68,7 @@ def plan(source: Path | str | Mapping[str, Any] | Spec, *, folder: Path | None =
         spec, home = _read(source, folder)
         spec, filled = normalise(spec, home)
         survey = look(spec, home, file=str(source) if isinstance(source, str | Path) else None)
-        return draw(spec, filled, survey, decide(spec, survey, home))
+        return draw(spec, (*known, *filled), survey, decide(spec, survey, home))
 
 
 @contextmanager
@@ -156,21 +158,6 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),
     )
     return document.model_copy(update={"digest": plan_digest(digested(document))})
-
-
-def relocated(document: Plan, here: Path, there: Path) -> Plan:
-    """The plan for another folder: what it reads is pinned relative to where the plan will lie."""
-    if here.resolve() == there.resolve():
-        return document
-    pins = {name: pin.model_copy(update={"path": _moved(pin.path, here, there)}) for name, pin in document.pins.items()}
-    moved = document.model_copy(update={"pins": pins})
-    return moved.model_copy(update={"digest": plan_digest(digested(moved))})
-
-
-def _moved(path: str, here: Path, there: Path) -> str:
-    if path.startswith(("package:", "hub:")) or Path(path).is_absolute():
-        return path
-    return Path(os.path.relpath(here / path, there)).as_posix()
 
 
 @cache

@@ -6,11 +6,14 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from planner.documents import InputError, Plan, pretty_json
+
+if TYPE_CHECKING:
+    from planner.documents import Filled
 
 NOT_APPLYABLE = 3
 EPILOG = """
@@ -20,11 +23,18 @@ Examples:
   adapt plan spec.yaml --out plans/first.json --set constraints.max_hours=2
   adapt plan spec.json --rules house.toml
   adapt plan spec.json --json | jq .decisions
+  adapt plan --from-run plan.json --out next.json
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("spec", type=click.Path(path_type=Path))
+@click.argument("spec", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--from-run",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Plan the next step from what a run tried and measured: a plan's file, or its folder .adapt.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where the plan goes; plan.json beside the spec by default."
 )
@@ -42,7 +52,8 @@ Examples:
     "--json", "as_json", is_flag=True, help="Print the plan on standard output; write a file only with --out."
 )
 def command(
-    spec: Path,
+    spec: Path | None,
+    from_run: Path | None,
     out: Path | None,
     changes: tuple[str, ...],
     hardware: str | None,
@@ -53,18 +64,21 @@ def command(
     """Decide how to adapt a model, and write the plan.
 
     SPEC is a JSON, YAML or TOML file; `{"task": {"description": "..."}, "models": [{"id": "..."}]}` is enough.
+    With --from-run it is the spec of a plan that was run, with what the run tried, measured and diagnosed.
     Exit code 3 when nothing can satisfy the spec; the plan then says what would.
     """
     import adapt
-    from planner.planning import relocated
+    from planner.relocating import relocated
 
-    target = out or (None if as_json else spec.parent / "plan.json")
+    source = _source(spec, from_run, changed=bool(changes or books) or hardware is not None)
+    target = out or (None if as_json else source.folder / "plan.json")
     if target is not None:
         _check_target(target, spec)
-    is_changed = bool(changes or books) or hardware is not None
-    document = _planned(spec, changes, hardware, books) if is_changed else adapt.plan(spec)
+    _edit(source.spec, source.folder, changes, hardware, books)
+    here = None if isinstance(source.spec, Path) else source.folder
+    document = adapt.plan(source.spec, folder=here, known=source.filled)
     if target is not None:
-        document = relocated(document, spec.parent, target.parent)
+        document = relocated(document, source.folder, target.parent)
         adapt.save(document, target)
     if as_json:
         click.echo(pretty_json(document.to_json()), nl=False)
@@ -74,23 +88,41 @@ def command(
         raise click.exceptions.Exit(NOT_APPLYABLE)
 
 
-def _planned(spec: Path, changes: tuple[str, ...], hardware: str | None, books: tuple[Path, ...]) -> Plan:
-    """The plan of a spec with some of its fields changed."""
-    import adapt
+class _Source(NamedTuple):
+    """What is planned: a spec's file as it is, or the values of one that is changed or comes from a run."""
+
+    spec: Any
+    folder: Path
+    filled: tuple[Filled, ...] = ()
+
+
+def _source(spec: Path | None, from_run: Path | None, *, changed: bool) -> _Source:
+    if from_run is not None and spec is None:
+        from adapt.from_run import spec_of_run
+
+        known = spec_of_run(from_run)
+        return _Source(known.spec.to_json(), known.folder, known.filled)
+    if spec is None or from_run is not None:
+        raise click.UsageError("Name a spec, or a run with --from-run.")
+    if not changed:
+        return _Source(spec, spec.parent)
     from planner.survey.plain_text import read_text
     from planner.survey.spec_syntax import parse_text
 
-    values: Any = parse_text(read_text(spec, str(spec), code="SPEC"), str(spec))
+    return _Source(parse_text(read_text(spec, str(spec), code="SPEC"), str(spec)), spec.parent)
+
+
+def _edit(values: Any, folder: Path, changes: tuple[str, ...], hardware: str | None, books: tuple[Path, ...]) -> None:
+    """Change some fields of a spec's values; a spec that is left as it is stays a file."""
     for change in changes:
         _change(values, change)
     if hardware is not None and isinstance(values, dict):
         values["hardware"] = hardware
     if books and isinstance(values, dict):
         # The spec in the plan names them, so that the plan can be made again.
-        named = [Path(os.path.relpath(book, spec.parent)).as_posix() for book in books]
+        named = [Path(os.path.relpath(book, folder)).as_posix() for book in books]
         own = values.get("rule_books", [])
         values["rule_books"] = [*named, *(each for each in own if each not in named)] if isinstance(own, list) else own
-    return adapt.plan(values, folder=spec.parent)
 
 
 def _change(values: Any, pair: str) -> None:
@@ -116,10 +148,10 @@ def _change(values: Any, pair: str) -> None:
         raise InputError.one("CLI001", message, "Write it as in YAML; put text with signs in quotes.") from None
 
 
-def _check_target(target: Path, spec: Path) -> None:
+def _check_target(target: Path, spec: Path | None) -> None:
     """Refuse a place where a plan cannot or must not go, before any work is done."""
     problem = ""
-    if target.resolve() == spec.resolve():
+    if spec is not None and target.resolve() == spec.resolve():
         problem = f"{target} is the spec itself."
     elif not target.parent.is_dir():
         problem = f"The folder {target.parent} is not there."
