@@ -46,10 +46,12 @@ def case_counts(case: Case, metrics: Sequence[str]) -> dict[str, JsonValue]:
     return counts
 
 
-def measure(cases: Sequence[Case], metrics: Sequence[str], seed: int) -> dict[str, Measurement]:
-    """Every metric over all cases with its interval, strict and lenient side by side."""
+def measure(
+    cases: Sequence[Case], metrics: Sequence[str], seed: int, *, lenient: bool = True
+) -> dict[str, Measurement]:
+    """Every metric over all cases with its interval, strict and, unless left out, lenient beside it."""
     measured = {}
-    for strict, suffix in ((True, ""), (False, LENIENT)):
+    for strict, suffix in ((True, ""), (False, LENIENT))[: 1 + lenient]:
         for name in wanted_scores(metrics, cases[0].form) if cases else ():
             measured[name + suffix] = _pooled(name, cases, strict=strict, seed=seed)
         if "slot_f1" in metrics:

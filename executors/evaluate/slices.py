@@ -43,7 +43,7 @@ def slices(rows: Sequence[Row], cases: Sequence[Case], metrics: Sequence[str], s
     kept = sorted(found, key=lambda item: (-item[0], item[1], item[2]))[:MOST_SLICES]
     table: list[JsonValue] = []
     for _, name, value, members in kept:
-        measured = measure([cases[at] for at in members], asked, seed)
+        measured = measure([cases[at] for at in members], asked, seed, lenient=False)
         figures: dict[str, JsonValue] = {
             metric: {"value": round(one.value, 6), "low": one.low, "high": one.high}
             for metric, one in measured.items()
