@@ -1,9 +1,8 @@
-"""The chat API of OpenAI-compatible servers as pure functions: what is asked, what is refused, what comes back."""
+"""The chat API of OpenAI-compatible servers as pure functions: what is asked and what comes back."""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from executors.evaluate.backends import Answer
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
     from planner.documents import Endpoint
 
 Parameters = dict[str, Any]
-# Parameters that some servers and models refuse, and that an answer can do without.
-DISPENSABLE = ("seed", "temperature")
-FORM = ("response_format", "extra_body")
 SHOWN_CHARACTERS = 200
-_TOO_LONG = re.compile(r"context|too long|too many tokens|maximum.{0,40}tokens|exceed", re.IGNORECASE)
 
 
 class GarbageError(Exception):
@@ -61,37 +56,6 @@ def leaves_form(answer: Answer, decoding: Decoding, form: AnswerForm) -> bool:
         return answer.text not in form.labels
     value = parse_strict(answer.text)
     return isinstance(value, Missing) or not form.validator.is_valid(value)
-
-
-def without_refused(parameters: Parameters, said: str) -> Parameters | None:
-    """The parameters for another try after a server refused a request; None when there is nothing to leave out.
-
-    Args:
-        parameters: what was asked.
-        said: the server's message; without a name in it, constrained decoding is what servers refuse.
-    """
-    if "max_completion_tokens" in said and "max_tokens" in parameters:
-        kept = {name: value for name, value in parameters.items() if name != "max_tokens"}
-        return kept | {"max_completion_tokens": parameters["max_tokens"]}
-    named = [name for name in DISPENSABLE if name in said and name in parameters]
-    refused = named or [name for name in FORM if name in parameters]
-    return {name: value for name, value in parameters.items() if name not in refused} if refused else None
-
-
-def too_long(said: str) -> bool:
-    """Whether a server refuses a conversation because its model cannot read so much."""
-    return bool(_TOO_LONG.search(said))
-
-
-def fewer_examples(turns: list[dict[str, str]], spare: int) -> tuple[list[dict[str, str]], int]:
-    """The conversation without a quarter of the examples that may be left out, the farthest from the request first.
-
-    Args:
-        turns: system text where there is any, examples as two turns each, then what must stay.
-        spare: how many examples may go; at least 1.
-    """
-    gone, first = -(-spare // 4), int(turns[0]["role"] == "system")
-    return [*turns[:first], *turns[first + 2 * gone :]], spare - gone
 
 
 def read_reply(text: str, kind: str) -> Answer:

@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, Any
 from executors.blob_cache import BlobCache
 from executors.evaluate.backends import Answer
 from executors.evaluate.chat_api import (
-    FORM,
     GarbageError,
     Parameters,
-    fewer_examples,
     leaves_form,
     read_reply,
     request_parameters,
     shown,
-    too_long,
-    without_refused,
 )
 from executors.evaluate.patience import Failure, Patience
+from executors.evaluate.refusals import FORM, Asked, another_way, has_system, without_system
 from planner.documents import InputError, digest
 
 if TYPE_CHECKING:
@@ -38,6 +35,10 @@ if TYPE_CHECKING:
 
 CACHE = "answers.sqlite"
 NO_KEY = "none"
+# Shorter keys, such as `EMPTY`, are words that an answer may hold, and no secrets.
+SECRET_CHARACTERS = 12
+# Raised when answers are kept in another way.
+CACHE_FORMAT = 1
 # The longest pause that the library makes because a server asked for it (`Retry-After`).
 LONGEST_PAUSE_S = 120.0
 FIRST_PAUSE_S = 0.5
@@ -79,6 +80,8 @@ class Server:
         self.parameters = request_parameters(endpoint, max_tokens, decoding, form)
         self.key = key_of(endpoint)
         self.cached = self.left_out = 0
+        self.joined = False
+        """Whether the server takes no system turn."""
         self.notes: dict[str, JsonValue] = {"endpoint": endpoint.url, "served_model": endpoint.model}
 
     def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
@@ -155,30 +158,24 @@ class Server:
 
     async def _ask(self, client: Any, question: Question, cache: BlobCache) -> tuple[Answer, Failure | None]:
         """The answer to one conversation: from the cache, or else from the server with what it accepts."""
-        parameters, refusal = self.parameters, ""
-        turns, spare = question.turns, question.spare
-        while True:
-            said = parameters | self._drawn(question, parameters)
-            key = _cache_key(self.endpoint.url, turns, said)
+        turns = without_system(question.turns) if self.joined and has_system(question.turns) else question.turns
+        asked: Asked | None = Asked(self.parameters, turns, question.spare)
+        while asked is not None:
+            said = asked.parameters | self._drawn(question, asked.parameters)
+            key = _cache_key(self.endpoint.url, asked.turns, said)
             known = cache.get([key]).get(key)
             if known is not None:
                 self.cached += 1
-                self.left_out += question.spare - spare
+                self.left_out += question.spare - asked.spare
                 return Answer(**json.loads(known)), None
-            answer, failure = await self._request(client, turns, said)
+            answer, failure = await self._request(client, asked.turns, said)
             if failure is None:
                 cache.put({key: json.dumps(answer._asdict()).encode()})
-                self.left_out += question.spare - spare
-                if refusal:
-                    self._accept(parameters, refusal)
+                self.left_out += question.spare - asked.spare
+                self._accept(question, asked)
                 return answer, None
-            if spare and failure.kind == "request" and too_long(failure.message):
-                turns, spare = fewer_examples(turns, spare)
-                continue
-            fewer = without_refused(parameters, failure.message) if failure.kind == "request" else None
-            if fewer is None:
-                return answer, failure
-            parameters, refusal = fewer, failure.message
+            asked = another_way(asked, failure)
+        return answer, failure
 
     def _drawn(self, question: Question, parameters: Parameters) -> Parameters:
         """What a question with a seed changes; what the server refuses it is not asked."""
@@ -229,25 +226,30 @@ class Server:
 
     def _hidden(self, text: str) -> str:
         """The text without the key, which some servers say back."""
-        return text if self.key == NO_KEY else text.replace(self.key, "***")
+        return text.replace(self.key, "***") if len(self.key) >= SECRET_CHARACTERS else text
 
-    def _accept(self, parameters: Parameters, refusal: str) -> None:
-        """Ask with these parameters from now on, and say once what fell away."""
-        lost = sorted(set(self.parameters) - set(parameters))
+    def _accept(self, question: Question, asked: Asked) -> None:
+        """Ask like this from now on, and say once what had to change."""
+        if has_system(question.turns) and not has_system(asked.turns) and not self.joined:
+            self.joined = True
+            self._note("The server takes no system turn; its text opens the first request.")
+        lost = sorted(set(self.parameters) - set(asked.parameters))
         if not lost:
             return
+        self.parameters = asked.parameters
         if set(lost) & set(FORM):
-            message = f"The server refuses constrained decoding ({refusal}); answers are free."
+            self._note(f"The server refuses constrained decoding ({asked.refusal}); answers are free.")
         else:
-            message = f"The server refuses {', '.join(lost)} ({refusal}); it is asked without."
-        self.parameters = parameters
+            self._note(f"The server refuses {', '.join(lost)} ({asked.refusal}); it is asked without.")
+
+    def _note(self, message: str) -> None:
         before = self.notes.get("refused")
         self.notes["refused"] = [*(before if isinstance(before, list) else []), message]
         self.say(message)
 
 
 def _cache_key(url: str, turns: list[dict[str, str]], parameters: Parameters) -> bytes:
-    asked: dict[str, Any] = {"url": url, "turns": turns, "parameters": parameters}
+    asked: dict[str, Any] = {"format": CACHE_FORMAT, "url": url, "turns": turns, "parameters": parameters}
     return bytes.fromhex(digest(asked).removeprefix("sha256:"))
 
 

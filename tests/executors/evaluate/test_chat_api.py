@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from executors.evaluate.backends import Answer
 from executors.evaluate.case import AnswerForm
-from executors.evaluate.chat_api import (
-    GarbageError,
-    fewer_examples,
-    leaves_form,
-    read_reply,
-    request_parameters,
-    too_long,
-    without_refused,
-)
+from executors.evaluate.chat_api import GarbageError, leaves_form, read_reply, request_parameters
+from executors.evaluate.refusals import fewer_examples, too_long, without_refused
 from planner.documents import Endpoint
 
 ENDPOINT = Endpoint(url="http://localhost/v1", model="m")

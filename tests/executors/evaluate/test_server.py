@@ -361,6 +361,30 @@ def test_what_a_server_refuses_is_left_out_and_said_once(
     assert outcome.notes["refused"] == [told]
 
 
+def test_a_template_without_a_system_turn_gets_its_text_in_the_first_request(tmp_path: Path) -> None:
+    said: list[Event] = []
+
+    def strict(body: Body, before: int) -> Reply:
+        if body["messages"][0]["role"] == "system":
+            return Reply(400, '{"error": {"message": "System role not supported"}}')
+        return Reply(text=RIGHT[body["messages"][0]["content"].removeprefix("Do as asked.\n\n")])
+
+    with chat_server(strict) as server:
+        work = job(tmp_path, server.url, endpoint={"concurrency": 1}, decoding="schema")
+        work = Job(work.address, work.params, work.inputs, work.out, work.checkpoints, said.append, work.cache)
+        outcome = Evaluate().perform(work)
+    assert outcome.metrics["json_exact"].value == 1
+    assert len(server.bodies) == 7
+    assert "response_format" in server.bodies[-1]
+    assert ["no system turn" in event.message for event in said if event.kind == "log"] == [True]
+
+
+def test_a_key_that_is_a_common_word_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "lamp")
+    with chat_server(right) as server:
+        assert Evaluate().perform(job(tmp_path, server.url)).metrics["json_exact"].value == 1
+
+
 def test_examples_that_a_served_model_cannot_read_are_left_out_where_the_prompt_allows_it(tmp_path: Path) -> None:
     def small(body: Body, before: int) -> Reply:
         refusal = '{"error": {"message": "maximum context length exceeded"}}'
