@@ -65,7 +65,7 @@ class Diagnose:
     """Tells information from retrieval from behaviour from capability, with the evidence of every case.
 
     With `predictions` and `data` alone it reads, and says what it presumes. A `model` with its `prompt` makes
-    experiments possible: with the passage that holds the answer (`documents`, or an `index` and its `encoder`), with
+    experiments possible: with the passage that holds the answer (`documents`, or an `index` with its models), with
     the nearest examples (`train`), with decoding held to the form, and by a `stronger` model.
     """
 
@@ -150,7 +150,7 @@ def _index(job: Job) -> Index | None:
     if "index" in job.inputs:
         from executors.retrieve.index import Index
 
-        return Index(Path(job.inputs["index"]), job.inputs.get("encoder"))
+        return Index(Path(job.inputs["index"]), job.inputs.get("encoder"), job.inputs.get("reranker"))
     if "documents" in job.inputs:
         from executors.diagnose.library import PASSAGES, open_index
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Input, JsonValue, Step
+from planner.documents import Input, Step
 from planner.ladder.endpoints import endpoint
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, answer_limit
@@ -44,7 +44,8 @@ def diagnose(draft: Draft) -> None:
                 "kind": draft.spec.task.kind,
                 "limit": int(draft.thresholds["diagnosed_cases"]),
                 "examples": min(int(draft.thresholds["examples_in_prompt"]), draft.fact("train_rows") or 0),
-                "passages": _passages(draft, inputs),
+                # An index knows how many passages a prompt is given; documents alone do not.
+                "passages": int(draft.answer("passages")) if "documents" in inputs else None,
                 "max_new_tokens": answer_limit(draft),
                 "batch_size": int(draft.thresholds["evaluation_batch"]),
                 "dtype": draft.answer("base_dtype"),
@@ -68,15 +69,11 @@ def _documents(draft: Draft, source: Step) -> dict[str, Input]:
         indexed = draft.steps.get(source.inputs["index"].step or "")
     if indexed is not None:
         found = {"index": Input(step=indexed.address, output="index")}
-        return found | {name: each for name, each in indexed.inputs.items() if name == "encoder"}
+        return found | {name: each for name, each in indexed.inputs.items() if name in ("encoder", "reranker")}
     documents = draft.survey.data.get("documents")
     if documents is None or documents.path is None:
         return {}
     return {"documents": Input(pin="data/documents")}
-
-
-def _passages(draft: Draft, inputs: dict[str, Input]) -> JsonValue:
-    return int(draft.answer("passages")) if inputs.keys() & {"index", "documents"} else None
 
 
 def _stronger(draft: Draft) -> ModelReference | None:
