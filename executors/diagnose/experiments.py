@@ -35,8 +35,6 @@ class Experiment:
     """What it asks, for the report."""
     put: Callable[[Subject, Sequence[Subject]], Row | None]
     """The question as this experiment puts it, given all subjects; None for a case that it is not made on."""
-    repairs: bool = True
-    """False for a control, which must not repair."""
 
 
 class Answerer(Protocol):
@@ -117,7 +115,7 @@ def _constrained(subject: Subject, _: Sequence[Subject]) -> Row | None:
 
 EXPERIMENTS = (
     Experiment(GOLD, "Is the answer right with the passage that holds it in the prompt?", _gold),
-    Experiment(OTHER, "Control: is it right with a passage about something else?", _other, repairs=False),
+    Experiment(OTHER, "Control: is it right with a passage about something else?", _other),
     Experiment(RETRIEVED, "Is it right with what the search finds in the prompt?", _retrieved),
     Experiment(EXAMPLES, "Is it right after the nearest training examples?", _unexplained),
     Experiment(CONSTRAINED, "Is it right, or at least well-formed, when only the form is allowed?", _constrained),

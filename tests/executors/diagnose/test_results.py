@@ -7,11 +7,14 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from executors.diagnose.results import read_results
 from planner.documents import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -254,3 +257,31 @@ def test_an_archive_without_samples_is_one_sentence(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_results(tmp_path / "gone.jsonl")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("make", [promptfoo_result, lm_eval_sample, inspect_sample, lambda **changed: GOOD | changed])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_stands_in_a_field_is_read_or_refused_in_a_sentence(
+    make: Callable[..., dict[str, Any]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = data.draw(st.lists(st.sampled_from(sorted(make())), min_size=1, max_size=3))
+    record: Any = make(**{name: data.draw(VALUES) for name in names})
+    if make is inspect_sample:
+        record = {"eval": {}, "samples": [record]}
+    path = write(tmp_path_factory.mktemp("fuzz") / "results.json", record)
+    try:
+        results = read_results(path)
+    except InputError as error:
+        assert len(error.findings) == 1
+    else:
+        assert all(isinstance(case.prediction, str) for case in results.answered)
+        assert all(isinstance(text, str) for case in results.answered for text in case.row.accepted)
+        assert all(isinstance(case.row.prompt, str) for case in results.answered)
