@@ -54,6 +54,8 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         ),
         because=("retrieval", "chunk_tokens", "passages", *(("encoder",) if method != FIRST_SEARCH else ()), "rerank"),
     )
+    if _measured_before(draft, method):
+        return
     if "prompt/zero-shot" not in draft.steps:
         add_prompt(draft, "zero-shot", examples=0, show_form=True, gates=draft.gates())
     evaluate(
@@ -68,6 +70,14 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         },
         because=("approach", "retrieval"),
     )
+
+
+def _measured_before(draft: Draft, method: str) -> bool:
+    """Whether an attempt measured this search and told what still fails: then the index is for the reader alone."""
+    tried = [
+        each for each in draft.spec.attempts if each.approach == "rag" and each.retrieval == method and each.metrics
+    ]
+    return bool(tried) and draft.answer("approach") == "rag+finetune" and draft.fact("behaviour_share") is not None
 
 
 def reading(draft: Draft, index: str) -> dict[str, Input]:

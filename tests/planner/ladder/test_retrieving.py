@@ -165,3 +165,13 @@ def test_what_was_tried_with_terms_is_tried_with_meaning_next() -> None:
     document = plan(spec(task=QUESTIONS, data=SIZES, attempts=[*EXPLORED, TRIED], failures={"information": 30}))
     assert [step.address for step in document.steps if step.executor == "retrieve"] == ["retrieve/hybrid"]
     assert not gates_of(document, "retrieve/hybrid", "term search misses passages"), "that is known already"
+
+
+def test_a_search_that_was_measured_is_indexed_for_the_reader_and_not_measured_again() -> None:
+    failures = {"behaviour": 40, "information": 2}
+    document = plan(spec(task=QUESTIONS, data=SIZES, attempts=[*EXPLORED, TRIED], failures=failures))
+    assert answer(document, "approach") == "rag+finetune"
+    addresses = [step.address for step in document.steps]
+    assert "retrieve/bm25" in addresses
+    assert "evaluate/bm25" not in addresses
+    assert document.step("train/sft").inputs["index"].step == "retrieve/bm25"
