@@ -51,9 +51,10 @@ def told(**changes: Any) -> str:
         cost=Cost(wall_s=240, cpu_s=500, peak_memory_bytes=10**9),
         wall_s=240,
     )
-    console = Console(width=140, record=True, quiet=True)
-    console.print(report(document, Path(".adapt")))
-    return console.export_text()
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(report(document, Path(".adapt")))
+    return captured.get()
 
 
 def test_points_lost_and_cost_saved_stand_side_by_side() -> None:
