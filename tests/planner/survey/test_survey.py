@@ -74,6 +74,11 @@ def test_failures_are_read_from_a_report_or_cases(tmp_path: Path) -> None:
         9,
         {"behaviour": 2, "malformed": 2},
     )
+    (tmp_path / "report.json").write_text(json.dumps(report | {"failed": 200, "diagnosed": 2}))
+    sampled, problems = survey_failures("report.json", tmp_path)
+    assert problems == []
+    assert sampled is not None
+    assert sampled.failed == 2, "shares are of the cases that were looked into"
     rows = [{"id": "a", "cause": "information"}, {"id": "b", "symptom": "wrong form"}]
     write_rows(tmp_path / "cases.jsonl", rows)
     found, problems = survey_failures("cases.jsonl", tmp_path)
