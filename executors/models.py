@@ -61,7 +61,7 @@ def load_model(
 ) -> Any:
     """The causal language model of a folder, in evaluation mode, on `device` or the best that there is.
 
-    Only safetensors are read and no code of the folder is run.
+    Only safetensors and GGUF are read, GGUF dequantized; no code of the folder is run.
 
     Raises:
         InputError: the folder holds no model that can be read, or lacks weights.
@@ -71,7 +71,15 @@ def load_model(
 
     where = device or device_name()
     fewer_bits = loading_options(quantization, dtype)
-    if fewer_bits:
+    file, rounded = gguf_file(folder), quantized(folder)
+    if fewer_bits and (file is not None or rounded):
+        message = "The weights are quantized already: rounding them again loses twice."
+        raise InputError.one("MODEL007", message, "Load them as they are.", file=str(folder))
+    if file is not None:
+        from executors.prepare.gguf import read_gguf
+
+        return read_gguf(file, dtype)[0].to(where)
+    if fewer_bits or rounded:
         fewer_bits["device_map"] = {"": where}
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
@@ -83,18 +91,18 @@ def load_model(
             output_loading_info=True,
             **fewer_bits,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise InputError.one("MODEL001", f"The model cannot be read: {_line(error)}.", file=str(folder)) from error
     if info["missing_keys"]:
         name = sorted(info["missing_keys"])[0]
         message = f"The weights lack {len(info['missing_keys'])} tensors, such as {name}."
         raise InputError.one("MODEL003", message, "Copy the model folder again.", file=str(folder))
     found = model.get_input_embeddings().weight.dtype
-    if not quantized(folder) and found != torch_dtype(dtype):
+    if not rounded and found != torch_dtype(dtype):
         raise RunError.one("MODEL004", f"The model was asked for in {dtype} and loaded in {found}.", file=str(folder))
     if not fewer_bits:
         return model.to(where).eval()
-    if not layers_in_bits(model):
+    if quantization != "none" and not layers_in_bits(model):
         message = f"The model was asked for in {quantization}, and no layer of it came in fewer bits."
         raise RunError.one("MODEL006", message, file=str(folder))
     keep_weights(model)
@@ -134,8 +142,15 @@ def quantized(folder: Path) -> bool:
     """Whether the weights of a folder are stored quantized, by its config."""
     import json
 
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return bool(config.get("quantization_config"))
+    path = folder / "config.json"
+    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("quantization_config"))
+
+
+def gguf_file(folder: Path) -> Path | None:
+    """The GGUF file of a folder that holds no other weights; None where there is none."""
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return None
+    return next(iter(sorted(folder.glob("*.gguf"))), None)
 
 
 def _line(error: BaseException) -> str:

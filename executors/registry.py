@@ -22,10 +22,12 @@ _EXECUTORS = {
     "diagnose": "executors.diagnose:Diagnose",
     "evaluate": "executors.evaluate:Evaluate",
     "merge": "executors.merge:Merge",
+    "merge-models": "executors.merge:MergeModels",
     "prepare": "executors.prepare:Prepare",
     "probes": "executors.evaluate:Probes",
     "prompt": "executors.prompt:Prompt",
     "prompt-search": "executors.search:PromptSearch",
+    "quantize": "executors.quantize:Quantize",
     "retrieve": "executors.retrieve:Retrieve",
     "train": "executors.train:Train",
 }

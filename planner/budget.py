@@ -102,7 +102,7 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     if step.executor == "probes":
         flops = probe_tokens(step.params) * size * FORWARD
         return Resources(device=device, device_memory=_inference_memory(draft, step), time=_flops_time(flops, rate))
-    if step.executor in ("prepare", "merge", "quantize"):
+    if step.executor in ("prepare", "merge", "merge-models", "quantize"):
         data = 2.0 * size
         seconds = [data / each for each in reversed(CONVERT_BYTES_PER_S)]
         time = _seconds([start + each for start, each in zip(START_S, seconds, strict=True)], "5 to 60 MB/s of weights")

@@ -11,7 +11,7 @@ from executors.evaluate.backends import Answer
 from executors.evaluate.constraint import Constraint, Decoding
 from executors.evaluate.generation import Generation, generate
 from executors.evaluate.sampling import Sampling
-from executors.models import device_name, load_adapter, load_model, load_tokenizer
+from executors.models import device_name, gguf_file, load_adapter, load_model, load_tokenizer
 from executors.prompt.render import answer, fitted_ids, turn_end_id
 from planner.documents import InputError
 
@@ -89,6 +89,8 @@ class Local:
             if "adapter" in self.job.inputs:
                 model = load_adapter(model, Path(self.job.inputs["adapter"]))
             self._loaded.append((model, how))
+            if gguf_file(self.folder) is not None:
+                self.notes["weights"] = "dequantized from GGUF"
         model, how = self._loaded[0]
         return model, replace(how, max_new_tokens=self.job.params.max_new_tokens)
 

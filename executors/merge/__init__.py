@@ -1,5 +1,7 @@
-"""Merging an adapter into its base."""
+"""Merging: an adapter into its base, and whole models into one."""
 
 from executors.merge.executor import Merge, MergeParams
+from executors.merge.models import MergeModels
+from executors.merge.recipe import MergeModelsParams
 
-__all__ = ["Merge", "MergeParams"]
+__all__ = ["Merge", "MergeModels", "MergeModelsParams", "MergeParams"]

@@ -61,29 +61,40 @@ class Merge:
             RunError: the merged weights are not finite.
         """
         params: MergeParams = job.params
-        base, adapter = Path(job.inputs["model"]), Path(job.inputs["adapter"])
-        if quantized(base):
-            message = "The base is quantized: adding an adapter to rounded weights is not what was trained."
-            raise InputError.one("MERGE002", message, "Merge into the base before quantization.", file=str(base))
-        tell(job, "reading base and adapter", 0, 3)
-        # bf16 holds 8 bits: small updates would vanish in the sum.
-        model = load_adapter(load_model(base, "fp32", device="cpu"), adapter)
-        merged = model.merge_and_unload().to(torch_dtype(params.dtype))
-        tell(job, "writing the weights", 1, 3)
-        save_model(merged, load_tokenizer(base), job.out / "model")
-        del model, merged
-        tell(job, "reading them again", 2, 3)
+        tell(job, "adding the adapter to the base", 0, 2)
+        fold(Path(job.inputs["model"]), Path(job.inputs["adapter"]), params.dtype, job.out / "model")
+        tell(job, "reading the weights again", 1, 2)
         again = load_model(job.out / "model", params.dtype, device="cpu")
         broken = not_finite(again)
         if broken:
             message = f"{len(broken)} merged tensors are not finite, such as {broken[0]}."
             raise RunError.one("MERGE003", message, "Train with a lower learning rate, or merge to fp32.")
-        tell(job, "done", 3, 3)
+        tell(job, "done", 2, 2)
         return Outcome(notes={"parameters": again.num_parameters(), "dtype": params.dtype})
 
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
         return classify(error)
+
+
+def fold(base: Path, adapter: Path, dtype: Dtype, folder: Path) -> None:
+    """Write the base with an adapter's changes added to its weights.
+
+    Args:
+        base: model folder that the adapter was trained on.
+        adapter: folder that peft reads.
+        dtype: data type of what is written; the sum is taken in fp32.
+        folder: where to write.
+
+    Raises:
+        InputError: the base is quantized, or the adapter does not fit it.
+    """
+    if quantized(base):
+        message = "The base is quantized: adding an adapter to rounded weights is not what was trained."
+        raise InputError.one("MERGE002", message, "Merge into the base before quantization.", file=str(base))
+    # bf16 holds 8 bits: small updates would vanish in the sum.
+    model = load_adapter(load_model(base, "fp32", device="cpu"), adapter)
+    save_model(model.merge_and_unload().to(torch_dtype(dtype)), load_tokenizer(base), folder)
 
 
 def not_finite(model: Any) -> list[str]:

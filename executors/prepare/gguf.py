@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executors.models import torch_dtype
+from executors.models import load_tokenizer, torch_dtype
 from executors.prompt.render import turn_end_id
 from planner.documents import InputError
 
@@ -18,7 +18,7 @@ OF_THE_FILE = ("quantization_config", "_name_or_path", "_model_name_or_path", "d
 
 
 def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
-    """The model and its tokenizer; the chat template comes from the file's metadata.
+    """The model and its tokenizer: the one beside the file, or else the one of the file's metadata.
 
     Raises:
         InputError: the file is not GGUF, or of an architecture that transformers cannot read.
@@ -27,7 +27,9 @@ def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
 
     source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name, "local_files_only": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(**source)
+        # transformers mixes the two when both are there, and loses the end token.
+        own = (path.parent / "tokenizer.json").is_file()
+        tokenizer = load_tokenizer(path.parent) if own else AutoTokenizer.from_pretrained(**source)
         loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch_dtype("fp32"))
     except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         said = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -84,7 +84,7 @@ def _merge(draft: Draft) -> None:
         Step(
             address=MODEL,
             title=_title(method, len(sources)),
-            executor="merge",
+            executor="merge-models",
             version="1",
             inputs=inputs,
             params={
@@ -127,13 +127,15 @@ def _numbers(draft: Draft, method: str) -> dict[str, JsonValue]:
         experts = count if count > 1 else int(draft.thresholds["upcycled_experts"])
         each = min(experts, int(draft.thresholds["experts_per_token"]))
         return {"experts": experts, "experts_per_token": each, "router": "random"}
-    numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
     if method == "slerp":
-        return numbers | {"t": float(draft.answer("merge_t"))}
+        return {"t": float(draft.answer("merge_t"))}
+    numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
+    if method == "concatenation":
+        return numbers
     # Divided by their sum, weights that remove would add.
     mean = method in ("linear", *PRUNING) and draft.fact("merge_intent") != "remove"
     numbers["normalize"] = mean
-    if method in ("linear", "concatenation"):
+    if method == "linear":
         return numbers
     numbers["scale"] = float(draft.answer("merge_scale"))
     if method in PRUNING:

@@ -56,7 +56,7 @@ def quantizing(draft: Draft) -> None:
 
 def _model(draft: Draft) -> Input:
     """What is served: the model that was merged or trained whole, or the base under adapters and prompts."""
-    made = ("merge", "train")
+    made = ("merge", "merge-models", "train")
     whole = [name for name, step in draft.steps.items() if step.executor in made and "model" in step.outputs]
     return Input(step=whole[-1], output="model") if whole else base_model(draft)
 

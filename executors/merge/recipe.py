@@ -1,0 +1,183 @@
+"""The numbers of a merge of whole models, and how mergekit is told them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from executors.contract import Params
+from executors.models import Dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planner.documents import JsonValue
+
+Method = Literal[
+    "linear",
+    "slerp",
+    "task-arithmetic",
+    "ties",
+    "dare-linear",
+    "dare-ties",
+    "della",
+    "passthrough",
+    "depth-upscaling",
+    "moe",
+    "concatenation",
+]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+STACKS = frozenset({"passthrough", "depth-upscaling"})
+VECTORS = frozenset({"task-arithmetic", "ties", "dare-linear", "dare-ties", "della"})
+NOT_DONE = frozenset({"moe", "concatenation"})
+_PRUNED = ("weights", "normalize", "scale", "density")
+# The parameters that belong to each method; all others must be absent.
+OF_METHOD: dict[str, tuple[str, ...]] = {
+    "linear": ("weights", "normalize"),
+    "slerp": ("t",),
+    "task-arithmetic": ("weights", "normalize", "scale"),
+    "ties": _PRUNED,
+    "dare-linear": _PRUNED,
+    "dare-ties": _PRUNED,
+    "della": (*_PRUNED, "spread"),
+    "passthrough": ("layers", "slices"),
+    "depth-upscaling": ("layers", "slices"),
+    "moe": ("experts", "experts_per_token", "router"),
+    "concatenation": ("weights",),
+}
+# What remains of a vector after pruning at random is scaled up again, so that its expected length stays.
+RESCALED = frozenset({"dare-linear", "dare-ties", "della"})
+DTYPES: dict[Dtype, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+# Weights whose sum is nearer to zero divide by nothing.
+LEAST_SUM = 1e-6
+
+
+class Slice(Params):
+    """Layers of one source that the stack takes."""
+
+    source: Annotated[int, Field(ge=0)]
+    """Number of the source."""
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+    """First layer and one past the last."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Slice:
+        if self.layers[0] >= self.layers[1]:
+            raise ValueError(f"the layers {self.layers[0]} to {self.layers[1]} are none")
+        return self
+
+
+class MergeModelsParams(Params):
+    """The method of a merge of whole models with every number that belongs to it."""
+
+    method: Method
+    """How the sources become one."""
+    adapters: Annotated[list[bool], Field(min_length=1)]
+    """For each source whether it is an adapter, which is added to the base first."""
+    dtype: Dtype
+    """Data type of the weights that are written; sums are taken in fp32."""
+    tokenizer: Literal["base", "union"]
+    """Whose vocabulary the result has."""
+    alignment: Literal["none", "permutation"]
+    """Whether units of the sources are matched before they are averaged."""
+    search: Literal["none", "greedy-soup", "grid"]
+    """Whether the numbers are searched on validation data."""
+    seed: int
+    """Seed of what is dropped at random."""
+    weights: list[Number] | None = None
+    """Weight of each source; below zero removes what it learnt."""
+    normalize: bool | None = None
+    """Whether weights are divided by their sum."""
+    scale: Number | None = None
+    """Factor of the merged task vector."""
+    density: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of each task vector that is kept."""
+    spread: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """How far the chance to be kept spreads around the density, by magnitude."""
+    t: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Place on the arc from the first source (0) to the second (1)."""
+    layers: Annotated[int, Field(ge=1)] | None = None
+    """Layers of the stack."""
+    slices: list[Slice] | None = None
+    """Which layers follow each other."""
+    experts: Annotated[int, Field(ge=2)] | None = None
+    """Experts of a mixture."""
+    experts_per_token: Annotated[int, Field(ge=1)] | None = None
+    """Experts that read each token."""
+    router: Literal["random"] | None = None
+    """How the mixture's router begins."""
+
+    @model_validator(mode="after")
+    def _belongs(self) -> MergeModelsParams:
+        own, given = set(OF_METHOD[self.method]), self.model_fields_set - _SHARED
+        absent = sorted(name for name in own if getattr(self, name) is None)
+        if absent:
+            raise ValueError(f"{self.method} needs {', '.join(absent)}")
+        if foreign := sorted(given - own):
+            raise ValueError(f"{self.method} takes no {', '.join(foreign)}")
+        return self
+
+    @model_validator(mode="after")
+    def _weighs(self) -> MergeModelsParams:
+        count = len(self.adapters)
+        if self.method == "slerp" and count != 2:  # noqa: PLR2004 - an arc has two ends
+            raise ValueError(f"slerp takes two sources, not {count}")
+        if self.weights is not None and len(self.weights) != count:
+            raise ValueError(f"{len(self.weights)} weights are given for {count} sources")
+        if self.weights and self.normalize and abs(sum(self.weights)) < LEAST_SUM:
+            raise ValueError("the weights sum to zero and cannot be divided by their sum; set normalize to false")
+        if self.density is not None and self.spread is not None:
+            low, high = self.density - self.spread, self.density + self.spread
+            if self.density < 1 and not 0 < low <= high < 1:
+                raise ValueError(f"density {self.density:g} with spread {self.spread:g} leaves 0..1")
+        return self
+
+    @model_validator(mode="after")
+    def _stacks(self) -> MergeModelsParams:
+        slices = self.slices or []
+        if beyond := [each.source for each in slices if each.source >= len(self.adapters)]:
+            raise ValueError(f"a slice is of source {beyond[0]}, and there are {len(self.adapters)}")
+        total = sum(each.layers[1] - each.layers[0] for each in slices)
+        if self.slices is not None and total != self.layers:
+            raise ValueError(f"the slices have {total} layers together and not {self.layers}")
+        return self
+
+
+_SHARED = frozenset({"method", "adapters", "dtype", "tokenizer", "alignment", "search", "seed"})
+
+
+def recipe(params: MergeModelsParams, at: Mapping[str, JsonValue]) -> dict[str, Any]:
+    """A merge as mergekit's configuration has it.
+
+    Args:
+        params: the numbers, of a method that is done here.
+        at: `source-0`, `source-1`, ... and `base` where the method needs one, to how mergekit finds the model.
+    """
+    sources = [at[f"source-{number}"] for number in range(len(params.adapters))]
+    found: dict[str, Any] = {"dtype": "float32", "out_dtype": DTYPES[params.dtype]}
+    if params.tokenizer == "union":
+        found["tokenizer_source"] = "union"
+    if params.method in STACKS:
+        slices = [{"sources": [_layers(each, sources)]} for each in params.slices or []]
+        return found | {"merge_method": "passthrough", "slices": slices}
+    found["merge_method"] = params.method.replace("-", "_")
+    if params.method == "slerp":
+        models = [{"model": source} for source in sources]
+        return found | {"base_model": sources[0], "models": models, "parameters": {"t": params.t}}
+    weights = params.weights or []
+    own: list[dict[str, Any]] = [{"weight": weight} for weight in weights]
+    whole: dict[str, Any] = {"normalize": params.normalize}
+    if params.method in VECTORS:
+        found["base_model"] = at["base"]
+        whole |= {"lambda": params.scale, "rescale": params.method in RESCALED, "int8_mask": False}
+        if params.density is not None:
+            own = [each | {"density": params.density} for each in own]
+        if params.spread is not None:
+            own = [each | {"epsilon": params.spread} for each in own]
+    models = [{"model": source, "parameters": each} for source, each in zip(sources, own, strict=True)]
+    return found | {"models": models, "parameters": whole}
+
+
+def _layers(each: Slice, sources: list[JsonValue]) -> dict[str, JsonValue]:
+    return {"model": sources[each.source], "layer_range": [*each.layers]}

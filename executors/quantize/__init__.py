@@ -1,0 +1,5 @@
+"""Quantization: a model in fewer bits, reloaded and held against the 16-bit one."""
+
+from executors.quantize.executor import Quantize, QuantizeParams
+
+__all__ = ["Quantize", "QuantizeParams"]
