@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from executors.evaluate.server import key_of
+from executors.evaluate.api_key import Key
 from planner.documents import Endpoint, Finding, InputError, Where
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _of_server(address: str, server: object, pointer: str) -> list[Finding]:
         fix = "Install what runs plans: pip install 'adapt-planner[run]' -c constraints.txt."
         return [_finding("EVAL017", f"{address} asks a server and needs openai, not installed here.", fix, pointer)]
     try:
-        key_of(Endpoint.model_validate(server))
+        Key.of(Endpoint.model_validate(server))
     except InputError as error:
         return [_finding(each.code, f"{address}: {each.message}", each.fix, pointer) for each in error.findings]
     except ValidationError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections import Counter
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.blob_cache import BlobCache
+from executors.evaluate.api_key import Key
 from executors.evaluate.backends import Answer
 from executors.evaluate.chat_api import (
     GarbageError,
@@ -22,11 +22,13 @@ from executors.evaluate.chat_api import (
 )
 from executors.evaluate.patience import Failure, Patience
 from executors.evaluate.refusals import FORM, Asked, another_way, has_system, without_system
-from planner.documents import InputError, digest
+from planner.documents import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from anyio import Event
 
     from executors.evaluate.backends import Question
     from executors.evaluate.case import AnswerForm
@@ -34,16 +36,23 @@ if TYPE_CHECKING:
     from planner.documents import Endpoint, JsonValue
 
 CACHE = "answers.sqlite"
-NO_KEY = "none"
-# Shorter keys, such as `EMPTY`, are words that an answer may hold, and no secrets.
-SECRET_CHARACTERS = 12
 # Raised when answers are kept in another way.
 CACHE_FORMAT = 1
 # The longest pause that the library makes because a server asked for it (`Retry-After`).
 LONGEST_PAUSE_S = 120.0
 FIRST_PAUSE_S = 0.5
 REASONS_SHOWN = 5
-Result = tuple[int, Answer, Failure | None]
+
+
+class Result(NamedTuple):
+    """What became of a question."""
+
+    number: int
+    """Its place among the questions."""
+    answer: Answer
+    failure: Failure | None
+    key: bytes = b""
+    """To keep the answer by; empty where there is nothing new to keep."""
 
 
 class Server:
@@ -78,8 +87,9 @@ class Server:
         self.path = cache / CACHE
         self.decoding, self.form = decoding, form
         self.parameters = request_parameters(endpoint, max_tokens, decoding, form)
-        self.key = key_of(endpoint)
+        self.key = Key.of(endpoint)
         self.cached = self.left_out = 0
+        self.looked_up: frozenset[bytes] = frozenset()
         self.joined = False
         """Whether the server takes no system turn."""
         self.notes: dict[str, JsonValue] = {"endpoint": endpoint.url, "served_model": endpoint.model}
@@ -95,8 +105,8 @@ class Server:
         patience = Patience(self.endpoint, len(questions))
         failures, answered, outside = Counter[str](), len(done), 0
         for results in self._results([(index, questions[index]) for index in waiting]):
-            yield {index: answer for index, answer, _ in results}
-            for _, answer, failure in results:
+            yield {result.number: result.answer for result in results}
+            for _, answer, failure, _ in results:
                 patience.see(failure)
                 outside += leaves_form(answer, self.decoding, self.form)
                 failures.update([failure.message] if failure else [])
@@ -114,68 +124,88 @@ class Server:
                 f"The server takes constrained decoding and does not keep to it: {outside} answers leave the form."
             )
 
-    def _results(self, asked: Sequence[tuple[int, Question]]) -> Iterator[list[Result]]:
-        """Results in the order in which they come, as many at a time as are there."""
+    def _results(self, questions: Sequence[tuple[int, Question]]) -> Iterator[list[Result]]:
+        """Results in the order in which they come, as many at a time as are there; the known ones first."""
         from anyio.from_thread import start_blocking_portal
 
-        if not asked:
-            return
-        results: SimpleQueue[Result | None] = SimpleQueue()
-        # The loop runs in a thread of its own: a signal reaches this one at once, and ends what is still open.
-        with BlobCache(self.path) as cache, start_blocking_portal() as portal:
-            running = portal.start_task_soon(self._ask_all, asked, cache, results.put)
-            running.add_done_callback(lambda _: results.put(None))
-            over = False
-            while not over:
-                come = [results.get()]
-                while not results.empty():
-                    come.append(results.get())
-                over = None in come
-                found = [result for result in come if result is not None]
-                if found:
-                    yield found
-            running.result()
+        with BlobCache(self.path) as cache:
+            keys = {index: self._first_key(question) for index, question in questions}
+            known = cache.get([*keys.values()])
+            if known:
+                yield [Result(index, _kept(known[key]), None) for index, key in keys.items() if key in known]
+            asked = [(index, question) for index, question in questions if keys[index] not in known]
+            self.cached, self.looked_up = len(questions) - len(asked), frozenset(keys.values())
+            if not asked:
+                return
+            results: SimpleQueue[tuple[Result, Event] | None] = SimpleQueue()
+            # The loop runs in a thread of its own: a signal reaches this one at once, and ends what is still open.
+            with start_blocking_portal() as portal:
+                running = portal.start_task_soon(self._ask_all, asked, cache, results.put)
+                running.add_done_callback(lambda _: results.put(None))
+                over = False
+                while not over:
+                    come = [results.get()]
+                    while not results.empty():
+                        come.append(results.get())
+                    over = None in come
+                    found = [each[0] for each in come if each is not None]
+                    cache.put({each.key: json.dumps(each.answer._asdict()).encode() for each in found if each.key})
+                    portal.call(_release, [each[1] for each in come if each is not None])
+                    if found:
+                        yield found
+                running.result()
 
     async def _ask_all(
-        self, asked: Iterable[tuple[int, Question]], cache: BlobCache, put: Callable[[Result], None]
+        self, asked: Iterable[tuple[int, Question]], cache: BlobCache, put: Callable[[tuple[Result, Event]], None]
     ) -> None:
+        """Ask with bounded concurrency; nothing new is asked for an answer that is not on disk yet."""
         import anyio
         import openai
 
         waiting = iter(asked)
         endpoint = self.endpoint
         client = openai.AsyncOpenAI(
-            base_url=endpoint.url, api_key=self.key, timeout=endpoint.timeout_s, max_retries=endpoint.max_retries
+            base_url=endpoint.url, api_key=self.key.value, timeout=endpoint.timeout_s, max_retries=endpoint.max_retries
         )
 
         async def work() -> None:
-            for index, question in waiting:
-                put((index, *await self._ask(client, question, cache)))
+            for number, question in waiting:
+                result, kept = Result(number, *await self._ask(client, question, cache)), anyio.Event()
+                put((result, kept))
+                await kept.wait()
 
         async with client, anyio.create_task_group() as group:
             for _ in range(endpoint.concurrency):
                 group.start_soon(work)
 
-    async def _ask(self, client: Any, question: Question, cache: BlobCache) -> tuple[Answer, Failure | None]:
-        """The answer to one conversation: from the cache, or else from the server with what it accepts."""
-        turns = without_system(question.turns) if self.joined and has_system(question.turns) else question.turns
-        asked: Asked | None = Asked(self.parameters, turns, question.spare)
+    async def _ask(self, client: Any, question: Question, cache: BlobCache) -> tuple[Answer, Failure | None, bytes]:
+        """The answer to one conversation from the server, with what it accepts, and the key to keep it by."""
+        asked: Asked | None = self._first(question)
         while asked is not None:
             said = asked.parameters | self._drawn(question, asked.parameters)
             key = _cache_key(self.endpoint.url, asked.turns, said)
-            known = cache.get([key]).get(key)
+            known = None if key in self.looked_up else cache.get([key]).get(key)
             if known is not None:
                 self.cached += 1
                 self.left_out += question.spare - asked.spare
-                return Answer(**json.loads(known)), None
+                return _kept(known), None, b""
             answer, failure = await self._request(client, asked.turns, said)
             if failure is None:
-                cache.put({key: json.dumps(answer._asdict()).encode()})
                 self.left_out += question.spare - asked.spare
                 self._accept(question, asked)
-                return answer, None
+                return answer, None, key
             asked = another_way(asked, failure)
-        return answer, failure
+        return answer, failure, b""
+
+    def _first(self, question: Question) -> Asked:
+        """How a question is asked as far as is known what the server accepts."""
+        joined = self.joined and has_system(question.turns)
+        turns = without_system(question.turns) if joined else question.turns
+        return Asked(self.parameters, turns, question.spare)
+
+    def _first_key(self, question: Question) -> bytes:
+        asked = self._first(question)
+        return _cache_key(self.endpoint.url, asked.turns, asked.parameters | self._drawn(question, asked.parameters))
 
     def _drawn(self, question: Question, parameters: Parameters) -> Parameters:
         """What a question with a seed changes; what the server refuses it is not asked."""
@@ -198,7 +228,7 @@ class Server:
                 for number in range(tries):
                     raw = await client.chat.completions.with_raw_response.create(messages=turns, **parameters)
                     try:
-                        answer = read_reply(self._hidden(raw.text), raw.headers.get("content-type", ""))
+                        answer = read_reply(self.key.hidden(raw.text), raw.headers.get("content-type", ""))
                         return answer._replace(seconds=round(time.monotonic() - started, 4)), None
                     except GarbageError as error:
                         failure = Failure("other", str(error))
@@ -217,16 +247,14 @@ class Server:
         if isinstance(error, openai.APIStatusError):
             body = error.body
             said = body.get("message") if isinstance(body, dict) else None
-            message = f"HTTP {error.status_code}: {shown(self._hidden(str(said or error.response.text)))}".rstrip(".")
+            message = f"HTTP {error.status_code}: {shown(self.key.hidden(str(said or error.response.text)))}".rstrip(
+                "."
+            )
             kinds = {401: "key", 403: "key", 404: "model", 400: "request", 413: "request", 422: "request"}
             return Failure(kinds.get(error.status_code, "other"), message)  # type: ignore[arg-type]
         cause = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
         kind = "unreachable" if isinstance(error, openai.APIConnectionError) else "other"
-        return Failure(kind, shown(self._hidden(cause)).rstrip("."))  # type: ignore[arg-type]
-
-    def _hidden(self, text: str) -> str:
-        """The text without the key, which some servers say back."""
-        return text.replace(self.key, "***") if len(self.key) >= SECRET_CHARACTERS else text
+        return Failure(kind, shown(self.key.hidden(cause)).rstrip("."))  # type: ignore[arg-type]
 
     def _accept(self, question: Question, asked: Asked) -> None:
         """Ask like this from now on, and say once what had to change."""
@@ -248,23 +276,15 @@ class Server:
         self.say(message)
 
 
+def _release(events: Iterable[Event]) -> None:
+    for event in events:
+        event.set()
+
+
+def _kept(value: bytes) -> Answer:
+    return Answer(**json.loads(value))
+
+
 def _cache_key(url: str, turns: list[dict[str, str]], parameters: Parameters) -> bytes:
     asked: dict[str, Any] = {"format": CACHE_FORMAT, "url": url, "turns": turns, "parameters": parameters}
     return bytes.fromhex(digest(asked).removeprefix("sha256:"))
-
-
-def key_of(endpoint: Endpoint) -> str:
-    """The key of an endpoint, from the environment; `none` where it needs none.
-
-    Raises:
-        InputError: the variable is not set, or holds what cannot be a key. The message never shows its value.
-    """
-    name = endpoint.api_key_env
-    if name is None:
-        return NO_KEY
-    key = os.environ.get(name, "").strip()
-    if not key or not (key.isascii() and key.isprintable()):
-        what = "holds what cannot be a key" if key else "is not set"
-        fix = f"Set it to the key of {endpoint.url}, or leave `api_key_env` out."
-        raise InputError.one("EVAL014", f"The environment variable {name} {what}.", fix, pointer="/endpoint")
-    return key
