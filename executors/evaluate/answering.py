@@ -32,7 +32,9 @@ def ask(job: Job, rows: Sequence[Row]) -> tuple[list[Row], dict[str, list[Passag
     from executors.retrieve.index import Index
 
     index = Index(Path(job.inputs["index"]), job.inputs.get("encoder"), job.inputs.get("reranker"))
-    found = index.retrieve([row.prompt for row in rows], job.params.passages)
+    # What is asked for goes before what the prompt was chosen with, and both before what the index was made for.
+    wanted = job.params.passages or read_prompt(Path(job.inputs["prompt"])).passages
+    found = index.retrieve([row.prompt for row in rows], wanted)
     asked = [with_passages(row, passages) for row, passages in zip(rows, found, strict=True)]
     return asked, {row.id: passages for row, passages in zip(rows, found, strict=True)}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from executors.data import Row
 from executors.evaluate import Evaluate
+from executors.evaluate.answering import ask
 from executors.evaluate.backends import Answer
 from executors.evaluate.case import AnswerForm
 from executors.evaluate.questions import answers_of_rows, normal_form, questions_for, vote
@@ -106,3 +108,24 @@ def test_examples_that_do_not_fit_are_left_out_where_the_prompt_allows_it(tmp_pa
     notes = Evaluate().perform(work).notes
     assert notes["examples_left_out"] % 3 == 0  # type: ignore[operator]
     assert 400 < notes["longest_prompt_tokens"] <= 512 - 8  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("asked", "chosen", "shown"), [(None, None, None), (None, 2, 2), (4, 2, 4)])
+def test_a_prompt_that_was_chosen_with_passages_is_asked_with_as_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int | None, chosen: int | None, shown: int | None
+) -> None:
+    counts: list[int | None] = []
+
+    class Index:
+        def __init__(self, *where: object) -> None:
+            del where
+
+        def retrieve(self, queries: list[str], k: int | None) -> list[list[Any]]:
+            counts.append(k)
+            return [[] for _ in queries]
+
+    monkeypatch.setattr("executors.retrieve.index.Index", Index)
+    work, _ = job(tmp_path, tmp_path, passages=asked)
+    write_prompt(make_prompt("Say.", passages=chosen), tmp_path / "prompt.json")
+    ask(replace(work, inputs={**work.inputs, "index": tmp_path}), ROWS)
+    assert counts == [shown]
