@@ -78,7 +78,7 @@ def _mended_by_any(subject: Subject) -> Found:
 def _informed(subject: Subject) -> Found:
     """The gold passage repairs the answer: was it there, can it be found?"""
     lookup = subject.lookup or Lookup()
-    if {passage.document for passage in lookup.gold} & set(subject.given):
+    if _was_given(subject):
         result = "The passage was in the prompt among others when the answer failed: the reader did not use it."
         return "behaviour", READER, True, (Evidence(test=READER, result=result),)
     if lookup.found and lookup.rank is None:
@@ -114,8 +114,15 @@ def _in_part(subject: Subject) -> Found | None:
     result = f"Not right, but {_points(best)} of content"
     trial = subject.trials[name]
     result += ", and the form holds." if _mends_form(subject, trial) else "."
-    cause: Cause = "information" if name == GOLD and subject.gain(OTHER) < best else "behaviour"
+    lacked = name == GOLD and subject.gain(OTHER) < best and not _was_given(subject)
+    cause: Cause = "information" if lacked else "behaviour"
     return cause, f"{name}, in part", True, (Evidence(test=f"{name}, in part", result=result),)
+
+
+def _was_given(subject: Subject) -> bool:
+    """Whether the document that holds the answer was in the prompt when it failed."""
+    gold = subject.lookup.gold if subject.lookup else ()
+    return bool({passage.document for passage in gold} & set(subject.given))
 
 
 def _mends_form(subject: Subject, trial: Trial) -> bool:

@@ -167,6 +167,11 @@ def test_a_passage_that_repairs_a_part_is_information_in_part() -> None:
     assert (cause, by, measured) == ("information", f"{GOLD}, in part", True)
 
 
+def test_a_part_that_a_passage_adds_which_was_there_already_is_the_readers() -> None:
+    one = subject(expected="the northern shore of the Grey Sea", lookup=FOUND, given=("atlas", "cooking"))
+    assert told(one, Answers(gold_passage="the sea"))[0] == "behaviour"
+
+
 EXPECTED = '{"intent":"on","slots":{"place":"hall","thing":"lamp"}}'
 
 
