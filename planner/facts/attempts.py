@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LADDER = ("book:finetuning-and-rag",)
 PROMPTING = ("prompt", "few-shot")
+RECALL = ("recall_at_1", "recall_at_5", "recall_at_10")
 # How attempts name what no field of theirs names.
 CONSTRAINED = re.compile(
     r"constrain|grammar|guided|structured|json.?mode|schema|outlines|xgrammar|logit", re.IGNORECASE
@@ -118,6 +119,13 @@ def rag_tried(spec: Spec) -> bool:
 def advanced_retrieval_tried(spec: Spec) -> bool:
     """Whether retrieval beyond term search was tried."""
     return any(attempt.retrieval in ("embedding", "hybrid") for attempt in _tried(spec, "rag"))
+
+
+@fact(cite=LADDER)
+def search_suffices(spec: Spec, thresholds: Mapping[str, float]) -> bool:
+    """Whether an attempt measured that nearly all prompts held the passage that answers: then the reader fails."""
+    found = [each.metrics[name] for each in _tried(spec, "rag") for name in RECALL if name in each.metrics]
+    return max(found, default=0.0) >= thresholds["recall_is_high"]
 
 
 @fact(cite=(*LADDER, "cormack-2009-rrf"))

@@ -175,3 +175,11 @@ def test_a_search_that_was_measured_is_indexed_for_the_reader_and_not_measured_a
     assert "retrieve/bm25" in addresses
     assert "evaluate/bm25" not in addresses
     assert document.step("train/sft").inputs["index"].step == "retrieve/bm25"
+
+
+@pytest.mark.parametrize(("recall", "then"), [(0.7, "rag"), (0.98, "rag+finetune")])
+def test_a_search_that_found_nearly_all_is_not_made_better_but_read_better(recall: float, then: str) -> None:
+    tried = TRIED | {"metrics": {"accuracy": 0.7, "recall_at_10": recall}}
+    document = plan(spec(task=QUESTIONS, data=SIZES, attempts=[*EXPLORED, tried]))
+    assert answer(document, "approach") == then
+    assert answer(document, "retrieval") == {"rag": "hybrid", "rag+finetune": "bm25"}[then]
