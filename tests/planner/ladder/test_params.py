@@ -11,11 +11,14 @@ from executors.registry import executor_registry
 from planner.documents import InputError, Plan
 from planner.planning import plan
 from tests.planner.specs import spec
+from tests.planner.specs_after_training import MISTRAL, merging, sources
 
 if TYPE_CHECKING:
     from executors.contract import Params
 
+OF_TWO = ("linear", "slerp", "task-arithmetic", "ties", "dare-linear", "dare-ties", "della")
 ROOT = Path(__file__).parents[3]
+DRAWN = ("prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare", "quantize")
 
 
 def params_of(executor: str) -> type[Params] | None:
@@ -45,11 +48,16 @@ def plans() -> list[Plan]:
                 data__validation=None,
             )
         ),
+        plan(spec(evaluation=measured, models=small, overrides={"quantization": "int8"})),
+        plan(spec(evaluation=measured, models=small, overrides={"quantization": "gguf"})),
+        *(plan(merging(sources("a", "b"), method=method)) for method in OF_TWO),
+        plan(merging([MISTRAL], "upscale", models=[MISTRAL])),
+        plan(merging(sources("a", "b"), "remove", method="ties")),
         plan(spec(evaluation=measured, models=small, overrides={"alpha": 16, "epochs": 2, "weight_decay": 0})),
     ]
 
 
-@pytest.mark.parametrize("name", ["prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare"])
+@pytest.mark.parametrize("name", [*DRAWN, "merge-models"])
 def test_an_executor_takes_the_parameters_that_the_plan_gives(name: str, plans: list[Plan]) -> None:
     model = params_of(name)
     if model is None:
@@ -60,7 +68,7 @@ def test_an_executor_takes_the_parameters_that_the_plan_gives(name: str, plans: 
         model.model_validate(step.params)
 
 
-@pytest.mark.parametrize("name", ["prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare"])
+@pytest.mark.parametrize("name", DRAWN)
 def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None:
     model = params_of(name)
     if model is None:
