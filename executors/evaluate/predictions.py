@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-KEPT = ("tokens", "tokens_in", "seconds", "cut", "error")
+TOLD = ("tokens", "tokens_in", "cut", "error")
+# Seconds differ from run to run: they are metrics, and no part of predictions, which are named by their content.
+KEPT = (*TOLD, "seconds")
 
 
 def told(answer: Answer) -> dict[str, Any]:
-    """What an answer took, as it stands in a record; what is not known or did not happen is left out."""
-    return {name: value for name in KEPT if (value := getattr(answer, name)) not in (None, "", False)}
+    """What is known of an answer, as it stands in a record; what is not known or did not happen is left out."""
+    return _fields(answer, TOLD)
+
+
+def _fields(answer: Answer, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(answer, name)) not in (None, "", False)}
 
 
 class Made:
@@ -41,7 +47,7 @@ class Made:
     def add(self, batch: Mapping[str, Answer]) -> None:
         """Append answers by row id, and force them to the disk."""
         lines = "".join(
-            json.dumps({"id": row_id, "prediction": answer.text} | told(answer), ensure_ascii=False) + "\n"
+            json.dumps({"id": row_id, "prediction": answer.text} | _fields(answer, KEPT), ensure_ascii=False) + "\n"
             for row_id, answer in batch.items()
         )
         if not lines:
