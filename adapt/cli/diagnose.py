@@ -75,6 +75,8 @@ def command(files: tuple[Path, ...], out: Path | None, shown: int, form: str, **
     skipped = sum(results.skipped for _, results in read)
     if skipped:
         err().print(f"{skipped} cases have no expected answer or no answer at all, and are left out.")
+    if given["model"] is not None and given["prompt"] is None:
+        err().print("Without --prompt the model is asked without the instruction that it may have had.")
     report = diagnose_results(source, answered, wanted, _tell)
     if out is not None:
         from executors.files import write_atomic

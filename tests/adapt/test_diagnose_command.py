@@ -145,6 +145,7 @@ def test_experiments_are_made_with_a_model_and_its_answers_kept(rows: Path, tmp_
     report = FailureReport.model_validate_json(first.out)
     assert {each.name for each in report.experiments} == {"lenient scoring", "gold passage"}
     assert "experiment: gold passage: 2 cases" in first.err
+    assert "Without --prompt" in first.err
     again = process("diagnose", rows, "--model", model, *words, "--max-new-tokens", "4")
     assert again.out == first.out
     assert "experiment" not in again.err
