@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from executors import bottleneck
 from executors.quantized import Quantization, keep_weights, layers_in_bits, loading_options
 from planner.documents import InputError, RunError
 
@@ -110,7 +111,7 @@ def load_model(
 
 
 def load_adapter(model: Any, folder: Path) -> Any:
-    """The model with a peft adapter on top, not merged, in evaluation mode.
+    """The model with an adapter on top, peft's or a bottleneck, not merged, in evaluation mode.
 
     Raises:
         InputError: the adapter does not fit the model.
@@ -118,6 +119,8 @@ def load_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     try:
+        if bottleneck.is_bottleneck(folder):
+            return bottleneck.load(model, folder)
         with warnings.catch_warnings():
             # peft asks transformers by a name that is on its way out.
             warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
@@ -125,6 +128,14 @@ def load_adapter(model: Any, folder: Path) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         message = f"The adapter does not fit the model: {_line(error)}."
         raise InputError.one("MODEL005", message, "Name the base that it was trained on.", file=str(folder)) from error
+
+
+def virtual_tokens(folder: Path) -> int:
+    """How many virtual tokens an adapter puts before each prompt, by its configuration."""
+    import json
+
+    file = folder / bottleneck.CONFIG
+    return int(json.loads(file.read_text(encoding="utf-8")).get("num_virtual_tokens") or 0) if file.is_file() else 0
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:

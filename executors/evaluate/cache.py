@@ -61,12 +61,26 @@ def can_be_placed(model: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
-def prefill(model: Any, prefix: list[int]) -> Any:
-    """The cache of a prefix that all prompts share, of batch size 1."""
-    cache = DynamicCache(config=model.config)
+def prefill(model: Any, prefix: list[int], before: Any | None = None) -> Any:
+    """The cache of a prefix that all prompts share, of batch size 1; `before` it may stand another, which is kept."""
+    cache = DynamicCache(config=model.config) if before is None else before
     model(
         input_ids=torch.tensor([prefix], device=model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
     )
+    return cache
+
+
+def soft_prompt(model: Any) -> Any | None:
+    """The cache of the virtual tokens that a peft adapter puts before every prompt; None where it puts none."""
+    config = getattr(model, "active_peft_config", None)
+    if config is None or not config.is_prompt_learning:
+        return None
+    prompt = model.get_prompt(batch_size=1)
+    if config.peft_type == "PREFIX_TUNING":
+        return prompt
+    cache, base = DynamicCache(config=model.config), model.get_base_model()
+    dtype = base.get_input_embeddings().weight.dtype
+    base(inputs_embeds=prompt.to(dtype), past_key_values=cache, use_cache=True, logits_to_keep=1)
     return cache
 
 

@@ -48,14 +48,19 @@ def generate(
     """
     import torch
 
-    from executors.evaluate.cache import can_be_placed, prefill
+    from executors.evaluate.cache import can_be_placed, prefill, soft_prompt
     from executors.evaluate.slots import Slots
 
+    with torch.inference_mode():
+        soft = soft_prompt(model)
+    if soft is not None:
+        # All that the adapter does is in the cache, and peft would put it before every step's token.
+        model = model.get_base_model()
     placed = "position_ids" in inspect.signature(_inner(model).forward).parameters and can_be_placed(model)
     groups = plan_batches([len(prompt) for prompt in prompts], how.batch_size * (GROUP_BATCHES if placed else 1))
     with torch.inference_mode():
         length = common_prefix(prompts) if placed else 0
-        shared = prefill(model, prompts[0][:length]) if length and len(done) < len(prompts) else None
+        shared = prefill(model, prompts[0][:length], soft) if length and len(done) < len(prompts) else soft
         for group in groups:
             rows = [index for index in group if index not in done]
             if rows:

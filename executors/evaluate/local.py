@@ -11,7 +11,7 @@ from executors.evaluate.backends import Answer
 from executors.evaluate.constraint import Constraint, Decoding
 from executors.evaluate.generation import Generation, generate
 from executors.evaluate.sampling import Sampling
-from executors.models import device_name, gguf_file, load_adapter, load_model, load_tokenizer
+from executors.models import device_name, gguf_file, load_adapter, load_model, load_tokenizer, virtual_tokens
 from executors.prompt.render import answer, fitted_ids, turn_end_id
 from planner.documents import InputError
 
@@ -72,6 +72,8 @@ class Local:
     def _read(self, questions: Sequence[Question]) -> list[list[int]]:
         """The tokens of the questions, without the examples that may be left out and do not fit."""
         window = context_window(self.folder)
+        if window is not None and "adapter" in self.job.inputs:
+            window -= virtual_tokens(Path(self.job.inputs["adapter"]))
         room = None if window is None else window - self.job.params.max_new_tokens
         fitted = [fitted_ids(self.tokenizer, question.turns, question.spare, room) for question in questions]
         prompts = [ids for ids, _ in fitted]

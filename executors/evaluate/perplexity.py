@@ -108,7 +108,8 @@ def _nll(model: Any, batch: Sequence[Piece], pad: int) -> list[float]:
     mask = torch.tensor([[1] * len(piece.ids) + [0] * (longest - len(piece.ids)) for piece in batch], device=ids.device)
     known = inspect.signature(model.get_base_model().forward if hasattr(model, "get_base_model") else model.forward)
     more = {"use_cache": False} if "use_cache" in known.parameters else {}
-    logits = model(input_ids=ids, attention_mask=mask, **more).logits
+    # A soft prompt stands before the tokens, and has logits of its own.
+    logits = model(input_ids=ids, attention_mask=mask, **more).logits[:, -longest:]
     sums = []
     for at, piece in enumerate(batch):
         wanted = ids[at, piece.start : len(piece.ids)]

@@ -1,17 +1,23 @@
-"""The adapter that training leaves: the files that peft reads, the same bytes for the same training."""
+"""What training leaves, an adapter or a whole model: the same bytes for the same training."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from executors import bottleneck
+from executors.models import load_model
+from executors.train.params import ALL_OWN, IN_PLACE, given, output_of
 from planner.documents import pretty_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
+    from executors.train.trainer import SupervisedTrainer
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -26,37 +32,104 @@ TOKENIZER_FILES = (
 )
 
 
-def write_adapter(checkpoint: Path, base: Path, out: Path, card: str) -> None:
-    """Write the adapter of a checkpoint, the base's tokenizer and a card into a new folder."""
-    out.mkdir()
-    shutil.copyfile(checkpoint / WEIGHTS, out / WEIGHTS)
-    config = json.loads((checkpoint / CONFIG).read_text(encoding="utf-8"))
-    # peft writes a set, whose order changes from process to process, and where the base lay on this machine.
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()
-    config["base_model_name_or_path"] = None
-    (out / CONFIG).write_text(pretty_json(config), encoding="utf-8")
+def write_result(trainer: SupervisedTrainer, applied: Applied, base: Path, out: Path, card: str) -> None:
+    """Write what a method leaves, with the base's tokenizer and a card, into a new folder.
+
+    Args:
+        trainer: with the chosen weights set.
+        applied: what the method made of the model.
+        base: folder of the base model.
+        out: `adapter` or `model` under the job's output folder.
+        card: the model card.
+    """
+    params = trainer.plan.params
+    if params.method in IN_PLACE:
+        _write_model(applied.model, params, base, out)
+    else:
+        out.mkdir()
+        if params.method == "adapter":
+            bottleneck.save(applied.model, given(params.bottleneck), out)
+        else:
+            _write_peft(applied, out)
     for pattern in TOKENIZER_FILES:
         for file in sorted(base.glob(pattern)):
             shutil.copyfile(file, out / file.name)
     (out / "README.md").write_text(card, encoding="utf-8")
 
 
+def _write_peft(applied: Applied, out: Path) -> None:
+    """The files that peft reads; where the frozen weights were changed, an adapter for the unchanged ones."""
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        applied.model.save_pretrained(folder, save_embedding_layers=False)
+        shutil.copyfile(Path(folder) / WEIGHTS, out / WEIGHTS)
+        config = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+    if applied.start is not None:
+        config |= _for_unchanged(applied.start, config, out / WEIGHTS)
+    # peft writes sets, whose order changes from process to process, and where the base lay on this machine.
+    for name in ("target_modules", "feedforward_modules"):
+        if isinstance(config.get(name), list):
+            config[name].sort()
+    config["base_model_name_or_path"] = None
+    (out / CONFIG).write_text(pretty_json(config), encoding="utf-8")
+
+
+def _for_unchanged(start: dict[str, Any], config: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Turn an adapter beside W - s B0 A0 into one of twice the rank beside W itself [meng-2024-pissa].
+
+    Returns:
+        What changes in the configuration, so that the scale s stays.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    began = {name.replace(".default.", "."): tensor.cpu() for name, tensor in start.items()}
+    # A is (rank, inputs), B is (outputs, rank).
+    joined = {
+        name: torch.cat([now, began[name]], 0) if ".lora_A." in name else torch.cat([now, -began[name]], 1)
+        for name, now in load_file(file).items()
+    }
+    save_file({name: tensor.contiguous() for name, tensor in joined.items()}, file)
+    growth = math.sqrt(2) if config["use_rslora"] else 2
+    return {"init_lora_weights": True, "r": 2 * config["r"], "lora_alpha": growth * config["lora_alpha"]}
+
+
+def _write_model(trained: Any, params: TrainParams, base: Path, out: Path) -> None:
+    """A whole model folder in the base's dtype: as it was loaded, but for what was trained."""
+    import torch
+
+    model = load_model(base, params.base_dtype, device="cpu")
+    held = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, weight in trained.named_parameters():
+            if weight.requires_grad:
+                held[name].copy_(weight)
+    model.save_pretrained(out)
+
+
 def card(params: TrainParams, facts: dict[str, str]) -> str:
     """The model card: what was trained, on how much, how, and what it reached."""
     rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in facts.items()]
-    recipe = [f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in params.model_dump().items()]
+    said = {name: value for name, value in params.model_dump().items() if value is not None or name not in ALL_OWN}
+    recipe = [f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in said.items()]
+    whole, ours = output_of(params.method) == "model", params.method == "adapter"
+    use = (
+        "A whole model: load it with `transformers.AutoModelForCausalLM.from_pretrained(folder)`."
+        if whole
+        else "Load it with `executors.models.load_adapter(base, folder)`, on the base model that it was trained on."
+        if ours
+        else "Load it with `peft.PeftModel.from_pretrained(base, folder)`, on the base model that it was trained on."
+    )
     return "\n".join(
         [
             "---",
-            "library_name: peft",
+            *([] if ours else [f"library_name: {'transformers' if whole else 'peft'}"]),
             "pipeline_tag: text-generation",
-            "tags: [lora, sft]",
+            f"tags: [{params.method}, {params.objective}]",
             "---",
             "",
-            "# LoRA adapter",
+            f"# {'Model' if whole else 'Adapter'} trained by {params.method}",
             "",
-            "Load it with `peft.PeftModel.from_pretrained(base, folder)`, on the base model that it was trained on.",
+            use,
             "",
             "| | |",
             "|---|---|",

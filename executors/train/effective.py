@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from executors.models import torch_dtype
+from executors.quantized import layers_in_bits
+from executors.train.params import EVERYTHING
 from planner.documents import Finding, RunError
 
 if TYPE_CHECKING:
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
 
 def effective(model: Any, tokenizer: Any) -> dict[str, JsonValue]:
     """What a loaded model is, by its tensors and not by what anybody asked for."""
-    frozen = {_word(weight.dtype) for weight in model.parameters() if not weight.requires_grad}
+    frozen = {_word(at.dtype) for at in model.parameters() if not at.requires_grad and at.dtype.is_floating_point}
     trained = {_word(weight.dtype) for weight in model.parameters() if weight.requires_grad}
     return {
-        "base_dtype": "+".join(sorted(frozen)),
-        "adapter_dtype": "+".join(sorted(trained)),
+        "base_dtype": "+".join(sorted(frozen)) or "none",
+        "trained_dtype": "+".join(sorted(trained)),
+        "quantization": quantization_of(model),
         "trainable": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
         "attention": model.config._attn_implementation,
         "template": tokenizer.chat_template,
@@ -27,13 +30,29 @@ def effective(model: Any, tokenizer: Any) -> dict[str, JsonValue]:
 
 def requested(params: TrainParams, trainable: int, template: str | None) -> dict[str, JsonValue]:
     """What `effective` must find."""
+    dtype = _word(torch_dtype(params.base_dtype))
+    kind = params.base_quantization or "none"
     return {
-        "base_dtype": _word(torch_dtype(params.base_dtype)),
-        "adapter_dtype": _word(torch_dtype("fp32")),
+        "base_dtype": "none" if params.method in EVERYTHING else dtype,
+        "trained_dtype": dtype if params.method == "galore" else _word(torch_dtype("fp32")),
+        "quantization": f"{kind} with double quantization" if kind in ("nf4", "fp4") else kind,
         "trainable": trainable,
         "attention": params.attention,
         "template": template,
     }
+
+
+def quantization_of(model: Any) -> str:
+    """How the linear layers of a model are rounded, by their tensors."""
+    if not any(type(module).__module__.startswith("bitsandbytes") for module in model.modules()):
+        return "none"
+    layers = layers_in_bits(model)
+    kinds = {"int8"} if "8-bit" in layers else set()
+    for weight in model.parameters():
+        if hasattr(weight, "quant_state") and weight.quant_state is not None:
+            state = weight.quant_state
+            kinds.add(f"{state.quant_type} with double quantization" if state.nested else state.quant_type)
+    return "+".join(sorted(kinds))
 
 
 def require(asked: dict[str, JsonValue], found: dict[str, JsonValue]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, ClassVar
 
 from executors.errors import classify
-from executors.train.params import TrainParams
+from executors.train.params import TrainParams, output_of
 from planner.documents import Finding, Where
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Train:
-    """Trains an adapter on rows with answers, through trl and peft.
+    """Trains an adapter or a model on rows with answers, through trl, peft and bitsandbytes.
 
     Needs `model`, `prompt` and `train`; with `validation` it evaluates on the way, stops when patience ends and keeps
     the best checkpoint. With an `index` (its `encoder` and `reranker` where it needs them) a reader is trained: on
@@ -28,7 +29,7 @@ class Train:
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = TrainParams
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
-    outputs: ClassVar[Mapping[str, str]] = {"adapter": "adapter"}
+    outputs: ClassVar[Mapping[str, str]] = {"adapter": "adapter", "model": "model"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Inputs that are missing, and arithmetic that this machine does not have."""
@@ -45,6 +46,18 @@ class Train:
             )
         if step.params.get("precision") == "fp16" and site.device not in ("cuda", "rocm"):
             findings.append(_finding(step, f"Precision fp16 cannot be trained on {site.device}.", "Use bf16, or fp32."))
+        optimizer, leaves = str(step.params.get("optimizer")), output_of(str(step.params.get("method")))
+        if optimizer.startswith("paged") and site.device != "cuda":
+            message = f"Optimizer {optimizer} pages its states through CUDA, which {site.device} has not."
+            findings.append(_finding(step, message, f"Use {optimizer.removeprefix('paged-')}."))
+        if step.outputs and step.outputs != (leaves,):
+            message = f"The method {step.params.get('method')} leaves a {leaves}, not {', '.join(step.outputs)}."
+            findings.append(_finding(step, message, f"Declare the output {leaves}."))
+        findings += [
+            _finding(step, f"The package {package} is missing, which {reason} needs.", f"Install {package}.")
+            for package, reason in _more_packages(step)
+            if importlib.util.find_spec(package) is None
+        ]
         return findings
 
     def estimate(self, step: Step, site: Site) -> Resources:  # noqa: ARG002
@@ -52,7 +65,7 @@ class Train:
         return step.resources
 
     def perform(self, job: Job) -> Outcome:
-        """Train and leave `out/adapter`; goes on from what verifies under `job.checkpoints`.
+        """Train and leave `out/adapter` or `out/model`; goes on from what verifies under `job.checkpoints`.
 
         Raises:
             AdaptError: a check before or after loading failed, or the loss is no longer finite.
@@ -68,6 +81,15 @@ class Train:
 
 
 NOT_FINITE = "TRAIN020"
+
+
+def _more_packages(step: Step) -> list[tuple[str, str]]:
+    """Packages that some methods and optimizers need, and which."""
+    optimizer, bits = str(step.params.get("optimizer")), step.params.get("base_quantization")
+    needed = [("galore_torch", optimizer)] if optimizer == "galore-adamw" else []
+    if optimizer.endswith("8bit") or bits:
+        needed.append(("bitsandbytes", optimizer if optimizer.endswith("8bit") else f"a base in {bits}"))
+    return needed
 
 
 def _finding(step: Step, message: str, fix: str) -> Finding:

@@ -19,7 +19,9 @@ class HeadRows:
     The vocabulary is the widest matrix of a small model: without this, most of its products are thrown away.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, prepended: int = 0) -> None:
+        """Watch the head of a model that puts so many virtual tokens before its input."""
+        self._prepended = prepended
         self._kept: torch.Tensor | None = None
         model.get_output_embeddings().register_forward_pre_hook(self._select)
 
@@ -33,7 +35,8 @@ class HeadRows:
             ids: token ids.
             kept: wanted positions, counted through the flattened ids.
         """
-        self._kept = kept
+        # Each row begins with its virtual tokens.
+        self._kept = kept + (kept // ids.shape[1] + 1) * self._prepended
         try:
             logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
         finally:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from executors.contract import Params
 
@@ -12,18 +12,67 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
+Given = TypeVar("Given")
+
+LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation", "rate_ratio")
+# Parameters that a method has beside those of every training: all of them, and no others, must be said.
+OWN: dict[str, tuple[str, ...]] = {
+    "full": (),
+    "partial": ("layers_trained",),
+    "bitfit": (),
+    "galore": ("rank",),
+    "lora": LOW_RANK,
+    "dora": LOW_RANK,
+    "qlora": (*LOW_RANK, "base_quantization"),
+    "ia3": (),
+    "adapter": ("bottleneck",),
+    "prompt-tuning": ("virtual_tokens", "initialisation"),
+    "prefix-tuning": ("virtual_tokens", "initialisation"),
+    "p-tuning": ("virtual_tokens", "initialisation"),
+}
+STARTS: dict[str, tuple[str, ...]] = {
+    "lora": ("zero-output", "pissa", "olora"),
+    "dora": ("zero-output",),
+    "qlora": ("zero-output",),
+    "prompt-tuning": ("sampled-vocabulary", "random"),
+    "prefix-tuning": ("random", "zero-output"),
+    "p-tuning": ("random",),
+}
+# Initialisations of peft that look at data first, which training does not gather: they would run without.
+NEED_DATA = ("eva", "lora_ga", "lora-ga", "corda", "loftq")
+# Methods that train weights of the model itself, and so leave a whole model.
+IN_PLACE = frozenset({"full", "partial", "bitfit", "galore"})
+# Methods that train every weight.
+EVERYTHING = frozenset({"full", "galore"})
+
+
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
     objective: Literal["sft"]
-    method: Literal["lora"]
-    rank: Count
-    alpha: Annotated[float, Field(gt=0)]
-    rank_scaling: Literal["classic", "rslora"]
+    method: Literal[
+        "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
+        "prefix-tuning", "p-tuning",
+    ]  # fmt: skip
+    rank: Count | None = None
+    """Of low-rank adapters; of the projection of gradients with galore."""
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    rank_scaling: Literal["classic", "rslora"] | None = None
     """Whether the output is scaled by alpha / rank, or by alpha / sqrt(rank)."""
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    targets: Literal["all-linear"] | list[str]
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    targets: Literal["all-linear"] | list[str] | None = None
     """`all-linear` (all but the output head), or the last parts of module names, such as `q_proj`."""
+    initialisation: Literal["zero-output", "pissa", "olora", "sampled-vocabulary", "random"] | None = None
+    """From which values that starts which the method adds."""
+    rate_ratio: Annotated[float, Field(ge=1)] | None = None
+    """Learning rate of the output side of a low-rank adapter over that of its input side; above 1 it is LoRA+."""
+    base_quantization: Literal["nf4", "fp4", "int8"] | None = None
+    """What the frozen weights are rounded to; of 4 bits the scales are rounded too."""
+    layers_trained: Count | None = None
+    """Blocks that are trained, counted from the last."""
+    bottleneck: Count | None = None
+    """Width of bottleneck adapters."""
+    virtual_tokens: Count | None = None
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["linear", "cosine", "constant"]
     warmup_ratio: Share
@@ -38,16 +87,17 @@ class TrainParams(Params):
     prompt_loss_weight: Share
     """Weight of the loss on prompt tokens, where that of answer tokens is 1."""
     gradient_checkpointing: bool
-    optimizer: Literal["adamw"]
+    optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit", "galore-adamw"]
+    """The two with 8 bits keep their states in 8 bits; paged states move to the host when memory is short (CUDA)."""
     weight_decay: Annotated[float, Field(ge=0)]
     beta1: Annotated[float, Field(ge=0, lt=1)]
     beta2: Annotated[float, Field(ge=0, lt=1)]
     max_grad_norm: Annotated[float, Field(ge=0)]
     """Gradients are scaled down to this norm; 0 leaves them."""
     precision: Literal["fp32", "bf16", "fp16"]
-    """What matrix products are computed in; adapter weights are always fp32."""
+    """What matrix products are computed in; what trains is fp32 itself, but for galore."""
     base_dtype: Literal["fp32", "bf16", "fp16"]
-    """What the frozen weights are stored in."""
+    """What frozen weights are stored in, what galore trains in, and what a whole model is written in."""
     attention: Literal["sdpa", "eager"]
     distribution: Literal["single"]
     """One device trains; plans for several are refused."""
@@ -62,10 +112,77 @@ class TrainParams(Params):
     """Longest time between two checkpoints, in seconds."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
+    @field_validator("initialisation", mode="before")
+    @classmethod
+    def _without_data(cls, value: Any) -> Any:
+        if value in NEED_DATA:
+            raise ValueError(f"initialisation {value} needs data to begin with, which training does not gather")
+        return value
+
     @model_validator(mode="after")
     def _agree(self) -> TrainParams:
-        if self.precision == "fp32" and self.base_dtype != "fp32":
-            raise ValueError(f"precision fp32 needs base_dtype fp32, which is {self.base_dtype}")
-        if self.early_stopping_patience is not None and self.evaluations_per_epoch == 0:
-            raise ValueError("early_stopping_patience needs evaluations_per_epoch of 1 or more")
+        problem = next((sentence for wrong, sentence in self._rules() if wrong), None)
+        if problem:
+            raise ValueError(problem)
         return self
+
+    def _rules(self) -> list[tuple[bool, str]]:
+        own, method = OWN[self.method], self.method
+        foreign = [name for name in ALL_OWN if name not in own and getattr(self, name) is not None]
+        missing = [name for name in own if getattr(self, name) is None]
+        start, changed = self.initialisation, self.initialisation in ("pissa", "olora")
+        return [
+            (bool(foreign), f"method {method} has no {', '.join(foreign)}"),
+            (bool(missing), f"method {method} needs {', '.join(missing)}"),
+            (
+                start is not None and start not in STARTS.get(method, ()),
+                f"method {method} cannot start from {start}, only from {' or '.join(STARTS.get(method, ()))}",
+            ),
+            (
+                changed and self.base_dtype != "fp32",
+                f"initialisation {start} changes the frozen weights, which needs base_dtype fp32 to be exact",
+            ),
+            (
+                (method == "galore") != (self.optimizer == "galore-adamw"),
+                f"method {method} does not go with optimizer {self.optimizer}: galore and galore-adamw need each other",
+            ),
+            (
+                method == "galore" and self.base_dtype == "fp16",
+                "galore trains the weights in base_dtype, in which fp16 would overflow: use bf16 or fp32",
+            ),
+            (
+                method == "prefix-tuning" and self.gradient_checkpointing,
+                "prefix-tuning cannot recompute activations: set gradient_checkpointing to false",
+            ),
+            (
+                (self.rate_ratio or 1.0) > 1 and self.optimizer == "paged-adamw-8bit",
+                "a rate_ratio above 1 goes with optimizer adamw or adamw-8bit",
+            ),
+            (
+                self.precision == "fp32" and self.base_dtype != "fp32",
+                f"precision fp32 needs base_dtype fp32, which is {self.base_dtype}",
+            ),
+            (
+                self.early_stopping_patience is not None and self.evaluations_per_epoch == 0,
+                "early_stopping_patience needs evaluations_per_epoch of 1 or more",
+            ),
+        ]
+
+
+ALL_OWN = tuple(dict.fromkeys(name for names in OWN.values() for name in names))
+
+
+def output_of(method: str) -> str:
+    """What a training by a method leaves: a whole model, or an adapter beside the base."""
+    return "model" if method in IN_PLACE else "adapter"
+
+
+def given(value: Given | None) -> Given:
+    """A parameter that the method is known to have, since the parameters were checked.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if value is None:
+        raise ValueError("a parameter of another method was asked for")
+    return value

@@ -24,6 +24,13 @@ def unsupported(precision: Precision, device: str) -> str | None:
     return None
 
 
+def cannot_page(optimizer: str, device: str) -> str | None:
+    """Why an optimizer cannot keep its states here, in one sentence; None when it can."""
+    if optimizer.startswith("paged") and (device != "cuda" or torch.version.hip):
+        return f"Optimizer {optimizer} pages its states through CUDA's unified memory; this is {device}."
+    return None
+
+
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:
     """The context that a forward pass computes in; fp16 is left to accelerate, which also scales the loss."""
     if precision == "bf16":

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executors.data import read_rows
-from executors.files import free_bytes
 from executors.models import load_tokenizer
 from executors.prompt.document import read_prompt
 from executors.prompt.render import messages
 from executors.retrieve.reading import open_index, to_learn_from
-from executors.train.checkpoints import KEPT
 from executors.train.examples import IGNORED, Example, Examples, encode
+from executors.train.room import check_room
 from planner.documents import Finding, InputError, Where
 
 if TYPE_CHECKING:
@@ -24,10 +22,7 @@ if TYPE_CHECKING:
     from executors.contract import Job
     from executors.data import Row
     from executors.prompt.document import Prompt
-
-MB = 10**6
-# fp32 adapter weights and two moments of the optimizer.
-BYTES_PER_PARAMETER = 12
+    from executors.train.params import TrainParams
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,8 @@ def preflight(job: Job) -> Ready:
         raise InputError(findings)
     encoded = {name: encode(tokenizer, prompt, rows, job.params.max_length) for name, (_, rows) in files.items()}
     for name, examples in encoded.items():
-        findings += check_examples(
-            examples, base, stop_ids(tokenizer, base), job.params.max_length, str(files[name][0])
-        )
+        stops = stop_ids(tokenizer, base)
+        findings += check_examples(examples, base, stops, job.params, str(files[name][0]))
     if findings:
         raise InputError(findings)
     return Ready(tokenizer, encoded["train"], encoded.get("validation"))
@@ -105,19 +99,22 @@ def check_template(tokenizer: Any, prompt: Prompt, row: Row) -> list[Finding]:
     return [_finding("TRAIN002", message, "Use a chat template with a generation prompt.")]
 
 
-def check_examples(examples: Examples, base: Path, stops: set[int], max_length: int, file: str) -> list[Finding]:
+def check_examples(examples: Examples, base: Path, stops: set[int], params: TrainParams, file: str) -> list[Finding]:
     """Rows fit, are known to the model, and end with a token that stops generation."""
     if not examples.kept:
         shortest = min(len(example.ids) for example in examples.too_long)
-        message = f"All {len(examples.too_long)} rows are longer than {max_length} tokens, the shortest has {shortest}."
+        longer = f"All {len(examples.too_long)} rows are longer than {params.max_length} tokens"
+        message = f"{longer}, the shortest has {shortest}."
         return [_finding("DATA102", message, f"Set max_length to {shortest} or more.", file)]
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     longest = max(examples.kept, key=lambda example: len(example.ids))
     findings = []
     window = config.get("max_position_embeddings")
-    if window and len(longest.ids) > window:
-        message = f"Row {longest.id} has {len(longest.ids)} tokens, but the model reads {window}."
-        findings.append(_finding("DATA103", message, f"Set max_length to {window} or less.", file))
+    soft = params.virtual_tokens or 0
+    if window and len(longest.ids) + soft > window:
+        beside = f" beside {soft} virtual ones" if soft else ""
+        message = f"Row {longest.id} has {len(longest.ids)} tokens{beside}, but the model reads {window}."
+        findings.append(_finding("DATA103", message, f"Set max_length to {window - soft} or less.", file))
     vocabulary = config.get("vocab_size")
     highest = max(max(example.ids) for example in examples.kept)
     if vocabulary and highest >= vocabulary:
@@ -144,35 +141,6 @@ def check_labels(examples: Iterable[Example], stops: set[int], file: str) -> lis
         fix = "Add the token that ends a turn in the chat template to eos_token_id in generation_config.json."
         findings.append(_finding("TRAIN004", message, fix, file))
     return findings
-
-
-def check_room(job: Job) -> list[Finding]:
-    """Outputs can be written, and the disk holds the checkpoints that are kept while one more is written."""
-    closed = [folder for folder in (job.out, job.checkpoints) if not os.access(folder, os.W_OK)]
-    findings = [
-        _finding("TRAIN005", "The folder cannot be written.", "Change its permissions.", str(folder))
-        for folder in closed
-    ]
-    base = Path(job.inputs["model"])
-    needed = (KEPT + 2) * adapter_parameters(base, job.params.rank) * BYTES_PER_PARAMETER
-    free = free_bytes(job.checkpoints)
-    if free < needed:
-        message = f"Checkpoints need {needed / MB:,.0f} MB, but {free / MB:,.0f} MB are free."
-        findings.append(_finding("TRAIN006", message, "Free some space or lower the rank.", str(job.checkpoints)))
-    return findings
-
-
-def adapter_parameters(base: Path, rank: int) -> int:
-    """At most so many parameters has an adapter on every matrix, by the headers of the weights."""
-    total = 0
-    for file in sorted(base.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
-        # Embedding and output head are matrices too, but carry no adapter.
-        shapes = [shape for shape in shapes if len(shape) == 2]  # noqa: PLR2004
-        total += sum(rank * sum(shape) for shape in shapes)
-    return total
 
 
 def stop_ids(tokenizer: Any, base: Path) -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from datasets import Dataset
 from peft.helpers import disable_input_dtype_casting
+from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from executors.train import checkpoints
 from executors.train.loss import HeadRows, collate, weighted_loss
+from executors.train.optimizers import NAMES, loading, own_optimizer
 from executors.train.precision import autocast
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
     from executors.train.batches import EpochBatches
     from executors.train.examples import Example
+    from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
     from executors.train.preflight import Ready
     from executors.train.watch import Watch
 
-OPTIMIZERS = {"adamw": "adamw_torch_fused"}
+# All that trains, in a checkpoint: what peft would save lacks the encoder of p-tuning.
+TRAINED = "trained.safetensors"
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
@@ -54,22 +57,24 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, model: Any, peft_config: Any, plan: Training) -> None:
+    def __init__(self, applied: Applied, plan: Training) -> None:
         self.plan = plan
         rows = _dataset(plan.ready.train.kept)
-        with warnings.catch_warnings():
-            # peft asks transformers by a name that is on its way out.
-            warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
-            super().__init__(
-                model=model,
-                args=_settings(plan),
-                train_dataset=rows,
-                processing_class=plan.ready.tokenizer,
-                peft_config=peft_config,
-                callbacks=[plan.watch],
-            )
+        model, trained = applied.model, [weight for weight in applied.model.parameters() if weight.requires_grad]
+        # The parent rounds what trains on a quantized base to bf16, in which small steps are lost.
+        for weight in trained:
+            weight.requires_grad = False
+        super().__init__(
+            model=model,
+            args=_settings(plan),
+            train_dataset=rows,
+            processing_class=plan.ready.tokenizer,
+            callbacks=[plan.watch],
+        )
+        for weight in trained:
+            weight.requires_grad = True
         self.remove_callback(PrinterCallback)
-        self.head = HeadRows(self.model)
+        self.head = HeadRows(self.model, applied.prepended)
         self.rows = rows.with_format("torch")
         self.collate = partial(collate, pad_id=plan.ready.tokenizer.pad_token_id)
         validation = plan.ready.validation
@@ -81,6 +86,20 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
         # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
         with disable_input_dtype_casting(self.model, active=self.plan.params.precision != "fp32"):
             return super().train(*args, **kwargs)
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The optimizer of the method where it has its own."""
+        if self.optimizer is None:
+            model = self.model if model is None else model
+            self.optimizer: Any = own_optimizer(model, self.plan.params, self.get_decay_parameter_names(model))
+        return super().create_optimizer()
+
+    def load_trained(self, checkpoint: Path) -> None:
+        """Set what trains to its values in a checkpoint."""
+        held = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, value in load_file(checkpoint / TRAINED).items():
+                held[name].copy_(value)
 
     def get_train_dataloader(self) -> Any:
         """The batches of the plan, padded to the longest row of each."""
@@ -137,13 +156,21 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
         folder = Path(self.args.output_dir)
         with checkpoints.writing(folder, self.state.global_step) as target:
-            self.model.save_pretrained(str(target), save_embedding_layers=False)
+            trained = {name: at for name, at in self.model.named_parameters() if at.requires_grad}
+            save_file({name: at.detach().cpu().contiguous() for name, at in trained.items()}, target / TRAINED)
             self._save_optimizer_and_scheduler(str(target))
             self._save_scaler(str(target))
             self._save_rng_state(str(target))
             self.state.save_to_json(str(target / "trainer_state.json"))
             self.plan.watch.record.write(target)
         checkpoints.rotate(folder, self.plan.watch.record.best)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
+        self.load_trained(Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with loading(self.plan.params):
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _send_telemetry(self) -> None:
         """Nothing: what is trained here is nobody else's business."""
@@ -159,7 +186,7 @@ def _settings(plan: Training) -> SFTConfig:
         learning_rate=params.learning_rate,
         lr_scheduler_type=SCHEDULES[params.schedule],
         warmup_steps=round(params.warmup_ratio * plan.watch.schedule.total),
-        optim=OPTIMIZERS[params.optimizer],
+        optim=NAMES[params.optimizer],
         weight_decay=params.weight_decay,
         adam_beta1=params.beta1,
         adam_beta2=params.beta2,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from executors.contract import Outcome
 from executors.models import device_name, load_model
 from executors.train import checkpoints
-from executors.train.artifact import card, write_adapter
+from executors.train.artifact import card, write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe
 from executors.train.effective import effective, requested, require
 from executors.train.methods import METHODS
-from executors.train.precision import unsupported
+from executors.train.params import output_of
+from executors.train.precision import cannot_page, unsupported
 from executors.train.preflight import Ready, preflight
 from executors.train.trainer import SupervisedTrainer, Training
 from executors.train.watch import Record, Schedule, Watch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from executors.contract import Job
+    from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
 
 # The training loss that is reported is the mean over the last tenth of the steps.
@@ -30,16 +32,16 @@ LAST_SHARE = 10
 
 
 def train(job: Job) -> Outcome:
-    """Train as the parameters say and leave `out/adapter`.
+    """Train as the parameters say and leave `out/adapter`, or `out/model` where the method trains the model itself.
 
     Raises:
         AdaptError: a check failed, or the loss is no longer finite.
     """
     params: TrainParams = job.params
     device = device_name()
-    reason = unsupported(params.precision, device)
+    reason = unsupported(params.precision, device) or cannot_page(params.optimizer, device)
     if reason:
-        raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision.")
+        raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision or optimizer.")
     ready = preflight(job)
     batches = EpochBatches(
         [len(example.ids) for example in ready.train.kept],
@@ -52,15 +54,17 @@ def train(job: Job) -> Outcome:
     record = Record.read(newest) if newest else Record()
     checkpoints.clear(job.checkpoints, after=len(record.losses))
     watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report)
-    trainer, facts = _load(job, Training(params, ready, batches, watch, job.checkpoints, device))
+    trainer, applied, facts = _load(job, Training(params, ready, batches, watch, job.checkpoints, device))
     if not watch.finished:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     chosen = checkpoints.at(job.checkpoints, record.best or len(record.losses))
     if not checkpoints.verified(chosen):
-        message = "The checkpoint that the adapter was to come from is damaged."
+        message = "The checkpoint that the result was to come from is damaged."
         raise RunError.one("TRAIN016", message, "Run the same command: it is trained anew.", file=str(chosen))
     results = _results(record)
-    write_adapter(chosen, job.inputs["model"], job.out / "adapter", card(params, _shown(ready, results)))  # type: ignore[arg-type]
+    trainer.load_trained(chosen)
+    out = job.out / output_of(params.method)
+    write_result(trainer, applied, job.inputs["model"], out, card(params, _shown(ready, results)))  # type: ignore[arg-type]
     metrics = {name: Measurement(value=value) for name, value in results.items()}
     if watch.tokens_per_s:
         metrics["tokens_per_s"] = Measurement(value=watch.tokens_per_s)
@@ -93,20 +97,36 @@ def resumable(folder: Path) -> Path | None:
     return None
 
 
-def _load(job: Job, plan: Training) -> tuple[SupervisedTrainer, dict[str, Any]]:
-    """The trainer with its model, and what that model is in effect."""
+def _load(job: Job, plan: Training) -> tuple[SupervisedTrainer, Applied, dict[str, Any]]:
+    """The trainer, its model as the method made it, and what that model is in effect."""
+    from transformers import set_seed
+
     params, tokenizer = plan.params, plan.ready.tokenizer
     template = tokenizer.chat_template
     base: Path = job.inputs["model"]  # type: ignore[assignment]
-    model = load_model(base, params.base_dtype, attention=params.attention, device=plan.device)
-    method = METHODS[params.method](model, params)
-    trainer = SupervisedTrainer(model, method.config, plan)
+    bits = params.base_quantization or "none"
+    model = load_model(base, params.base_dtype, attention=params.attention, device=plan.device, quantization=bits)
+    # What a method adds is drawn at random.
+    set_seed(params.seed)
+    applied = METHODS[params.method](model, params)
+    if params.method != "galore":
+        # In 16 bits most steps would be rounded away; galore was made for weights that cannot be held in more.
+        for weight in applied.model.parameters():
+            if weight.requires_grad:
+                weight.data = weight.data.float()
+    trainer = SupervisedTrainer(applied, plan)
     found = effective(trainer.model, tokenizer)
-    require(requested(params, method.trainable, template), found)
-    return trainer, {name: value for name, value in found.items() if name != "template"} | {
-        "device": plan.device,
-        "precision": params.precision,
-    }
+    require(requested(params, applied.trainable, template), found)
+    return (
+        trainer,
+        applied,
+        {name: value for name, value in found.items() if name != "template"}
+        | {
+            "device": plan.device,
+            "precision": params.precision,
+            "method": params.method,
+        },
+    )
 
 
 def _schedule(params: TrainParams, steps_per_epoch: int, validate: bool) -> Schedule:  # noqa: FBT001

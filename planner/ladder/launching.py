@@ -35,7 +35,7 @@ COMMON = (
     "attention",
     "distribution",
 )
-LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets")
+LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation")
 SOFT = ("virtual_tokens", "initialisation")
 # Parameters that only some methods have.
 BY_METHOD: dict[str, tuple[str, ...]] = {
@@ -49,6 +49,12 @@ BY_METHOD: dict[str, tuple[str, ...]] = {
     "prompt-tuning": SOFT,
     "prefix-tuning": SOFT,
     "p-tuning": SOFT,
+}
+# Parameters of methods that nothing decides: both sides of a low-rank adapter learn at one rate, and a bottleneck is as
+# wide as in its paper [houlsby-2019].
+FIXED: dict[str, dict[str, JsonValue]] = {
+    **{name: {"rate_ratio": 1.0} for name, own in BY_METHOD.items() if own[: len(LOW_RANK)] == LOW_RANK},
+    "adapter": {"bottleneck": 64},
 }
 # Methods whose result is a whole model, not something beside one.
 WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
@@ -95,7 +101,7 @@ def train(draft: Draft, wanted: Training) -> str:
         "checkpoint_s": float(draft.answer("checkpoint_s")),
         "seed": SEED,
     }
-    params |= _spread(draft) | wanted.changes
+    params |= FIXED.get(method, {}) | _spread(draft) | wanted.changes
     params |= _room_for_passages(draft, wanted.inputs, params)
     reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
     return draft.add(

@@ -51,7 +51,7 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
-def make_tiny_model(folder: Path, *, seed: int = 0, chat: bool = True, window: int = 512) -> Path:
+def make_tiny_model(folder: Path, *, seed: int = 0, chat: bool = True, window: int = 512, biases: bool = False) -> Path:
     """Write a Llama of 2 layers and hidden size 64 with random weights and a BPE of 400 tokens into `folder`."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -85,6 +85,8 @@ def make_tiny_model(folder: Path, *, seed: int = 0, chat: bool = True, window: i
         num_key_value_heads=2,
         max_position_embeddings=window,
         tie_word_embeddings=True,
+        attention_bias=biases,
+        mlp_bias=biases,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -10,6 +10,7 @@ from typing import Any
 from executors.contract import Job, Outcome
 from executors.prompt.document import make_prompt, write_prompt
 from executors.train import Train, TrainParams
+from executors.train.params import ALL_OWN, OWN
 from tests.executors.tiny import tiny_rows, write_rows
 
 PARAMS: dict[str, Any] = {
@@ -20,6 +21,8 @@ PARAMS: dict[str, Any] = {
     "rank_scaling": "classic",
     "dropout": 0.0,
     "targets": "all-linear",
+    "initialisation": "zero-output",
+    "rate_ratio": 1.0,
     "learning_rate": 0.02,
     "schedule": "linear",
     "warmup_ratio": 0.05,
@@ -47,9 +50,32 @@ PARAMS: dict[str, Any] = {
 }
 
 
+# What each method has of its own; those of lora are in PARAMS.
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"learning_rate": 0.01},
+    "partial": {"layers_trained": 1, "learning_rate": 0.01},
+    "bitfit": {"learning_rate": 0.05},
+    "galore": {"rank": 8, "optimizer": "galore-adamw", "learning_rate": 0.02},
+    "lora": {},
+    "dora": {},
+    "qlora": {"base_quantization": "nf4"},
+    "ia3": {"learning_rate": 0.3},
+    "adapter": {"bottleneck": 16, "learning_rate": 0.01},
+    "prompt-tuning": {"virtual_tokens": 8, "initialisation": "sampled-vocabulary", "learning_rate": 0.3},
+    "prefix-tuning": {"virtual_tokens": 8, "initialisation": "random", "learning_rate": 0.1},
+    "p-tuning": {"virtual_tokens": 8, "initialisation": "random", "learning_rate": 0.02},
+}
+
+
+def params_of(method: str = "lora", **changes: Any) -> dict[str, Any]:
+    """Parameters of a training by a method, without those of other methods."""
+    common = {name: value for name, value in PARAMS.items() if name not in ALL_OWN or name in OWN[method]}
+    return common | {"method": method} | METHODS[method] | changes
+
+
 def make_job(work: Path, model: Path, *, validate: bool = True, **changes: Any) -> Job:
     """A job in a folder of its own: 32 rows to train on, 8 to validate; checkpoints stay from job to job."""
-    params = TrainParams.model_validate(PARAMS | changes)
+    params = TrainParams.model_validate(params_of(**changes))
     out = work / f"out-{len(list(work.glob('out-*'))) + 1}"
     out.mkdir(parents=True)
     (work / "checkpoints").mkdir(exist_ok=True)

@@ -94,9 +94,9 @@ def test_a_tokenizer_of_another_model(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_full_disk(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("executors.train.preflight.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("executors.train.room.free_bytes", lambda _: 1000)
     said = refusal(make_job(tmp_path / "work", model))
-    assert said.startswith("Checkpoints need ")
+    assert said.startswith("Checkpoints and result need ")
 
 
 def test_all_labels_masked() -> None:

@@ -37,9 +37,9 @@ def test_the_loss_falls_and_the_adapter_reloads_with_the_same_logits(
     load = work._load
 
     def one(*arguments: Any) -> Any:
-        trainer, facts = load(*arguments)
-        trained.append(trainer.model)
-        return trainer, facts
+        loaded = load(*arguments)
+        trained.append(loaded[0].model)
+        return loaded
 
     monkeypatch.setattr(work, "_load", one)
     events = []
@@ -61,7 +61,7 @@ def test_the_notes_say_what_took_effect(tiny_model: Path, tmp_path: Path) -> Non
     notes = perform(job).notes
     # Two layers; q 64 to 64, v 64 to 32.
     assert notes["trainable"] == 2 * 4 * (64 + 64 + 64 + 32)
-    assert notes["base_dtype"] == notes["adapter_dtype"] == "float32"
+    assert notes["base_dtype"] == notes["trained_dtype"] == "float32"
     assert notes["attention"] == "sdpa"
     assert notes["rows"] + notes["dropped_too_long"] == 32
     assert notes["resumed_from"] == 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from executors.registry import executor_registry
+from executors.train.params import ALL_OWN, OWN, output_of
 from planner.documents import InputError, Plan
 from planner.planning import plan
 from tests.planner.specs import spec
@@ -73,11 +74,26 @@ def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None
     model = params_of(name)
     if model is None:
         pytest.skip(f"the executor {name} is not here")
-    names = {field.alias or name for name, field in model.model_fields.items()}
     for document in plans:
         for step in document.steps:
             if step.executor == name:
+                names = {field.alias or name for name, field in model.model_fields.items()}
+                if name == "train":
+                    # What belongs to other methods is left out.
+                    names -= set(ALL_OWN) - set(OWN[str(step.params["method"])])
                 assert names <= step.params.keys(), (step.address, names - step.params.keys())
+
+
+# The model has no biases, so BitFit is vetoed.
+@pytest.mark.parametrize("method", sorted(set(OWN) - {"bitfit"}))
+def test_every_method_that_is_here_can_be_planned(method: str) -> None:
+    chosen = spec(evaluation={"metrics": ["label_accuracy"]}, overrides={"method": method, "approach": "finetune"})
+    step = next(step for step in plan(chosen).steps if step.executor == "train")
+    assert step.params["method"] == method
+    assert step.outputs == (output_of(method),)
+    model = params_of("train")
+    assert model is not None
+    model.model_validate(step.params)
 
 
 def test_a_plan_names_the_version_of_the_executor_that_is_here(plans: list[Plan]) -> None:

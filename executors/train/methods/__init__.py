@@ -1,0 +1,34 @@
+"""Methods of training: what each adds to a model or lets train of it, and how many parameters that must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from executors.train.methods.bottleneck import adapter
+from executors.train.methods.ia3 import ia3
+from executors.train.methods.in_place import bitfit, full, partial
+from executors.train.methods.low_rank import low_rank
+from executors.train.methods.soft import p_tuning, prefix_tuning, prompt_tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from executors.train.methods.applied import Applied
+    from executors.train.params import TrainParams
+
+METHODS: dict[str, Callable[[Any, TrainParams], Applied]] = {
+    "full": full,
+    # Its optimizer is what makes GaLore: see executors.train.optimizers.
+    "galore": full,
+    "partial": partial,
+    "bitfit": bitfit,
+    "lora": low_rank,
+    "dora": low_rank,
+    "qlora": low_rank,
+    "ia3": ia3,
+    "adapter": adapter,
+    "prompt-tuning": prompt_tuning,
+    "prefix-tuning": prefix_tuning,
+    "p-tuning": p_tuning,
+}

@@ -1,0 +1,59 @@
+"""A model made ready to be trained by a method, and the layers that methods choose from."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A model of which exactly that may train which the method promises."""
+
+    model: Any
+    trainable: int
+    """Parameters that must be trainable, by the arithmetic of the method."""
+    prepended: int = 0
+    """Virtual tokens that the model puts before its input."""
+    start: Any = None
+    """Tensors of the adapter as it began, by name, where the method changed the frozen weights by them."""
+
+
+def with_peft(model: Any, config: Any) -> Any:
+    """The model with what peft adds, in training mode."""
+    from peft import get_peft_model
+
+    with warnings.catch_warnings():
+        # peft asks transformers by a name that is on its way out.
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+        return get_peft_model(model, config)
+
+
+def only(model: Any, trained: Iterable[Any]) -> int:
+    """Let these parameters train and nothing else; returns how many values they hold."""
+    chosen = {id(parameter): parameter for parameter in trained}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in chosen)
+    return sum(parameter.numel() for parameter in chosen.values())
+
+
+def linear_layers(model: Any) -> dict[str, Any]:
+    """All linear layers but the output head, by name."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head
+    }
+
+
+def is_named(name: str, targets: Iterable[str]) -> bool:
+    """Whether a module has one of these names, or a path that ends in one."""
+    return any(name == target or name.endswith(f".{target}") for target in targets)

@@ -1,0 +1,44 @@
+"""Methods that train weights of the model itself: all of them, the last layers, or the biases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from executors.bottleneck import decoder_layers
+from executors.train.methods.applied import Applied, only
+from executors.train.params import given
+from planner.documents import InputError
+
+if TYPE_CHECKING:
+    from executors.train.params import TrainParams
+
+
+def full(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every method is called alike
+    """Every weight; a matrix that input and output share counts once."""
+    return Applied(model, only(model, model.parameters()))
+
+
+def partial(model: Any, params: TrainParams) -> Applied:
+    """The last blocks, whole; embeddings, the norm after the blocks and the output head stay.
+
+    Raises:
+        InputError: the model has fewer blocks.
+    """
+    layers, wanted = decoder_layers(model), given(params.layers_trained)
+    if wanted > len(layers):
+        message = f"layers_trained is {wanted}, but the model has {len(layers)} layers."
+        raise InputError.one("TRAIN012", message, f"Use at most {len(layers)}.")
+    return Applied(model, only(model, (weight for layer in layers[-wanted:] for weight in layer.parameters())))
+
+
+def bitfit(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every method is called alike
+    """Every bias [ben-zaken-2022-bitfit].
+
+    Raises:
+        InputError: the model has none.
+    """
+    biases = [weight for name, weight in model.named_parameters() if name.rpartition(".")[2] == "bias"]
+    if not biases:
+        message = f"The model ({model.config.model_type}) has no biases, so BitFit would train nothing."
+        raise InputError.one("TRAIN013", message, "Use lora or ia3.")
+    return Applied(model, only(model, biases))

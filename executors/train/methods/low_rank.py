@@ -1,0 +1,79 @@
+"""Low-rank adapters beside linear layers, with the variants that peft offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from executors.bottleneck import inputs_of, outputs_of
+from executors.train.methods.applied import Applied, is_named, linear_layers, with_peft
+from executors.train.params import given
+from planner.documents import Finding, InputError, near
+
+if TYPE_CHECKING:
+    from executors.train.params import TrainParams
+
+# The words of peft; both start from the main directions of the weights and subtract them from these.
+STARTS = {"zero-output": True, "pissa": "pissa", "olora": "olora"}
+
+
+def low_rank(model: Any, params: TrainParams) -> Applied:
+    """Rank x (inputs + outputs) parameters a layer; with DoRA a magnitude for each output as well.
+
+    Raises:
+        InputError: a target is not in the model, or the rank is above a matrix.
+    """
+    from peft import LoraConfig
+
+    rank, targets = given(params.rank), given(params.targets)
+    layers = linear_layers(model)
+    chosen = layers if targets == "all-linear" else {name: at for name, at in layers.items() if is_named(name, targets)}
+    findings = [] if targets == "all-linear" else [_missing(target, layers) for target in _absent(targets, layers)]
+    findings += too_wide(rank, chosen)
+    if findings:
+        raise InputError(findings)
+    start = given(params.initialisation)
+    adapted = with_peft(
+        model,
+        LoraConfig(
+            task_type="CAUSAL_LM",
+            r=rank,
+            lora_alpha=given(params.alpha),
+            use_rslora=params.rank_scaling == "rslora",
+            use_dora=params.method == "dora",
+            lora_dropout=given(params.dropout),
+            init_lora_weights=STARTS[start],
+            target_modules=targets,
+            bias="none",
+        ),
+    )
+    each = params.method == "dora"
+    values = sum(rank * (inputs_of(layer) + outputs_of(layer)) + each * outputs_of(layer) for layer in chosen.values())
+    began = None
+    if start != "zero-output":
+        began = {name: at.detach().clone() for name, at in adapted.named_parameters() if at.requires_grad}
+    return Applied(adapted, values, start=began)
+
+
+def too_wide(rank: int, layers: dict[str, Any]) -> list[Finding]:
+    """A finding when a rank is above the smaller side of a matrix."""
+    narrow = {name: min(inputs_of(layer), outputs_of(layer)) for name, layer in layers.items()}
+    if not narrow or rank <= min(narrow.values()):
+        return []
+    name = min(narrow, key=lambda key: (narrow[key], key))
+    message = f"Rank {rank} is above the smaller side, {narrow[name]}, of {name}."
+    fix = f"Use a rank of at most {narrow[name]}."
+    return [Finding(code="TRAIN011", severity="error", message=message, fix=fix)]
+
+
+def _absent(targets: list[str], layers: dict[str, Any]) -> list[str]:
+    return [target for target in targets if not any(is_named(name, [target]) for name in layers)]
+
+
+def _missing(target: str, layers: dict[str, Any]) -> Finding:
+    names = sorted({name.rpartition(".")[2] for name in layers})
+    return Finding(
+        code="TRAIN010",
+        severity="error",
+        message=f"The model has no linear layer {target}.",
+        fix=near(target, names) or f"It has {', '.join(names)}.",
+    )
