@@ -12,7 +12,6 @@ import argparse
 import os
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -84,6 +83,8 @@ def _params(options: argparse.Namespace) -> Any:
         rank=16,
         alpha=32.0,
         rank_scaling="classic",
+        initialisation="zero-output",
+        rate_ratio=1.0,
         dropout=0.0,
         targets="all-linear",
         learning_rate=1e-3,
@@ -113,27 +114,22 @@ def _params(options: argparse.Namespace) -> Any:
     )
 
 
-def _model(folder: Path, params: Any) -> tuple[Any, Any]:
+def _model(folder: Path, params: Any) -> Any:
     from executors.models import load_model
-    from executors.train.methods import lora
+    from executors.train.methods import METHODS
 
-    model = load_model(folder, params.base_dtype, attention=params.attention, device="cpu")
-    return model, lora(model, params).config
+    return METHODS["lora"](load_model(folder, params.base_dtype, attention=params.attention, device="cpu"), params)
 
 
 def _bare(folder: Path, params: Any, ready: Any, batches: Any) -> Any:
     """What one would write by hand: the head on weighted tokens only, cross entropy by torch."""
     import torch
-    from peft import get_peft_model
 
     from executors.train.loss import collate
     from executors.train.precision import autocast
 
-    base, config = _model(folder, params)
-    with warnings.catch_warnings():
-        # peft asks transformers by a name that is on its way out.
-        warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
-        model = get_peft_model(base, config).train()
+    model = _model(folder, params).model.train()
+    base = model.get_base_model()
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     rows = [{"input_ids": example.ids, "labels": example.labels} for example in ready.train.kept]
     pad = ready.tokenizer.pad_token_id
@@ -161,8 +157,7 @@ def _ours(folder: Path, params: Any, ready: Any, batches: Any, work: Path) -> An
 
     schedule = Schedule(batches.steps, frozenset(), None, params.checkpoint_s)
     watch = Watch(Record(), schedule, lambda _: None)
-    model, config = _model(folder, params)
-    trainer = SupervisedTrainer(model, config, Training(params, ready, batches, watch, work, "cpu"))
+    trainer = SupervisedTrainer(_model(folder, params), Training(params, ready, batches, watch, work, "cpu"))
     return trainer.train
 
 

@@ -10,6 +10,8 @@ from executors.train.params import given
 from planner.documents import Finding, InputError, near
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from executors.train.params import TrainParams
 
 # The words of peft; both start from the main directions of the weights and subtract them from these.
@@ -65,7 +67,7 @@ def too_wide(rank: int, layers: dict[str, Any]) -> list[Finding]:
     return [Finding(code="TRAIN011", severity="error", message=message, fix=fix)]
 
 
-def _absent(targets: list[str], layers: dict[str, Any]) -> list[str]:
+def _absent(targets: Sequence[str], layers: dict[str, Any]) -> list[str]:
     return [target for target in targets if not any(is_named(name, [target]) for name in layers)]
 
 
