@@ -202,6 +202,7 @@ def test_there_is_no_circle_of_imports_between_the_parts_of_the_planner() -> Non
         "rules",
         "ladder",
         "budget",
+        "relocating",
         "planning",
         "explanation",
         "difference",
