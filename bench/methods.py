@@ -67,7 +67,7 @@ def _one(name: str) -> list[float]:
     from peft import PeftModel
 
     from executors.contract import Job
-    from executors.models import load_adapter, load_model
+    from executors.models import load_adapter, load_model, torch_dtype
     from executors.prompt.document import make_prompt, write_prompt
     from executors.train import TrainParams, work
     from executors.train.params import IN_PLACE
@@ -87,7 +87,7 @@ def _one(name: str) -> list[float]:
         with torch.no_grad():
             return model.eval()(input_ids=torch.arange(100, 140)[None]).logits[:, -40:].float()
 
-    work._load = keep
+    setattr(work, "_load", keep)  # noqa: B010 - for this process alone
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for part in ("out", "checkpoints"):
@@ -103,6 +103,8 @@ def _one(name: str) -> list[float]:
         peak = peak_memory_bytes() / 1e6
         if params.method in IN_PLACE:
             again = load_model(place / "out" / "model", params.base_dtype, device="cpu")
+            # What trained in fp32 is written in the base's dtype.
+            seen["model"].to(torch_dtype(params.base_dtype))
         else:
             bits = params.base_quantization or "none"
             again = load_model(base, params.base_dtype, device="cpu", quantization=bits)

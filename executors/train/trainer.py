@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from executors.train.preflight import Ready
     from executors.train.watch import Watch
 
+# Methods whose layers peft makes cast their inputs.
+CASTING = frozenset({"lora", "dora", "qlora"})
 # All that trains, in a checkpoint: what peft would save lacks the encoder of p-tuning.
 TRAINED = "trained.safetensors"
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -84,7 +86,8 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
         """As the parent trains."""
         self.model.train()
         # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
-        with disable_input_dtype_casting(self.model, active=self.plan.params.precision != "fp32"):
+        casts = self.plan.params.precision != "fp32" and self.plan.params.method in CASTING
+        with disable_input_dtype_casting(self.model, active=casts):
             return super().train(*args, **kwargs)
 
     def create_optimizer(self, model: Any = None) -> Any:

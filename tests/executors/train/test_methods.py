@@ -154,6 +154,19 @@ def test_so_many_values_train_and_nothing_else_changes(
         assert not changed
 
 
+@pytest.mark.parametrize("kind", METHODS)
+def test_a_method_trains_in_bf16(kind: str, tiny_model: Path, biased_model: Path, tmp_path: Path) -> None:
+    from executors.train.precision import unsupported
+
+    if unsupported("bf16", "cpu"):
+        pytest.skip("this processor has no bfloat16 instructions")
+    half = {"precision": "bf16", "base_dtype": "bf16", "epochs": 0.25}
+    job = make_job(tmp_path, biased_model if kind == "bitfit" else tiny_model, **(SHORT | KINDS[kind] | half))
+    notes = perform(job).notes
+    assert notes["trained_dtype"] == ("bfloat16" if kind == "galore" else "float32")
+    assert notes["base_dtype"] == ("none" if kind in ("full", "galore") else "bfloat16")
+
+
 def plain(name: str, method: str) -> str:
     """The name of a tensor in the base, where a library has put the base into something else."""
     inside = "base_model." if method.endswith("tuning") else "base_model.model."
