@@ -103,8 +103,9 @@ def _one(name: str) -> list[float]:
         peak = peak_memory_bytes() / 1e6
         if params.method in IN_PLACE:
             again = load_model(place / "out" / "model", params.base_dtype, device="cpu")
-            # What trained in fp32 is written in the base's dtype.
-            seen["model"].to(torch_dtype(params.base_dtype))
+            # What trained in fp32 is written in the base's dtype; buffers stay as they are.
+            for weight in seen["model"].parameters():
+                weight.data = weight.data.to(torch_dtype(params.base_dtype))
         else:
             bits = params.base_quantization or "none"
             again = load_model(base, params.base_dtype, device="cpu", quantization=bits)
