@@ -1,4 +1,4 @@
-"""Rows with passages in their request, as a reader is trained on them: found by the search, the right one among them."""
+"""Rows with passages in their request, as a reader is trained on them: those found, the right one among them."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ def larger_left_for(spec: Spec, survey: Survey, thresholds: Mapping[str, float])
 
 
 def _choose(spec: Spec, survey: Survey, thresholds: Mapping[str, float]) -> tuple[str, str]:
-    names = _candidates(spec) or [spec.models[0].id]
+    # Sorted, so that of equal ones the order in the spec does not choose.
+    names = sorted(_candidates(spec)) or [spec.models[0].id]
     sizes = {name: parameters_of(survey.models[name]) or 0 for name in names}
     largest = max(names, key=sizes.__getitem__)
     limits = _limits(spec, survey, thresholds)

@@ -116,7 +116,7 @@ def test_bad_input_is_one_finding_and_nothing_is_written(
     adapt: Callable, here: Path, words: list[str], told: str
 ) -> None:
     (here / "broken.jsonl").write_text('{"prompt": "x"\n', encoding="utf-8")
-    (here / "strange.jsonl").write_text('{"question": "x", "answers": ["y"]}\n' * 3, encoding="utf-8")
+    (here / "strange.jsonl").write_text('{"colour": "red", "shape": "round"}\n' * 3, encoding="utf-8")
     before = sorted(path.name for path in here.iterdir())
     said = adapt("init", *words)
     assert (said.code, said.out) == (2, "")

@@ -174,7 +174,10 @@ def test_more_clean_data_never_moves_from_training_to_prompting(spec: Values, ti
     before = plan(spec)
     assume(answer(before, "approach") in TRAINING)
     rows["examples"] *= times
-    assert answer(plan(spec), "approach") not in PROMPTING
+    after = plan(spec)
+    # More rows take longer: hours that were enough for one candidate may leave another, with its own ladder.
+    assume(answer(after, "base_model") == answer(before, "base_model"))
+    assert answer(after, "approach") not in PROMPTING
 
 
 @given(specs(), st.text(CHARACTERS, min_size=3, max_size=12))

@@ -81,7 +81,7 @@ def wrong_answers(case: dict[str, Any], document: Plan) -> list[str]:
 
 
 def wrong_steps(case: dict[str, Any], document: Plan) -> list[str]:
-    kinds = [step.executor for step in document.steps]
+    kinds = [step.address.partition("/")[0] for step in document.steps]
     found = [f"no step of {kind} in {kinds}" for kind in case.get("steps", ()) if kind not in kinds]
     found += [f"a step of {kind} in {kinds}" for kind in case.get("no_steps", ()) if kind in kinds]
     for order in case.get("first_steps", ()):

@@ -61,7 +61,7 @@ def _least_most(configuration: Configuration, name: str) -> tuple[float, float] 
     return (min(numbers), max(numbers)) if numbers else Unknown(f"the file does not say {name}")
 
 
-@fact(cite=("shoemake-1985-slerp",))
+@fact(unit="fraction", cite=("shoemake-1985-slerp",))
 def config_merge_least_t(configuration: Configuration) -> float | Unknown:
     """Smallest interpolation share of slerp."""
     found = _least_most(configuration, "merge_t")

@@ -39,4 +39,4 @@ def test_every_kind_of_task_in_every_format_has_metrics_that_are_measured(kind: 
 def test_an_error_rate_is_better_when_it_is_smaller() -> None:
     assert lower_is_better("perplexity")
     assert not lower_is_better("accuracy")
-    assert FALLING_METRICS & MEASURED_METRICS == {"perplexity"}
+    assert {"perplexity"} == FALLING_METRICS & MEASURED_METRICS
