@@ -26,6 +26,7 @@ from planner.documents import (
 from planner.facts import FACTS, Board, Unknown
 from planner.ladder import Draft, alternatives, lower, pins, risks
 from planner.rules import core_book, evaluate, plan_table, user_books, warnings
+from planner.rules.memo import Store, sign_of
 from planner.rules.obstacles import obstacle_status
 from planner.survey import Survey, normalise, read_spec, surveyed
 from planner.survey import survey as look
@@ -169,7 +170,20 @@ def planner_version() -> str:
         return "0+source"
 
 
+# As the records of rules, those of facts are shared between the plans of a process.
+_RECORDS: Store[FactRecord] = Store(8192)
+
+
 def _record(name: str, value: Any) -> FactRecord:
+    key = (name, sign_of(value))
+    found = _RECORDS.get(key)
+    if found is None:
+        found = _made_record(name, value)
+        _RECORDS.keep(key, found)
+    return found
+
+
+def _made_record(name: str, value: Any) -> FactRecord:
     entry = FACTS[name]
     unknown = value.reason if isinstance(value, Unknown) else None
     known = None if unknown else value

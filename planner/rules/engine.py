@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import AnswerReason, Cell, Decision, Finding, InputError, JsonValue, RuleTrace
 from planner.facts import Board, Unknown
-from planner.rules.memo import RuleMemo, memo_of, signs_of
+from planner.rules.memo import RuleMemo, Store, memo_of, sign_of, signs_of
 from planner.rules.needing import needs, verdict_of
 from planner.rules.pinning import pinned, unknown_pins
 from planner.rules.rejecting import Settled, rejected
@@ -126,9 +126,22 @@ def trace_of(row: Row, board: Board) -> RuleTrace:
     )
 
 
+# Plans of one process look at the same few values again and again, and share the records of them.
+_CELLS: Store[Cell] = Store(8192)
+
+
 def _cell(name: str, test: Test, board: Board) -> Cell:
     value = board.get(name)
     unknown = isinstance(value, Unknown)
+    key = (name, test.text, test.thresholds, Unknown if unknown else sign_of(value))
+    found = _CELLS.get(key)
+    if found is None:
+        found = _made_cell(name, test, value, unknown=unknown)
+        _CELLS.keep(key, found)
+    return found
+
+
+def _made_cell(name: str, test: Test, value: Any, *, unknown: bool) -> Cell:
     verdict: Verdict = "unknown" if unknown else "holds" if test.holds(value) else "fails"
     return Cell.made(
         fact=name,

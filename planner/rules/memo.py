@@ -23,8 +23,9 @@ LIMIT = 64
 class Store(Generic[T]):
     """Results by key, forgotten all at once when there are many."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._found: dict[Hashable, T] = {}
+        self._limit = limit
 
     def get(self, key: Hashable) -> T | None:
         """What was kept under a key."""
@@ -32,7 +33,7 @@ class Store(Generic[T]):
 
     def keep(self, key: Hashable, value: T) -> None:
         """Keep a result."""
-        if len(self._found) >= LIMIT:
+        if len(self._found) >= self._limit:
             self._found.clear()
         self._found[key] = value
 
@@ -68,10 +69,11 @@ def memo_of(table: Table, name: str) -> QuestionMemo:
 
 def signs_of(columns: tuple[str, ...], board: Board) -> tuple[Hashable, ...]:
     """The values of some facts as keys; 1, 1.0 and true are told apart, for they are written differently."""
-    return tuple([_sign(board.get(name)) for name in columns])
+    return tuple([sign_of(board.get(name)) for name in columns])
 
 
-def _sign(value: Any) -> Hashable:
+def sign_of(value: Any) -> Hashable:
+    """A value as a key."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
