@@ -68,7 +68,7 @@ def config_merge_least_t(configuration: Configuration) -> float | Unknown:
     return found if isinstance(found, Unknown) else found[0]
 
 
-@fact(cite=("shoemake-1985-slerp",))
+@fact(unit="fraction", cite=("shoemake-1985-slerp",))
 def config_merge_most_t(configuration: Configuration) -> float | Unknown:
     """Largest interpolation share of slerp."""
     found = _least_most(configuration, "merge_t")
