@@ -264,7 +264,8 @@ def test_a_hostile_file_is_one_clear_finding(name: str, adapt: Callable, faulty:
 
 
 def test_a_reader_that_goes_away_is_no_fault(faulty: Path, tmp_path: Path) -> None:
-    script = f"{shlex.quote(sys.executable)} -c 'from adapt.cli import main; main()' review train.yml --format sarif | head -c 20"
+    command = [sys.executable, "-c", "from adapt.cli import main; main()", "review", "train.yml", "--format", "sarif"]
+    script = f"{shlex.join(command)} | head -c 20"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = ["bash", "-c", script]
     run = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
