@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from executors.diagnose.causes import KNOWING
 from executors.diagnose.experiments import run
-from executors.diagnose.library import look_up
+from executors.diagnose.lookup import look_up
 from executors.diagnose.report import make_report
 from executors.diagnose.subject import Subject
 from executors.diagnose.symptoms import symptom

@@ -152,7 +152,7 @@ def _index(job: Job) -> Index | None:
 
         return Index(Path(job.inputs["index"]), job.inputs.get("encoder"), job.inputs.get("reranker"))
     if "documents" in job.inputs:
-        from executors.diagnose.library import PASSAGES, open_index
+        from executors.diagnose.lookup import PASSAGES, open_index
 
         folder = job.checkpoints / "index"
         return open_index(Path(job.inputs["documents"]), folder, job.params.passages or PASSAGES)

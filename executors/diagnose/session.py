@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from executors.contract import Job
 from executors.diagnose.examine import Means, examine
 from executors.diagnose.executor import DiagnoseParams
-from executors.diagnose.library import PASSAGES, open_index
+from executors.diagnose.lookup import PASSAGES, open_index
 from executors.json_answers import parse_strict
 
 if TYPE_CHECKING:

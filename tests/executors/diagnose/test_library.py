@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from executors.data import Row
-from executors.diagnose.library import look_up, open_index
+from executors.diagnose.lookup import look_up, open_index
 from planner.documents import InputError
 
 if TYPE_CHECKING:
