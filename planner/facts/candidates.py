@@ -67,8 +67,10 @@ def larger_left_for(spec: Spec, survey: Survey, thresholds: Mapping[str, float])
 
 
 def _choose(spec: Spec, survey: Survey, thresholds: Mapping[str, float]) -> tuple[str, str]:
-    # Sorted, so that of equal ones the order in the spec does not choose.
-    names = sorted(_candidates(spec)) or [spec.models[0].id]
+    names = _candidates(spec) or [spec.models[0].id]
+    # Of equally large ones what is known of them chooses, and neither their names nor the order in the spec.
+    told = {model.id: (model.license is None, model.license or "", model.dtype or "") for model in spec.models}
+    names.sort(key=told.__getitem__)
     sizes = {name: parameters_of(survey.models[name]) or 0 for name in names}
     largest = max(names, key=sizes.__getitem__)
     limits = _limits(spec, survey, thresholds)

@@ -214,6 +214,11 @@ def without_digests(text: str) -> Any:
 @given(specs(), st.randoms(use_true_random=False))
 @RELAXED
 def test_the_order_of_what_has_no_order_changes_nothing(spec: Values, generator: random.Random) -> None:
+    # Models that differ in nothing but their names can only be told apart by their order.
+    told = [
+        json.dumps({**model, "id": ""}, sort_keys=True) for model in spec["models"] if model["id"].startswith("house/")
+    ]
+    assume(len(set(told)) == len(told))
     shuffled = turned(copy.deepcopy(spec))
     for listed in (shuffled["models"], shuffled["task"]["other_tasks"], shuffled["task"]["output"].get("labels", [])):
         generator.shuffle(listed)
