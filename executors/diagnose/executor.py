@@ -14,6 +14,7 @@ from executors.diagnose.report import metrics
 from executors.errors import classify
 from executors.evaluate.case import AnswerForm
 from executors.evaluate.predictions import read_predictions
+from executors.inputs import missing_inputs
 from executors.models import Dtype
 from executors.quantized import Quantization
 from planner.documents import Endpoint, Estimate, Finding, InputError, Resources, Step, Where, pretty_json
@@ -79,11 +80,7 @@ class Diagnose:
         """Refuses missing inputs, and a label task without labels."""
         del site
         needed = ("predictions", "data", *(("prompt",) if _answers(step.inputs, step.params.get("endpoint")) else ()))
-        found = [
-            _finding(f"{step.address} has no input `{name}`.", "Name it.", f"/inputs/{name}")
-            for name in needed
-            if name not in step.inputs
-        ]
+        found = missing_inputs(step, needed, "DIAG001")
         if step.params.get("format") == "label" and not step.params.get("labels"):
             found.append(_finding("Labels are diagnosed against a closed set.", "Give `labels`.", "/params/labels"))
         return found

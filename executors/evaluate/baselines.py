@@ -13,10 +13,11 @@ from executors.errors import classify
 from executors.evaluate.classifiers import Kind, choice_score, fit_predict, settings
 from executors.evaluate.features import hidden_features
 from executors.evaluate.predictions import write_predictions
+from executors.inputs import missing_inputs
 from executors.intervals import proportion
 from executors.models import Dtype
 from executors.progress import tell
-from planner.documents import Estimate, Finding, InputError, Resources, Step, Where
+from planner.documents import Estimate, Finding, InputError, Resources, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,17 +54,7 @@ class Baselines:
         del site
         kinds = step.params.get("kinds")
         probe = ("model",) if isinstance(kinds, list) and "linear-probe" in kinds else ()
-        return [
-            Finding(
-                code="EVAL002",
-                severity="error",
-                message=f"{step.address} has no input `{name}`.",
-                fix="Name it.",
-                where=Where(pointer=f"/inputs/{name}"),
-            )
-            for name in ("train", "data", *probe)
-            if name not in step.inputs
-        ]
+        return missing_inputs(step, ("train", "data", *probe), "EVAL002")
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """Seconds: scikit-learn on a few thousand short texts."""

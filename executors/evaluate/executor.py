@@ -21,6 +21,7 @@ from executors.evaluate.judge import grade_all
 from executors.evaluate.needs import unmet
 from executors.evaluate.predictions import read_predictions, told, write_predictions
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
+from executors.inputs import missing_inputs
 from executors.models import Dtype
 from executors.quantized import Quantization
 from executors.retrieve.quality import quality, rank_of_gold
@@ -85,11 +86,7 @@ class Evaluate:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs, and metrics that what is given cannot support."""
         del site
-        found = [
-            _finding("EVAL002", f"{step.address} has no input `{name}`.", "Name it.", f"/inputs/{name}")
-            for name in NEEDED
-            if name not in step.inputs
-        ]
+        found = missing_inputs(step, NEEDED, "EVAL002")
         return [*found, *unready(step), *unmet(step)]
 
     def estimate(self, step: Step, site: Site) -> Resources:

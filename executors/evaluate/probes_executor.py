@@ -15,14 +15,15 @@ from executors.evaluate.case import AnswerForm
 from executors.evaluate.executor import EvaluateParams
 from executors.evaluate.predictions import told, write_predictions
 from executors.evaluate.probing import Kind, measured, probes, scores
+from executors.inputs import missing_inputs
 from executors.models import Dtype
 from executors.quantized import Quantization
-from planner.documents import Finding, Resources, Step, Where
 from planner.documents.task import OutputFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planner.documents import Finding, Resources, Step
     from planner.documents.events import ErrorClass
 
 
@@ -59,17 +60,7 @@ class Probes:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs."""
         del site
-        return [
-            Finding(
-                code="EVAL002",
-                severity="error",
-                message=f"{step.address} has no input `{name}`.",
-                fix="Name it.",
-                where=Where(pointer=f"/inputs/{name}"),
-            )
-            for name in ("model", "prompt")
-            if name not in step.inputs
-        ]
+        return missing_inputs(step, ("model", "prompt"), "EVAL002")
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """What was planned."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.errors import classify
+from executors.inputs import missing_inputs
 from executors.models import Dtype, load_adapter, load_model, load_tokenizer, quantized, save_model, torch_dtype
 from executors.progress import tell
-from planner.documents import Finding, InputError, Resources, RunError, Step, Where
+from planner.documents import Finding, InputError, Resources, RunError, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,17 +37,7 @@ class Merge:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs."""
         del site
-        return [
-            Finding(
-                code="MERGE001",
-                severity="error",
-                message=f"{step.address} has no input `{name}`.",
-                fix="Name it.",
-                where=Where(pointer=f"/inputs/{name}"),
-            )
-            for name in ("model", "adapter")
-            if name not in step.inputs
-        ]
+        return missing_inputs(step, ("model", "adapter"), "MERGE001")
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """What was planned: neither the step nor the site tells the model's size."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from executors.contract import Job, Outcome, Params, Site
 from executors.errors import classify
 from executors.files import disk_full, disk_guard, free_bytes, remove, write_atomic
+from executors.inputs import missing_inputs
 from executors.merge.executor import fold
 from executors.merge.recipe import NOT_DONE, STACKS, VECTORS, MergeModelsParams, recipe
 from executors.merge.reloading import reload
@@ -49,11 +50,7 @@ class MergeModels:
         needed = [f"source-{number}" for number in range(len(params.adapters))]
         if params.method in VECTORS or any(params.adapters):
             needed.append(BASE)
-        missing = [
-            _finding("MERGE001", f"{step.address} has no input `{name}`.", "Name it.", f"/inputs/{name}")
-            for name in needed
-            if name not in step.inputs
-        ]
+        missing = missing_inputs(step, needed, "MERGE001")
         return [*missing, *_not_done(params)]
 
     def estimate(self, step: Step, site: Site) -> Resources:

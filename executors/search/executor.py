@@ -11,6 +11,7 @@ from executors.errors import classify
 from executors.evaluate.case import AnswerForm
 from executors.evaluate.constraint import Decoding
 from executors.evaluate.metrics import Metric
+from executors.inputs import missing_inputs
 from executors.models import Dtype
 from executors.prompt.document import write_prompt
 from executors.prompt.examples import Select
@@ -96,11 +97,7 @@ class PromptSearch:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs, and a metric that needs more than an answer."""
         del site
-        found = [
-            _finding("EVAL002", f"{step.address} has no input `{name}`.", f"/inputs/{name}", "Name it.")
-            for name in (("train",) if step.params.get("endpoint") else ("model", "train"))
-            if name not in step.inputs
-        ]
+        found = missing_inputs(step, (("train",) if step.params.get("endpoint") else ("model", "train")), "EVAL002")
         metric = str(step.params.get("metric"))
         if metric in UNSUITED:
             message = f"Prompts cannot be chosen by {metric}, which needs more than an answer and what was expected."

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from planner.documents import Gate
 from planner.facts.escalating import stronger_than
 from planner.ladder.retrieving import FOUND
-from planner.survey.metrics import UNBOUNDED_METRICS, lower_is_better
+from planner.survey.metrics import lower_is_better
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 DIAGNOSIS = "diagnose/prompting"
 YARDSTICK = "evaluate/zero-shot"
-# Scores of these metrics go to 100.
-HUNDRED = 100
 
 
 def before_training(draft: Draft) -> tuple[Gate, ...]:
@@ -78,7 +76,7 @@ def _something_moves(draft: Draft) -> tuple[Gate, ...]:
 
 def _gain(draft: Draft, name: str, metric: str, moved: tuple[str, ...], because: str) -> Gate:
     """The gain may be worth having: only an interval that ends below it says that nothing moves."""
-    worth = draft.thresholds["gain_that_moves"] * (HUNDRED if metric in UNBOUNDED_METRICS else 1)
+    worth = draft.thresholds["gain_that_moves"]
     return Gate(
         name=name,
         when="before",

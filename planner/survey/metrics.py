@@ -39,8 +39,8 @@ KNOWN_METRICS: tuple[str, ...] = (
     "win_rate",
     "yaml_valid",
 )
-# These have no upper end at 1: a target of 12 is meant.
-UNBOUNDED_METRICS = frozenset({"bleu", "chrf", "perplexity"})
+# These have no upper end at 1: a target of 12 is meant. BLEU and chrF are measured as fractions, as all others are.
+UNBOUNDED_METRICS = frozenset({"perplexity"})
 # What the executors of this distribution measure by these names; others come from executors of the user's own.
 MEASURED_METRICS = frozenset(
     {

@@ -51,7 +51,13 @@ def test_a_target_outside_0_to_1_is_warned_of(tmp_path: Path, value: float, fix:
 
 
 def test_metrics_without_an_upper_end_may_have_any_target(tmp_path: Path) -> None:
-    assert said(spec_of(evaluation={"target": {"perplexity": 12, "bleu": 30}}), tmp_path) == {}
+    assert said(spec_of(evaluation={"target": {"perplexity": 12}}), tmp_path) == {}
+
+
+@pytest.mark.parametrize("metric", ["bleu", "chrf"])
+def test_overlap_scores_are_fractions_as_all_others_are(tmp_path: Path, metric: str) -> None:
+    found = said(spec_of(evaluation={"target": {metric: 30}}), tmp_path)
+    assert "0.3 for 30%" in found[f"warning /evaluation/target/{metric}"]
 
 
 def test_labels_must_fit_the_format(tmp_path: Path) -> None:
