@@ -15,9 +15,9 @@ from executors.train.params import ALL_OWN, IN_PLACE, given, output_of
 from planner.documents import pretty_json
 
 if TYPE_CHECKING:
+    from executors.train.keeping import KeptTrainer
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
-    from executors.train.trainer import SupervisedTrainer
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -32,7 +32,7 @@ TOKENIZER_FILES = (
 )
 
 
-def write_result(trainer: SupervisedTrainer, applied: Applied, base: Path, out: Path, card: str) -> None:
+def write_result(trainer: KeptTrainer, applied: Applied, base: Path, out: Path, card: str) -> None:
     """Write what a method leaves, with the base's tokenizer and a card, into a new folder.
 
     Args:

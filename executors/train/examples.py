@@ -25,6 +25,11 @@ class Example:
     prompt_tokens: int
 
     @property
+    def tokens(self) -> int:
+        """Tokens that a forward pass reads."""
+        return len(self.ids)
+
+    @property
     def labels(self) -> list[int]:
         """The tokens to be learned; those of the prompt are ignored."""
         return [IGNORED] * self.prompt_tokens + self.ids[self.prompt_tokens :]
@@ -40,7 +45,7 @@ class Examples:
     @property
     def tokens(self) -> int:
         """Tokens of all kept rows, prompt and answer together."""
-        return sum(len(example.ids) for example in self.kept)
+        return sum(example.tokens for example in self.kept)
 
 
 def encode(tokenizer: Any, prompt: Prompt, rows: Sequence[Row], max_length: int) -> Examples:

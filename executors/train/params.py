@@ -30,6 +30,10 @@ OWN: dict[str, tuple[str, ...]] = {
     "prefix-tuning": ("virtual_tokens", "initialisation"),
     "p-tuning": ("virtual_tokens", "initialisation"),
 }
+# Parameters that an objective has beside those of its method, in the same way.
+LEARNING: dict[str, tuple[str, ...]] = {
+    "sft": (),
+}
 STARTS: dict[str, tuple[str, ...]] = {
     "lora": ("zero-output", "pissa", "olora"),
     "dora": ("zero-output",),
@@ -50,6 +54,7 @@ class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
     objective: Literal["sft"]
+    """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
         "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
         "prefix-tuning", "p-tuning",
@@ -127,13 +132,13 @@ class TrainParams(Params):
         return self
 
     def _rules(self) -> list[tuple[bool, str]]:
-        own, method = OWN[self.method], self.method
+        method, own = self.method, (*OWN[self.method], *LEARNING[self.objective])
         foreign = [name for name in ALL_OWN if name not in own and getattr(self, name) is not None]
         missing = [name for name in own if getattr(self, name) is None]
         start, changed = self.initialisation, self.initialisation in ("pissa", "olora")
         return [
-            (bool(foreign), f"method {method} has no {', '.join(foreign)}"),
-            (bool(missing), f"method {method} needs {', '.join(missing)}"),
+            (bool(foreign), f"{self.objective} by {method} has no {', '.join(foreign)}"),
+            (bool(missing), f"{self.objective} by {method} needs {', '.join(missing)}"),
             (
                 start is not None and start not in STARTS.get(method, ()),
                 f"method {method} cannot start from {start}, only from {' or '.join(STARTS.get(method, ()))}",
@@ -169,7 +174,7 @@ class TrainParams(Params):
         ]
 
 
-ALL_OWN = tuple(dict.fromkeys(name for names in OWN.values() for name in names))
+ALL_OWN = tuple(dict.fromkeys(name for names in (*OWN.values(), *LEARNING.values()) for name in names))
 
 
 def output_of(method: str) -> str:

@@ -1,226 +1,65 @@
-"""The supervised trainer: trl's, with batches, loss, evaluation and checkpoints of our own."""
+"""The supervised trainer: trl's, learning to predict weighted tokens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from datasets import Dataset
-from peft.helpers import disable_input_dtype_casting
-from safetensors.torch import load_file, save_file
-from torch.utils.data import DataLoader
-from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
-from executors.train import checkpoints
+from executors.train.keeping import KeptTrainer, settings
 from executors.train.loss import HeadRows, collate, weighted_loss
-from executors.train.optimizers import NAMES, loading, own_optimizer
 from executors.train.precision import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from executors.train.batches import EpochBatches
+    import torch
+
     from executors.train.examples import Example
+    from executors.train.keeping import Training
     from executors.train.methods.applied import Applied
-    from executors.train.params import TrainParams
-    from executors.train.preflight import Ready
-    from executors.train.watch import Watch
-
-# Methods whose layers peft makes cast their inputs.
-CASTING = frozenset({"lora", "dora", "qlora"})
-# All that trains, in a checkpoint: what peft would save lacks the encoder of p-tuning.
-TRAINED = "trained.safetensors"
-SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
-@dataclass(frozen=True)
-class Training:
-    """All that a training needs beside the model."""
-
-    params: TrainParams
-    ready: Ready
-    batches: EpochBatches
-    watch: Watch
-    folder: Path
-    """Where checkpoints are kept."""
-    device: str
-
-
-class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]
-    """Trains on weighted tokens in batches that depend on the seed alone.
-
-    What the parents do at every step for their logs (entropy, accuracy, flops, model cards) is left out: it costs
-    as much as the training of a small model.
-    """
-
-    loss_is_scaled_for_ga = True
+class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
+    """Trains on weighted tokens in batches that depend on the seed alone."""
 
     def __init__(self, applied: Applied, plan: Training) -> None:
-        self.plan = plan
-        rows = _dataset(plan.ready.train.kept)
-        model, trained = applied.model, [weight for weight in applied.model.parameters() if weight.requires_grad]
-        # The parent rounds what trains on a quantized base to bf16, in which small steps are lost.
-        for weight in trained:
-            weight.requires_grad = False
-        super().__init__(
-            model=model,
-            args=_settings(plan),
-            train_dataset=rows,
-            processing_class=plan.ready.tokenizer,
-            callbacks=[plan.watch],
+        rows = Dataset.from_list([_encoded(example) for example in plan.ready.train.kept])
+        own = SFTConfig(
+            **settings(plan),
+            activation_checkpointing=plan.params.gradient_checkpointing,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            max_length=None,
         )
-        for weight in trained:
-            weight.requires_grad = True
-        self.remove_callback(PrinterCallback)
+        self.begin(applied, plan, args=own, train_dataset=rows)
         self.head = HeadRows(self.model, applied.prepended)
         self.rows = rows.with_format("torch")
-        self.collate = partial(collate, pad_id=plan.ready.tokenizer.pad_token_id)
         validation = plan.ready.validation
         self.validation = _fixed_batches(validation.kept if validation else (), plan.params.micro_batch)
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the parent trains."""
-        self.model.train()
-        # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
-        casts = self.plan.params.precision != "fp32" and self.plan.params.method in CASTING
-        with disable_input_dtype_casting(self.model, active=casts):
-            return super().train(*args, **kwargs)
+    def collate(self, rows: Sequence[dict[str, Any]], *, learning: bool) -> dict[str, Any]:
+        """Token ids, and which of them are learned with which weight."""
+        weight = self.plan.params.prompt_loss_weight if learning else 0.0
+        return collate(rows, weight, self.plan.ready.tokenizer.pad_token_id)
 
-    def create_optimizer(self, model: Any = None) -> Any:
-        """The optimizer of the method where it has its own."""
-        if self.optimizer is None:
-            model = self.model if model is None else model
-            self.optimizer: Any = own_optimizer(model, self.plan.params, self.get_decay_parameter_names(model))
-        return super().create_optimizer()
-
-    def load_trained(self, checkpoint: Path) -> None:
-        """Set what trains to its values in a checkpoint."""
-        held = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, value in load_file(checkpoint / TRAINED).items():
-                held[name].copy_(value)
-
-    def get_train_dataloader(self) -> Any:
-        """The batches of the plan, padded to the longest row of each."""
-        return self.accelerator.prepare(
-            DataLoader(
-                self.rows,
-                batch_sampler=self.plan.batches,
-                collate_fn=partial(self.collate, prompt_weight=self.plan.params.prompt_loss_weight),
-                # Otherwise the loader draws from the random numbers that dropout uses.
-                generator=torch.Generator().manual_seed(self.plan.params.seed),
-            )
-        )
-
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """Forward and backward; the parent would walk through all modules at each step to set them to training."""
-        loss = self.compute_loss(model, self._prepare_inputs(inputs), num_items_in_batch)
-        self.accelerator.backward(loss)
-        return loss.detach()
-
-    def compute_loss(self, model: Any, inputs: Any, num_items_in_batch: Any, **_: Any) -> torch.Tensor:
-        """The weighted mean over the tokens of the whole effective batch."""
-        loss = self._loss(model, inputs) / num_items_in_batch
-        self.plan.watch.add(loss.detach(), inputs["tokens"])
-        return loss
-
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The mean loss of the validation rows' answer tokens."""
-        self.model.eval()
-        total = torch.zeros((), device=self.args.device)
-        tokens = 0
-        for rows in self.validation:
-            batch = self._prepare_inputs(self.collate(rows, prompt_weight=0.0))
-            total += self._loss(self.model, batch)
-            tokens += len(batch["targets"])
-        self.model.train()
-        metrics = {"eval_loss": float(total) / tokens}
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def floating_point_ops(self, _: Any) -> int:
-        """Nothing: the parent walks through all parameters to count them."""
-        return 0
-
-    def _loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        """The weighted sum over tokens."""
         with autocast(self.plan.params.precision, self.plan.device):
             logits = self.head.logits(model, batch["ids"], batch["kept"])
         return weighted_loss(logits, batch["targets"], batch["weights"])
 
-    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> torch.Tensor:
-        weight: torch.Tensor = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum()
-        return weight.to(device)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
-        folder = Path(self.args.output_dir)
-        with checkpoints.writing(folder, self.state.global_step) as target:
-            trained = {name: at for name, at in self.model.named_parameters() if at.requires_grad}
-            save_file({name: at.detach().cpu().contiguous() for name, at in trained.items()}, target / TRAINED)
-            self._save_optimizer_and_scheduler(str(target))
-            self._save_scaler(str(target))
-            self._save_rng_state(str(target))
-            self.state.save_to_json(str(target / "trainer_state.json"))
-            self.plan.watch.record.write(target)
-        checkpoints.rotate(folder, self.plan.watch.record.best)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
-        self.load_trained(Path(resume_from_checkpoint))
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        with loading(self.plan.params):
-            super()._load_optimizer_and_scheduler(checkpoint)
-
-    def _send_telemetry(self) -> None:
-        """Nothing: what is trained here is nobody else's business."""
+    def weight(self, batch: dict[str, Any]) -> torch.Tensor:
+        """The sum of the tokens' weights."""
+        weight: torch.Tensor = batch["weights"].sum()
+        return weight
 
 
-def _settings(plan: Training) -> SFTConfig:
-    params = plan.params
-    return SFTConfig(
-        output_dir=str(plan.folder),
-        max_steps=plan.watch.schedule.total,
-        per_device_train_batch_size=params.micro_batch,
-        gradient_accumulation_steps=params.accumulation,
-        learning_rate=params.learning_rate,
-        lr_scheduler_type=SCHEDULES[params.schedule],
-        warmup_steps=round(params.warmup_ratio * plan.watch.schedule.total),
-        optim=NAMES[params.optimizer],
-        weight_decay=params.weight_decay,
-        adam_beta1=params.beta1,
-        adam_beta2=params.beta2,
-        max_grad_norm=params.max_grad_norm,
-        activation_checkpointing=params.gradient_checkpointing,
-        seed=params.seed,
-        use_cpu=plan.device == "cpu",
-        # bf16 is entered in the loss: by this switch the logits would be converted to fp32 again.
-        bf16=False,
-        fp16=params.precision == "fp16",
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        eval_strategy="no",
-        save_strategy="no",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-    )
-
-
-def _dataset(examples: Sequence[Example]) -> Dataset:
-    return Dataset.from_dict(
-        {"input_ids": [example.ids for example in examples], "labels": [example.labels for example in examples]}
-    )
+def _encoded(example: Example) -> dict[str, Any]:
+    return {"input_ids": example.ids, "labels": example.labels}
 
 
 def _fixed_batches(examples: Sequence[Example], rows: int) -> list[list[dict[str, Any]]]:
     """Batches of like length, in an order that never changes."""
-    ordered = sorted(examples, key=lambda example: (-len(example.ids), example.id))
-    encoded = [{"input_ids": example.ids, "labels": example.labels} for example in ordered]
-    return [encoded[start : start + rows] for start in range(0, len(encoded), rows)]
+    ordered = [_encoded(each) for each in sorted(examples, key=lambda example: (-len(example.ids), example.id))]
+    return [ordered[start : start + rows] for start in range(0, len(ordered), rows)]

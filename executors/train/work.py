@@ -12,11 +12,11 @@ from executors.train.artifact import card, write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe
 from executors.train.effective import effective, requested, require
+from executors.train.keeping import KeptTrainer, Training
 from executors.train.methods import METHODS
+from executors.train.objectives import OBJECTIVES
 from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
-from executors.train.preflight import Ready, preflight
-from executors.train.trainer import SupervisedTrainer, Training
 from executors.train.watch import Record, Schedule, Watch
 from planner.documents import InputError, Measurement, RunError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from executors.contract import Job
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
+    from executors.train.preflight import Ready
 
 # The training loss that is reported is the mean over the last tenth of the steps.
 LAST_SHARE = 10
@@ -42,9 +43,9 @@ def train(job: Job) -> Outcome:
     reason = unsupported(params.precision, device) or cannot_page(params.optimizer, device)
     if reason:
         raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision or optimizer.")
-    ready = preflight(job)
+    ready = OBJECTIVES[params.objective].prepare(job)
     batches = EpochBatches(
-        [len(example.ids) for example in ready.train.kept],
+        [example.tokens for example in ready.train.kept],
         micro=params.micro_batch,
         accumulation=params.accumulation,
         seed=params.seed,
@@ -97,7 +98,7 @@ def resumable(folder: Path) -> Path | None:
     return None
 
 
-def _load(job: Job, plan: Training) -> tuple[SupervisedTrainer, Applied, dict[str, Any]]:
+def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any]]:
     """The trainer, its model as the method made it, and what that model is in effect."""
     from transformers import set_seed
 
@@ -114,7 +115,7 @@ def _load(job: Job, plan: Training) -> tuple[SupervisedTrainer, Applied, dict[st
         for weight in applied.model.parameters():
             if weight.requires_grad:
                 weight.data = weight.data.float()
-    trainer = SupervisedTrainer(applied, plan)
+    trainer = OBJECTIVES[params.objective].trainer(applied, plan)
     found = effective(trainer.model, tokenizer)
     require(requested(params, applied.trainable, template), found)
     return (
