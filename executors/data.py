@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import Finding, InputError, Where, canonical_json
+from planner.documents.public_rows import PUBLIC_SHAPES, rows_of_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +74,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_file(path: Path) -> RowFile:
-    """Read a JSONL file of one of the known shapes; all rows must have the same one.
+    """Read a file of JSON Lines, or of one JSON list, of one of the known shapes; all rows must have the same one.
 
     Raises:
         InputError: naming file and line: missing, empty, cut off, not UTF-8, mixed or unknown shapes, a field of
@@ -98,7 +100,7 @@ def read_file(path: Path) -> RowFile:
             gold = _names(record.get("gold"))
         except (TypeError, KeyError, ValueError) as error:
             raise _error("DATA005", path, line, f"The row cannot be read as {shape}: {error}.") from error
-        slices = _slices(record)
+        slices = _slices(record, TEXT_FIELDS.union(SHAPES[shape][0]))
         database = str(record.get("db_id", ""))
         rows.append(Row(row_id, *content, gold, slices, database))
     return RowFile(shape, tuple(rows))
@@ -115,6 +117,12 @@ def _records(path: Path) -> list[tuple[int, dict[str, Any]]]:
         line = content.count(b"\n", 0, error.start) + 1
         message = f"The file is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}."
         raise _error("DATA002", path, line, message, "Save it as UTF-8.") from error
+    try:
+        whole = rows_of_document(json.loads(text)) if text.lstrip().startswith(("[", "{")) else None
+    except (ValueError, RecursionError):
+        whole = None
+    if whole:
+        return list(enumerate(whole, 1))
     lines = text.split("\n")
     records = []
     for number, raw in enumerate(lines, 1):
@@ -183,16 +191,9 @@ def _instruction(record: dict[str, Any]) -> Content:
     return Content(f"{asked}\n\n{given}" if given else asked, _answer(record, "output"))
 
 
-def _question(record: dict[str, Any]) -> Content:
-    """A question with its answers: a list, one text, or SQuAD's `{"text": [...]}`; `context` stands before it."""
-    asked = _text(record, "question")
-    given = record.get("answers", record.get("answer"))
-    texts = given.get("text") if isinstance(given, dict) else [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise TypeError("answers is not a list of texts")
-    prompt = f"{_text(record, 'context')}\n\n{asked}" if record.get("context") else asked
-    # A question without an answer in the data is answered by saying nothing.
-    first, *others = dict.fromkeys(texts) or [""]
+def _public(record: dict[str, Any], shape: str) -> Content:
+    """A row of a public data set; what is accepted beside the first answer goes to the others."""
+    prompt, (first, *others) = PUBLIC_SHAPES[shape].read(record)
     return Content(prompt, first, (), tuple(others))
 
 
@@ -205,11 +206,11 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _slices(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _slices(record: dict[str, Any], texts: frozenset[str]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, str(value))
         for name, value in sorted(record.items())
-        if name not in TEXT_FIELDS and isinstance(value, str | int | bool) and len(str(value)) <= SLICE_CHARACTERS
+        if name not in texts and isinstance(value, str | int | bool) and len(str(value)) <= SLICE_CHARACTERS
     )
 
 
@@ -224,8 +225,7 @@ SHAPES: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Content]]] =
     ),
     "prompt/label": (("prompt", "label"), lambda record: Content(_text(record, "prompt"), _answer(record, "label"))),
     "text/label": (("text", "label"), lambda record: Content(_text(record, "text"), _answer(record, "label"))),
-    "question/answers": (("question", "answers"), _question),
-    "question/answer": (("question", "answer"), _question),
+    **{name: (shape.fields, partial(_public, shape=name)) for name, shape in PUBLIC_SHAPES.items()},
     "prompt": (("prompt",), lambda record: Content(_text(record, "prompt"), None)),
     "text": (("text",), lambda record: Content("", _text(record, "text"))),
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from planner.documents import near
 from planner.survey.jsonl import JsonLines
 from planner.survey.problems import shown
-from planner.survey.rows import FIELDS, SHAPES, Example, RowError, example_of, shape_of
+from planner.survey.rows import ANSWERS, FIELDS, SHAPES, Example, RowError, example_of, shape_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,7 +162,9 @@ def _example(row: dict[str, Any], number: int, data: ReadData, lines: JsonLines)
 def _unknown(row: dict[str, Any]) -> tuple[str, str]:
     """What a row lacks, and the fields that it may have meant."""
     have = set(row)
-    half = [name for fields in SHAPES.values() if have & set(fields) for name in fields if name not in have]
+    lacking = [[name for name in fields if name not in have] for fields in SHAPES.values() if have & set(fields)]
+    # The nearest shape; of equally near ones the one that lacks nothing but a plain answer.
+    half = min(filter(None, lacking), key=lambda names: (len(names), names[0] not in ANSWERS), default=[])
     others = sorted(str(name) for name in have - set(FIELDS) - {"id"})
     hints = [near(name, [each for each in FIELDS if each not in have]) for name in others]
     hint = " ".join(dict.fromkeys(each for each in hints if each))

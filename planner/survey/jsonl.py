@@ -1,10 +1,14 @@
-"""Streams a JSON Lines file: rows with their line numbers, and every line that is not a row as a finding."""
+"""Streams a JSON Lines file: rows with their line numbers, and every line that is not a row as a finding.
+
+Public data sets also come as one JSON document, a list of rows or SQuAD's articles: that is read at once.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from planner.documents.public_rows import rows_of_document
 from planner.survey.problems import count, problem, shown
 
 if TYPE_CHECKING:
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from planner.documents import Finding
 
 MAX_LINE_BYTES = 64 * 2**20
+MAX_DOCUMENT_BYTES = 512 * 2**20
 MAX_FINDINGS = 3
 _OTHER_FORMATS = {
     ".csv": "CSV",
@@ -38,12 +43,16 @@ class JsonLines:
         """The path as the user wrote it."""
         self.findings: list[Finding] = []
         self.lines = 0
+        self.is_document = False
+        """Whether the file is one JSON document: then rows are counted, and not lines."""
         self._counts: dict[str, int] = {}
 
     def report(self, code: str, message: str, fix: str, line: int | None) -> None:
         """Add a finding; of one kind only the first few are kept, and the rest counted."""
         self._counts[code] = self._counts.get(code, 0) + 1
         if self._counts[code] <= MAX_FINDINGS:
+            if self.is_document and line is not None:
+                message, line = f"Row {line}: {message}", None
             self.findings.append(problem(code, message, fix, file=self.name, line=line))
 
     def finish(self) -> list[Finding]:
@@ -89,6 +98,11 @@ class JsonLines:
                 return
             if line.isspace():
                 continue
+            whole = _document(line, stream) if number == 1 else None
+            if whole is not None:
+                self.is_document, self.lines = True, len(whole)
+                yield from enumerate(whole, 1)
+                return
             self.lines += 1
             row = self._row(line, number)
             if row is _ARRAY:
@@ -112,18 +126,14 @@ class JsonLines:
             return None
         if isinstance(value, dict):
             return value
-        if isinstance(value, list) and number == 1 and value and isinstance(value[0], dict):
-            fix = "Write one object a line, without brackets and commas around them."
-            self.report("DATA010", "The file is one JSON array, not JSON Lines.", fix, number)
-            return _ARRAY
         self.report("DATA016", f"The row is {shown(line.decode())}, not a JSON object.", "Write an object.", number)
         return None
 
     def _broken(self, line: bytes, number: int, error: json.JSONDecodeError) -> None:
         start = line.strip()
         if number == 1 and start in {b"[", b"[{"}:
-            fix = "Write one object a line, without brackets and commas around them."
-            self.report("DATA010", "The file is a JSON array over several lines, not JSON Lines.", fix, number)
+            message = "The file is neither JSON Lines nor one JSON list of objects."
+            self.report("DATA010", message, "Write one object a line, without brackets and commas.", number)
         elif number == 1 and start == b"{":
             fix = "Write each object on one line."
             self.report("DATA010", "The file spreads a JSON object over several lines.", fix, number)
@@ -133,6 +143,22 @@ class JsonLines:
         else:
             message = f"The line is not valid JSON: {error.msg} at column {error.colno}."
             self.report("DATA015", message, "Correct or delete it.", number)
+
+
+def _document(first: bytes, stream: Any) -> list[dict[str, Any]] | None:
+    """The rows of a file that is one JSON document, given its first line; None for any other file."""
+    start = first.strip()
+    if not start.startswith(b"[") and start != b"{" and not (b'"data"' in start and b'"paragraphs"' in start):
+        return None
+    here = stream.tell()
+    content = first + stream.read(MAX_DOCUMENT_BYTES)
+    try:
+        found = rows_of_document(_decoded(content))
+    except (ValueError, RecursionError):
+        found = None
+    if found is None:
+        stream.seek(here)
+    return found
 
 
 def _refuse(word: str) -> None:

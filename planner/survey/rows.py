@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import canonical_json, near
+from planner.documents.public_rows import PUBLIC_SHAPES, kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,14 +22,14 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "instruction/input/output": ("instruction", "output"),
     "prompt/label": ("prompt", "label"),
     "text/label": ("text", "label"),
-    "question/answers": ("question", "answers"),
-    "question/answer": ("question", "answer"),
+    **{name: shape.fields for name, shape in PUBLIC_SHAPES.items()},
     "prompt": ("prompt",),
     "text": ("text",),
 }
 # What a row of each shape cannot be used without.
-FIELDS = tuple(sorted({field for fields in SHAPES.values() for field in fields} | {"input", "context", "gold"}))
-_ANSWERS = ("answer", "answers", "chosen", "completion", "label", "output", "rejected")
+_OWN = {field for shape, fields in SHAPES.items() if shape not in PUBLIC_SHAPES for field in fields}
+FIELDS = tuple(sorted(_OWN | {"answer", "answers", "context", "gold", "input", "query", "question"}))
+ANSWERS = ("answer", "answers", "chosen", "completion", "label", "output", "rejected")
 _ASSISTANT = frozenset({"assistant", "gpt", "model", "bot", "chatgpt"})
 
 
@@ -51,7 +53,7 @@ def shape_of(row: Mapping[str, Any]) -> str | None:
             # A label that is not a verdict is a column of the user's, such as the class.
             if shape == "prompt/completion/label" and not isinstance(row["label"], bool):
                 continue
-            if shape == "prompt" and any(near(str(name), _ANSWERS) for name in row if name != "prompt"):
+            if shape == "prompt" and any(near(str(name), ANSWERS) for name in row if name != "prompt"):
                 continue
             return shape
     return None
@@ -92,32 +94,26 @@ def _answer(row: Mapping[str, Any], field: str) -> str:
 def _instruction(row: Mapping[str, Any]) -> Example:
     extra = row.get("input")
     if extra is not None and not isinstance(extra, str):
-        raise RowError(f"`input` is {_kind(extra)}, not text")
+        raise RowError(f"`input` is {kind(extra)}, not text")
     instruction = _filled(_text(row, "instruction"), "instruction")
     return Example(f"{instruction}\n\n{extra}" if extra else instruction, _answer(row, "output"))
 
 
-def _question(row: Mapping[str, Any]) -> Example:
-    """A question with its answers: a list, one text, or SQuAD's `{"text": [...]}`; `context` stands before it."""
-    field = "answers" if "answers" in row else "answer"
-    given = row[field]
-    given = given.get("text") if isinstance(given, dict) else given
-    answers = [given] if isinstance(given, str) else given
-    if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
-        raise RowError(f"`{field}` is {_kind(row[field])}, not a text or a list of texts")
-    context = row.get("context")
-    if context is not None and not isinstance(context, str):
-        raise RowError(f"`context` is {_kind(context)}, not text")
+def _public(row: Mapping[str, Any], shape: str) -> Example:
+    """A row of a public data set."""
     _names(row.get("gold"))
-    asked = _filled(_text(row, "question"), "question")
-    return Example(f"{context}\n\n{asked}" if context else asked, answers[0] if answers else "")
+    try:
+        prompt, answers = PUBLIC_SHAPES[shape].read(row)
+    except ValueError as error:
+        raise RowError(str(error)) from error
+    return Example(prompt, answers[0])
 
 
 def _names(gold: Any) -> None:
     """Refuse what cannot name the documents that hold the answer."""
     names = gold if isinstance(gold, list) else [gold]
     if gold is not None and not all(isinstance(name, str | int) for name in names):
-        raise RowError(f"`gold` is {_kind(gold)}, not the id of a document or a list of them")
+        raise RowError(f"`gold` is {kind(gold)}, not the id of a document or a list of them")
 
 
 def _text_only(row: Mapping[str, Any]) -> Example:
@@ -147,7 +143,7 @@ def _messages(row: Mapping[str, Any]) -> Example:
 def _turns(turns: Any, field: str, *, last_answers: bool = True) -> tuple[str, str]:
     """The text before the last answer, and the last answer (empty when the last turn is not the assistant's)."""
     if not isinstance(turns, list):
-        raise RowError(f"`{field}` is {_kind(turns)}, not a list of messages")
+        raise RowError(f"`{field}` is {kind(turns)}, not a list of messages")
     if not turns:
         raise RowError(f"`{field}` is an empty list")
     texts = [_content(turn, field, index) for index, turn in enumerate(turns)]
@@ -158,7 +154,7 @@ def _turns(turns: Any, field: str, *, last_answers: bool = True) -> tuple[str, s
 
 def _content(turn: Any, field: str, index: int) -> str:
     if not isinstance(turn, dict):
-        raise RowError(f"`{field}[{index}]` is {_kind(turn)}, not an object with role and content")
+        raise RowError(f"`{field}[{index}]` is {kind(turn)}, not an object with role and content")
     role = turn.get("role", turn.get("from"))
     if not isinstance(role, str) or not role:
         raise RowError(f"`{field}[{index}]` has no role")
@@ -180,7 +176,7 @@ def _role(turn: Any) -> str:
 def _text(row: Mapping[str, Any], field: str) -> str:
     value = row[field]
     if not isinstance(value, str):
-        raise RowError(f"`{field}` is {_kind(value)}, not text")
+        raise RowError(f"`{field}` is {kind(value)}, not text")
     return value
 
 
@@ -188,11 +184,6 @@ def _filled(text: str, field: str) -> str:
     if not text or text.isspace():
         raise RowError(f"`{field}` is blank")
     return text
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "text"}
-    return "null" if value is None else names.get(type(value), "something else")
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Example]] = {
@@ -204,8 +195,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Example]] = {
     "instruction/input/output": _instruction,
     "prompt/label": lambda row: Example(_prompt(row), _answer(row, "label")),
     "text/label": lambda row: Example(_filled(_text(row, "text"), "text"), _answer(row, "label")),
-    "question/answers": _question,
-    "question/answer": _question,
+    **{name: partial(_public, shape=name) for name in PUBLIC_SHAPES},
     "prompt": lambda row: Example(_prompt(row), ""),
     "text": _text_only,
 }

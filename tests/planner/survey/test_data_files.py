@@ -74,8 +74,10 @@ def test_the_shape_is_detected_and_said(tmp_path: Path, shape: str, row: dict[st
         (b"\xff\xfe{\x00", "is UTF-16"),
         (b"[1]\n", "train.jsonl:1: The row is [1], not a JSON object."),
         (b"3\n", "train.jsonl:1: The row is 3"),
-        (b'[{"prompt": "a"}]', "one JSON array"),
-        (b'[\n{"prompt": "a"}\n]', "JSON array over several lines"),
+        (b'[{"prompt": "a"}]', "None of the 1 row has an answer."),
+        (b'[\n{"prompt": "a", "completion": "b"},\n{"prompt": 1, "completion": "b"}]', "Row 2: The row cannot be used"),
+        (b'[\n{"prompt": "a"}\n', "neither JSON Lines nor one JSON list"),
+        (b'[\n{"prompt": "a"}, 3]', "neither JSON Lines nor one JSON list"),
         (b'{\n"prompt": "a"}', "spreads a JSON object over several lines"),
         (b'{"prompt": " ", "completion": "b"}\n', "train.jsonl:1: The row cannot be used: `prompt` is blank."),
         (b'{"prompt": 3, "completion": "b"}\n', "`prompt` is a number, not text"),
@@ -246,8 +248,8 @@ def test_any_rows_are_read_or_refused(tmp_path: Path, rows: list[dict[str, Any]]
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"question": "who?", "answers": 3}, "`answers` is a number, not a text or a list of texts"),
-        ({"question": "who?", "answers": ["Ann", 3]}, "`answers` is a list, not a text or a list of texts"),
+        ({"question": "who?", "answers": {"a": 3}}, "`answers` is an object, not a text or a list of texts"),
+        ({"question": "who?", "answers": ["Ann", [3]]}, "`answers` is a list, not a text or a list of texts"),
         ({"question": "who?", "answer": None}, "`answer` is null, not a text"),
         ({"question": " ", "answer": "Ann"}, "`question` is blank"),
         ({"question": "who?", "answer": "Ann", "gold": {"id": 1}}, "`gold` is an object, not the id of a document"),
