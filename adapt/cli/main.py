@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERRUPTED = 130
+# Imports and plans make many records that all stay: at the usual 700 the collector walks them in vain.
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
 BROKEN_PIPE = 141
 # Command to module and one line of help, so that `adapt --help` imports no command.
 COMMANDS = {
@@ -75,6 +78,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
         code = cli.main(args=words, prog_name="adapt", standalone_mode=False)
         sys.stdout.flush()

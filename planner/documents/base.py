@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import json
+import textwrap
 from functools import cache
-from typing import Any, Self
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 __all__ = ["Document", "JsonValue", "ReadAhead", "canonical_json", "digest", "pretty_json"]
 
@@ -18,12 +26,33 @@ def _all_fields(model: type[BaseModel]) -> set[str]:
     return set(model.model_fields)
 
 
+@cache
+def _texts_below_fields(model: type[BaseModel]) -> dict[str, str]:
+    """Field name to the docstring that follows the field in the source of a model or of its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[field.target.id] = inspect.cleandoc(text.value.value)  # type: ignore[union-attr, arg-type]
+    return found
+
+
 class Document(BaseModel):
     """A frozen record that refuses unknown keys and never converts a value of another type in silence."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe each field by the text below it; read here, since at import it would take a tenth of a plan."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, field in cls.model_fields.items():
+            text = _texts_below_fields(cls).get(name)
+            if text:
+                properties[field.alias or name].setdefault("description", text)
+        return schema
 
     @classmethod
     def made(cls, **values: Any) -> Self:
@@ -49,9 +78,7 @@ class ReadAhead(Document):
     """A document of a format that may grow: a reader ignores names that a newer minor version added."""
 
     # What a run measured may be no number, such as a loss that overflowed.
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True, allow_inf_nan=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=True)
 
 
 def canonical_json(value: JsonValue | dict[str, Any]) -> str:

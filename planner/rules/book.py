@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from planner.documents import Document, JsonValue, RuleBook
 
 RULE_ID = r"^[A-Z]{3}[0-9]{3}$"
 
 
-class BookPart(Document):
-    """A part of a rule book. No schema of it is published, so its docstrings need not be read at every start."""
-
-    model_config = ConfigDict(use_attribute_docstrings=False)
-
-
-class Threshold(BookPart):
+class Threshold(Document):
     """A named, cited number that rules share."""
 
     value: float | int
@@ -28,7 +22,7 @@ class Threshold(BookPart):
     """Why a user's book changes it; required there."""
 
 
-class Question(BookPart):
+class Question(Document):
     """A decision: what is asked, the words that answer, and how rules that disagree are settled."""
 
     asks: str
@@ -41,14 +35,14 @@ class Question(BookPart):
     cite: tuple[str, ...] = ()
 
 
-class Example(BookPart):
+class Example(Document):
     """A test of a rule: facts, and whether it then holds."""
 
     given: dict[str, JsonValue]
     holds: bool
 
 
-class Rule(BookPart):
+class Rule(Document):
     """A row: when its conditions on facts hold, it answers a decision, or forbids answers."""
 
     id: Annotated[str, Field(pattern=RULE_ID)]
@@ -78,7 +72,7 @@ class Rule(BookPart):
         return (self.when,) if isinstance(self.when, dict) else self.when
 
 
-class Default(BookPart):
+class Default(Document):
     """What a decision answers when no rule does: the user's instead of the core's."""
 
     value: JsonValue
@@ -89,7 +83,7 @@ class Default(BookPart):
     cite: tuple[str, ...] = ()
 
 
-class Source(BookPart):
+class Source(Document):
     """A source of the user's own, with at least one way to find it."""
 
     title: Annotated[str, Field(min_length=1)]
@@ -106,14 +100,14 @@ class Source(BookPart):
         return f"{who}{self.title}. {where if self.doi or self.arxiv else self.url}"
 
 
-class Disabled(BookPart):
+class Disabled(Document):
     """A rule of another book that the user switches off."""
 
     id: Annotated[str, Field(pattern=RULE_ID)]
     reason: Annotated[str, Field(min_length=1)]
 
 
-class BookFile(BookPart):
+class BookFile(Document):
     """One TOML file."""
 
     book: str
@@ -126,7 +120,7 @@ class BookFile(BookPart):
     reference: dict[str, Source] = {}
 
 
-class Book(BookPart):
+class Book(Document):
     """All files of one book, in the order of their names; the user's books come before the core."""
 
     name: str
