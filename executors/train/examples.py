@@ -1,4 +1,4 @@
-"""Rows as tokens: the prompt rendered as serving renders it, the answer with its end token, and the labels."""
+"""Rows as tokens: what is read, which tokens are learned, and where documents that share a sequence begin."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Example:
-    """One row as tokens."""
+    """One row as tokens, or several rows that share a sequence."""
 
     id: str
     ids: list[int]
-    prompt_tokens: int
+    labels: list[int]
+    """The tokens to be learned, each at its place in `ids`; IGNORED elsewhere."""
+    segments: tuple[int, ...] = ()
+    """Tokens of each row where several share the sequence; empty for one row alone."""
 
     @property
     def tokens(self) -> int:
@@ -30,9 +33,9 @@ class Example:
         return len(self.ids)
 
     @property
-    def labels(self) -> list[int]:
-        """The tokens to be learned; those of the prompt are ignored."""
-        return [IGNORED] * self.prompt_tokens + self.ids[self.prompt_tokens :]
+    def encoded(self) -> dict[str, Any]:
+        """As a row of a data set."""
+        return {"input_ids": self.ids, "labels": self.labels, "segments": list(self.segments or (len(self.ids),))}
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,17 @@ class Examples:
     """The rows of a file that can be trained on, and those that are too long."""
 
     kept: tuple[Example, ...]
-    too_long: tuple[Example, ...]
+    too_long: tuple[Example, ...] = ()
 
     @property
     def tokens(self) -> int:
         """Tokens of all kept rows, prompt and answer together."""
         return sum(example.tokens for example in self.kept)
+
+
+def answered(name: str, prompt: list[int], answer: list[int]) -> Example:
+    """An example of which the answer is learned, and the prompt only as far as its loss has a weight."""
+    return Example(name, [*prompt, *answer], [IGNORED] * len(prompt) + answer)
 
 
 def encode(tokenizer: Any, prompt: Prompt, rows: Sequence[Row], max_length: int) -> Examples:
@@ -54,7 +62,6 @@ def encode(tokenizer: Any, prompt: Prompt, rows: Sequence[Row], max_length: int)
     too_long: list[Example] = []
     for row in rows:
         asked = prompt_ids(tokenizer, prompt, row)
-        answered = completion_ids(tokenizer, row.completion or "")
-        example = Example(row.id, [*asked, *answered], len(asked))
-        (kept if len(example.ids) <= max_length else too_long).append(example)
+        example = answered(row.id, asked, completion_ids(tokenizer, row.completion or ""))
+        (kept if example.tokens <= max_length else too_long).append(example)
     return Examples(tuple(kept), tuple(too_long))

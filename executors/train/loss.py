@@ -25,20 +25,25 @@ class HeadRows:
         self._kept: torch.Tensor | None = None
         model.get_output_embeddings().register_forward_pre_hook(self._select)
 
-    def logits(self, model: Any, ids: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    def logits(
+        self, model: Any, ids: torch.Tensor, kept: torch.Tensor, places: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Logits (wanted positions, vocabulary) of token ids (batch, length), padded on the right.
 
-        There is no attention mask: with causal attention a token never sees the padding to its right.
+        There is no attention mask: with causal attention a token never sees the padding to its right. Where places
+        are given, attention is kept within the rows that share a sequence; with a cache it would not be.
 
         Args:
             model: the model whose head was given.
             ids: token ids.
             kept: wanted positions, counted through the flattened ids.
+            places: of each token in its row (batch, length), where several rows share a sequence: 0 begins a row.
         """
         # Each row begins with its virtual tokens.
         self._kept = kept + (kept // ids.shape[1] + 1) * self._prepended
+        more = {} if places is None else {"position_ids": places}
         try:
-            logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
+            logits: torch.Tensor = model(input_ids=ids, use_cache=False, **more).logits
         finally:
             self._kept = None
         return logits
@@ -48,26 +53,38 @@ class HeadRows:
 
 
 def collate(rows: Sequence[dict[str, Any]], prompt_weight: float, pad_id: int) -> dict[str, Any]:
-    """A batch of rows with `input_ids` and `labels`: ids padded on the right, and what is learned where.
+    """A batch of rows with `input_ids`, `labels` and `segments`: ids padded on the right, and what is learned where.
 
     Returns:
         `ids` (batch, length); `kept`: flattened positions whose next token counts; `targets`: those tokens;
-        `weights`: their weights; `tokens`: how many tokens are no padding.
+        `weights`: their weights; `tokens`: how many tokens are no padding; `places` (batch, length): of each token in
+        its row, None where no rows share a sequence.
     """
     length = max(len(row["input_ids"]) for row in rows)
     ids = torch.full((len(rows), length), pad_id)
     weights = torch.zeros(len(rows), length)
+    shared = any(len(row["segments"]) > 1 for row in rows)
+    places = torch.arange(length).repeat(len(rows), 1) if shared else None
     for number, row in enumerate(rows):
         end = len(row["input_ids"])
         ids[number, :end] = torch.as_tensor(row["input_ids"])
         # Position t predicts token t + 1.
         learned = torch.as_tensor(row["labels"])[1:] >= 0
         weights[number, : end - 1] = torch.where(learned, 1.0, prompt_weight)
+        if places is not None:
+            # What is padded is a row of its own, so that no other grows by it.
+            begin = 0
+            for segment in (*map(int, row["segments"]), length - end):
+                places[number, begin : begin + segment] = torch.arange(segment)
+                # No row predicts how the next begins.
+                weights[number, begin + segment - 1 : begin + segment] = 0.0
+                begin += segment
     weights = weights.flatten()
     kept = weights.nonzero().squeeze(1)
     targets = ids.roll(-1, dims=1).flatten()[kept]
     tokens = sum(len(row["input_ids"]) for row in rows)
-    return {"ids": ids, "kept": kept, "targets": targets, "weights": weights[kept], "tokens": tokens}
+    found = {"ids": ids, "kept": kept, "targets": targets, "weights": weights[kept], "tokens": tokens}
+    return found | {"places": places}
 
 
 def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

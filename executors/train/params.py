@@ -106,8 +106,8 @@ class TrainParams(Params):
     attention: Literal["sdpa", "eager"]
     distribution: Literal["single"]
     """One device trains; plans for several are refused."""
-    packing: Literal[False]
-    """Rows never share a sequence."""
+    packing: bool
+    """Whether several rows share a sequence of max_length tokens, each as if it were alone."""
     length_grouped: bool
     """Whether rows of like length share a batch, which saves padding."""
     early_stopping_patience: Annotated[int, Field(ge=1)] | None
@@ -158,6 +158,10 @@ class TrainParams(Params):
             (
                 method == "prefix-tuning" and self.gradient_checkpointing,
                 "prefix-tuning cannot recompute activations: set gradient_checkpointing to false",
+            ),
+            (
+                self.packing and "virtual_tokens" in own,
+                f"{method} puts virtual tokens before a sequence, not before each row in it: set packing to false",
             ),
             (
                 (self.rate_ratio or 1.0) > 1 and self.optimizer == "paged-adamw-8bit",

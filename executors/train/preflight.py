@@ -13,6 +13,7 @@ from executors.prompt.document import read_prompt
 from executors.prompt.render import messages
 from executors.retrieve.reading import open_index, to_learn_from
 from executors.train.examples import IGNORED, Example, Examples, encode
+from executors.train.packing import pack
 from executors.train.room import check_room
 from planner.documents import Finding, InputError, Where
 
@@ -60,7 +61,8 @@ def preflight(job: Job) -> Ready:
         findings += check_examples(examples, base, stops, job.params, str(files[name][0]))
     if findings:
         raise InputError(findings)
-    return Ready(tokenizer, encoded["train"], encoded.get("validation"))
+    train = pack(encoded["train"], job.params.max_length) if job.params.packing else encoded["train"]
+    return Ready(tokenizer, train, encoded.get("validation"))
 
 
 def check_rows(rows: Iterable[Row], file: str) -> list[Finding]:

@@ -9,6 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from executors.train.keeping import KeptTrainer, settings
 from executors.train.loss import HeadRows, collate, weighted_loss
+from executors.train.packing import check_apart
 from executors.train.precision import autocast
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
     """Trains on weighted tokens in batches that depend on the seed alone."""
 
     def __init__(self, applied: Applied, plan: Training) -> None:
-        rows = Dataset.from_list([_encoded(example) for example in plan.ready.train.kept])
+        rows = Dataset.from_list([example.encoded for example in plan.ready.train.kept])
         own = SFTConfig(
             **settings(plan),
             activation_checkpointing=plan.params.gradient_checkpointing,
@@ -34,6 +35,8 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
         )
         self.begin(applied, plan, args=own, train_dataset=rows)
         self.head = HeadRows(self.model, applied.prepended)
+        if plan.params.packing:
+            check_apart(self.model, self.head)
         self.rows = rows.with_format("torch")
         validation = plan.ready.validation
         self.validation = _fixed_batches(validation.kept if validation else (), plan.params.micro_batch)
@@ -46,7 +49,7 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """The weighted sum over tokens."""
         with autocast(self.plan.params.precision, self.plan.device):
-            logits = self.head.logits(model, batch["ids"], batch["kept"])
+            logits = self.head.logits(model, batch["ids"], batch["kept"], batch["places"])
         return weighted_loss(logits, batch["targets"], batch["weights"])
 
     def weight(self, batch: dict[str, Any]) -> torch.Tensor:
@@ -55,11 +58,7 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
         return weight
 
 
-def _encoded(example: Example) -> dict[str, Any]:
-    return {"input_ids": example.ids, "labels": example.labels}
-
-
 def _fixed_batches(examples: Sequence[Example], rows: int) -> list[list[dict[str, Any]]]:
     """Batches of like length, in an order that never changes."""
-    ordered = [_encoded(each) for each in sorted(examples, key=lambda example: (-len(example.ids), example.id))]
+    ordered = [each.encoded for each in sorted(examples, key=lambda example: (-example.tokens, example.id))]
     return [ordered[start : start + rows] for start in range(0, len(ordered), rows)]

@@ -151,7 +151,9 @@ def _counts(ready: Ready) -> dict[str, Any]:
     counts: dict[str, Any] = {}
     for name, examples in (("", ready.train), ("validation_", ready.validation)):
         if examples is not None:
-            counts[f"{name}rows"] = len(examples.kept)
+            counts[f"{name}rows"] = sum(len(each.segments) or 1 for each in examples.kept)
+            if any(each.segments for each in examples.kept):
+                counts[f"{name}sequences"] = len(examples.kept)
             counts[f"{name}dropped_too_long"] = len(examples.too_long)
     return counts
 

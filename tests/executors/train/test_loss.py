@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ROWS = [
-    {"input_ids": [5, 6, 7, 8, 9], "labels": [-100, -100, 7, 8, 9]},
-    {"input_ids": [11, 12, 13], "labels": [-100, 12, 13]},
+    {"input_ids": [5, 6, 7, 8, 9], "labels": [-100, -100, 7, 8, 9], "segments": [5]},
+    {"input_ids": [11, 12, 13], "labels": [-100, 12, 13], "segments": [3]},
 ]
 
 

@@ -100,10 +100,10 @@ def test_a_full_disk(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_all_labels_masked() -> None:
-    from executors.train.examples import Example
+    from executors.train.examples import answered
     from executors.train.preflight import check_labels
 
-    (finding,) = check_labels([Example("a", [1, 2, 3], 3)], {3}, "rows.jsonl")
+    (finding,) = check_labels([answered("a", [1, 2, 3], [])], {3}, "rows.jsonl")
     assert finding.message == "All tokens of 1 rows are masked, the first is a: nothing would be trained."
 
 
