@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Train:
     """Trains an adapter or a model on rows with answers, through trl, peft and bitsandbytes.
 
-    Needs `model`, `prompt` and `train`; with `validation` it evaluates on the way, stops when patience ends and keeps
-    the best checkpoint. With an `index` (its `encoder` and `reranker` where it needs them) a reader is trained: on
-    prompts with passages, as evaluation renders them.
+    Needs `model`, `train` and, but for raw text, `prompt`; with `validation` it evaluates on the way, stops when
+    patience ends and keeps the best checkpoint. With an `index` (its `encoder` and `reranker` where it needs them) a
+    reader is trained: on prompts with passages, as evaluation renders them.
     """
 
     name: ClassVar[str] = "train"
@@ -35,10 +35,11 @@ class Train:
         """Inputs that are missing, and arithmetic that this machine does not have."""
         findings = [
             _finding(step, f"The input {name} is missing.", f"Add the input {name} to the step.")
-            for name in ("model", "prompt", "train")
+            for name in ("model", "train", *(() if step.params.get("objective") in PROMPTLESS else ("prompt",)))
             if name not in step.inputs
         ]
-        if step.params.get("early_stopping_patience") is not None and "validation" not in step.inputs:
+        validates = "validation" in step.inputs or step.params.get("held_out")
+        if step.params.get("early_stopping_patience") is not None and not validates:
             findings.append(
                 _finding(
                     step, "Early stopping needs validation rows.", "Add the input validation, or set patience to null."
@@ -81,6 +82,8 @@ class Train:
 
 
 NOT_FINITE = "TRAIN020"
+# Objectives that learn from text as it is, without a prompt.
+PROMPTLESS = frozenset({"continued-pretraining"})
 
 
 def _more_packages(step: Step) -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ OWN: dict[str, tuple[str, ...]] = {
 # Parameters that an objective has beside those of its method, in the same way.
 LEARNING: dict[str, tuple[str, ...]] = {
     "sft": (),
+    "continued-pretraining": ("held_out",),
 }
 STARTS: dict[str, tuple[str, ...]] = {
     "lora": ("zero-output", "pissa", "olora"),
@@ -53,7 +54,7 @@ EVERYTHING = frozenset({"full", "galore"})
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
-    objective: Literal["sft"]
+    objective: Literal["sft", "continued-pretraining"]
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
         "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
@@ -78,6 +79,8 @@ class TrainParams(Params):
     bottleneck: Count | None = None
     """Width of bottleneck adapters."""
     virtual_tokens: Count | None = None
+    held_out: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of the documents of raw text that validates where there is no input `validation`."""
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["linear", "cosine", "constant"]
     warmup_ratio: Share
@@ -88,7 +91,8 @@ class TrainParams(Params):
     accumulation: Count
     """Forward passes in one optimizer step; the effective batch is micro_batch x accumulation."""
     max_length: Annotated[int, Field(ge=2)]
-    """Tokens of prompt and answer; longer rows are dropped and counted, since cutting would cut the answer."""
+    """Tokens of a sequence. Longer rows are dropped and counted, since cutting would cut the answer; raw text is cut
+    into sequences of this length."""
     prompt_loss_weight: Share
     """Weight of the loss on prompt tokens, where that of answer tokens is 1."""
     gradient_checkpointing: bool

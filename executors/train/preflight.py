@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,13 @@ from executors.train.room import check_room
 from planner.documents import Finding, InputError, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from executors.contract import Job
     from executors.data import Row
     from executors.prompt.document import Prompt
     from executors.train.params import TrainParams
+    from planner.documents import JsonValue
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Ready:
     tokenizer: Any
     train: Examples
     validation: Examples | None
+    notes: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the objective tells of its data."""
 
 
 def preflight(job: Job) -> Ready:
@@ -47,7 +50,7 @@ def preflight(job: Job) -> Ready:
     findings = [*check_room(job), *check_end(tokenizer, base)]
     sets = {name: Path(job.inputs[name]) for name in ("train", "validation") if name in job.inputs}
     files = {name: (file, read_rows(file)) for name, file in sets.items()}
-    findings += [finding for file, rows in files.values() for finding in check_rows(rows, str(file))]
+    findings += [each for file, rows in files.values() for each in check_rows(rows, str(file))]
     if not findings and "index" in job.inputs:
         index = open_index(job.inputs)
         files = {name: (file, to_learn_from(index, rows)) for name, (file, rows) in files.items()}
@@ -71,7 +74,7 @@ def check_rows(rows: Iterable[Row], file: str) -> list[Finding]:
     if not empty:
         return []
     message = f"{len(empty)} rows have no answer, the first is {empty[0]}: nothing in them would be trained."
-    return [_finding("DATA101", message, "Give every training row an answer, or take it out.", file)]
+    return [finding("DATA101", message, "Give every training row an answer, or take it out.", file)]
 
 
 def check_end(tokenizer: Any, base: Path) -> list[Finding]:
@@ -79,7 +82,7 @@ def check_end(tokenizer: Any, base: Path) -> list[Finding]:
     if stop_ids(tokenizer, base):
         return []
     message = "Neither the tokenizer nor the generation config names an end token: the model could not learn to stop."
-    return [_finding("TRAIN001", message, "Set eos_token in tokenizer_config.json.", str(base))]
+    return [finding("TRAIN001", message, "Set eos_token in tokenizer_config.json.", str(base))]
 
 
 def check_template(tokenizer: Any, prompt: Prompt, row: Row) -> list[Finding]:
@@ -98,7 +101,7 @@ def check_template(tokenizer: Any, prompt: Prompt, row: Row) -> list[Finding]:
     message = (
         f"The chat template does not write {header.strip()!r} for add_generation_prompt: served prompts would lack it."
     )
-    return [_finding("TRAIN002", message, "Use a chat template with a generation prompt.")]
+    return [finding("TRAIN002", message, "Use a chat template with a generation prompt.")]
 
 
 def check_examples(examples: Examples, base: Path, stops: set[int], params: TrainParams, file: str) -> list[Finding]:
@@ -107,22 +110,27 @@ def check_examples(examples: Examples, base: Path, stops: set[int], params: Trai
         shortest = min(len(example.ids) for example in examples.too_long)
         longer = f"All {len(examples.too_long)} rows are longer than {params.max_length} tokens"
         message = f"{longer}, the shortest has {shortest}."
-        return [_finding("DATA102", message, f"Set max_length to {shortest} or more.", file)]
+        return [finding("DATA102", message, f"Set max_length to {shortest} or more.", file)]
+    return check_tokens(examples.kept, base, params, file) + check_labels(examples.kept, stops, file)
+
+
+def check_tokens(examples: Sequence[Example], base: Path, params: TrainParams, file: str) -> list[Finding]:
+    """Sequences fit the model's window, and it knows their tokens."""
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    longest = max(examples.kept, key=lambda example: len(example.ids))
+    longest = max(examples, key=lambda example: len(example.ids))
     findings = []
     window = config.get("max_position_embeddings")
     soft = params.virtual_tokens or 0
     if window and len(longest.ids) + soft > window:
         beside = f" beside {soft} virtual ones" if soft else ""
         message = f"Row {longest.id} has {len(longest.ids)} tokens{beside}, but the model reads {window}."
-        findings.append(_finding("DATA103", message, f"Set max_length to {window - soft} or less.", file))
+        findings.append(finding("DATA103", message, f"Set max_length to {window - soft} or less.", file))
     vocabulary = config.get("vocab_size")
-    highest = max(max(example.ids) for example in examples.kept)
+    highest = max(max(example.ids) for example in examples)
     if vocabulary and highest >= vocabulary:
         message = f"The tokenizer gives token {highest}, but the model knows {vocabulary}."
-        findings.append(_finding("TRAIN003", message, "Use the tokenizer that belongs to the model.", str(base)))
-    return findings + check_labels(examples.kept, stops, file)
+        findings.append(finding("TRAIN003", message, "Use the tokenizer that belongs to the model.", str(base)))
+    return findings
 
 
 def check_labels(examples: Iterable[Example], stops: set[int], file: str) -> list[Finding]:
@@ -137,11 +145,11 @@ def check_labels(examples: Iterable[Example], stops: set[int], file: str) -> lis
     findings = []
     if masked:
         message = f"All tokens of {len(masked)} rows are masked, the first is {masked[0]}: nothing would be trained."
-        findings.append(_finding("DATA104", message, "Give every row an answer.", file))
+        findings.append(finding("DATA104", message, "Give every row an answer.", file))
     if endless:
         message = f"{len(endless)} rows, the first is {endless[0]}, do not end with a token that generation stops at."
         fix = "Add the token that ends a turn in the chat template to eos_token_id in generation_config.json."
-        findings.append(_finding("TRAIN004", message, fix, file))
+        findings.append(finding("TRAIN004", message, fix, file))
     return findings
 
 
@@ -156,5 +164,6 @@ def stop_ids(tokenizer: Any, base: Path) -> set[int]:
     return found
 
 
-def _finding(code: str, message: str, fix: str, file: str | None = None) -> Finding:
+def finding(code: str, message: str, fix: str, file: str | None = None) -> Finding:
+    """Something that must be put right before training."""
     return Finding(code=code, severity="error", message=message, fix=fix, where=Where(file=file))

@@ -73,6 +73,7 @@ def train(job: Job) -> Outcome:
         metrics=metrics,
         notes={
             **facts,
+            **ready.notes,
             **_counts(ready),
             "longest_row_tokens": max(batches.lengths),
             "steps": len(record.losses),

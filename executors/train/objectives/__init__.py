@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from executors.train.objectives import raw_text
 from executors.train.preflight import preflight
 from executors.train.trainer import SupervisedTrainer
 
@@ -26,4 +27,5 @@ class Objective(NamedTuple):
 
 OBJECTIVES: dict[str, Objective] = {
     "sft": Objective(preflight, SupervisedTrainer),
+    "continued-pretraining": Objective(raw_text.prepare, SupervisedTrainer),
 }

@@ -67,10 +67,17 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def params_of(method: str = "lora", **changes: Any) -> dict[str, Any]:
-    """Parameters of a training by a method, without those of other methods."""
+# What each objective has of its own.
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "sft": {},
+    "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
+}
+
+
+def params_of(method: str = "lora", objective: str = "sft", **changes: Any) -> dict[str, Any]:
+    """Parameters of a training to an objective by a method, without those of others."""
     common = {name: value for name, value in PARAMS.items() if name not in ALL_OWN or name in OWN[method]}
-    return common | {"method": method} | METHODS[method] | changes
+    return common | {"method": method, "objective": objective} | METHODS[method] | OBJECTIVES[objective] | changes
 
 
 def make_job(work: Path, model: Path, *, validate: bool = True, **changes: Any) -> Job:
