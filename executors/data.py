@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import Finding, InputError, Where, canonical_json
+from planner.documents.comparisons import Compared, comparison, verdict
 from planner.documents.public_rows import PUBLIC_SHAPES, rows_of_document
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Row:
     """Short fields that the file adds to a row, by which scores can be told apart."""
     db_id: str = ""
     """The database that the answer is a query of, where the data name several."""
+    rejected: str | None = None
+    """An answer that was judged worse than `completion`, or bad where there is no `completion`."""
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -59,11 +62,12 @@ class Content(NamedTuple):
     completion: str | None
     before: tuple[dict[str, str], ...] = ()
     others: tuple[str, ...] = ()
+    rejected: str | None = None
 
 
 # Fields that carry a row's text or its id are no slices, and neither is anything long.
 TEXT_FIELDS = frozenset(
-    {"id", "prompt", "completion", "text", "label", "question", "answer", "instruction", "input", "output"}
+    {"id", "system", "prompt", "completion", "text", "label", "question", "answer", "instruction", "input", "output"}
 )
 SLICE_CHARACTERS = 40
 
@@ -102,7 +106,7 @@ def read_file(path: Path) -> RowFile:
             raise _error("DATA005", path, line, f"The row cannot be read as {shape}: {error}.") from error
         slices = _slices(record, TEXT_FIELDS.union(SHAPES[shape][0]))
         database = str(record.get("db_id", ""))
-        rows.append(Row(row_id, *content, gold, slices, database))
+        rows.append(Row(row_id, *content[:4], gold, slices, database, content.rejected))
     return RowFile(shape, tuple(rows))
 
 
@@ -145,7 +149,9 @@ def _records(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 def _shape(path: Path, line: int, record: dict[str, Any]) -> str:
     for name, (fields, _) in SHAPES.items():
-        if all(field in record for field in fields):
+        # A label that is no verdict is a column of the user's, such as the class.
+        judged = name != VERDICT or isinstance(record.get("label"), bool)
+        if judged and all(field in record for field in fields):
             return name
     known = "; ".join(" + ".join(fields) for fields, _ in SHAPES.values())
     found = ", ".join(sorted(record)) or "nothing"
@@ -197,6 +203,12 @@ def _public(record: dict[str, Any], shape: str) -> Content:
     return Content(prompt, first, (), tuple(others))
 
 
+def _compared(record: dict[str, Any], read: Callable[[dict[str, Any]], Compared]) -> Content:
+    """A row that compares two answers or judges one; the better one is the answer."""
+    before, prompt, chosen, rejected = read(record)
+    return Content(prompt, chosen, before, (), rejected)
+
+
 def _names(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
@@ -214,8 +226,11 @@ def _slices(record: dict[str, Any], texts: frozenset[str]) -> tuple[tuple[str, s
     )
 
 
+VERDICT = "prompt/completion/label"
 # The first shape whose fields a row has: the more telling ones stand first.
 SHAPES: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Content]]] = {
+    "prompt/chosen/rejected": (("chosen", "rejected"), partial(_compared, read=comparison)),
+    VERDICT: (("prompt", "completion", "label"), partial(_compared, read=verdict)),
     "messages": (("messages",), lambda record: _turns(record["messages"], "role", "content")),
     "conversations": (("conversations",), lambda record: _turns(record["conversations"], "from", "value")),
     "instruction/output": (("instruction", "output"), _instruction),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.documents import canonical_json, near
+from planner.documents.comparisons import Compared, comparison, verdict
 from planner.documents.public_rows import PUBLIC_SHAPES, kind
 
 if TYPE_CHECKING:
@@ -120,17 +121,14 @@ def _text_only(row: Mapping[str, Any]) -> Example:
     return Example("", _filled(_text(row, "text"), "text"))
 
 
-def _preference(row: Mapping[str, Any]) -> Example:
-    prompt = _prompt(row) if "prompt" in row else ""
-    sides = []
-    for field in ("chosen", "rejected"):
-        if isinstance(row[field], list):
-            before, answer = _turns(row[field], field)
-            prompt = prompt or before
-        else:
-            answer = _text(row, field)
-        sides.append(answer)
-    return Example(prompt, sides[0], sides[1])
+def _compared(row: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Compared]) -> Example:
+    """A row that compares two answers, or judges one."""
+    try:
+        before, prompt, chosen, rejected = read(row)
+    except ValueError as error:
+        raise RowError(str(error)) from error
+    asked = "\n".join([*(turn["content"] for turn in before), prompt])
+    return Example(asked, rejected or "" if chosen is None else chosen, "" if chosen is None else rejected or "")
 
 
 def _messages(row: Mapping[str, Any]) -> Example:
@@ -187,8 +185,8 @@ def _filled(text: str, field: str) -> str:
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Example]] = {
-    "prompt/chosen/rejected": _preference,
-    "prompt/completion/label": _pair,
+    "prompt/chosen/rejected": partial(_compared, read=comparison),
+    "prompt/completion/label": partial(_compared, read=verdict),
     "messages": _messages,
     "conversations": _messages,
     "prompt/completion": _pair,

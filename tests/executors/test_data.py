@@ -252,3 +252,69 @@ def test_a_row_of_a_public_shape_that_says_nothing_is_told(tmp_path: Path, recor
     assert said in str(error.value)
     with pytest.raises(RowError, match=re.escape(said)):
         example_of(record, str(shape_of(record)))
+
+
+ASKED = [{"role": "user", "content": "hi"}]
+TRANSCRIPT = "\n\nHuman: hi\n\nAssistant: hello\n\nHuman: and?\n\nAssistant: "
+
+
+@pytest.mark.parametrize(
+    ("record", "before", "prompt"),
+    [
+        ({"prompt": "hi", "chosen": "yes", "rejected": "no"}, (), "hi"),
+        ({"prompt": ASKED, "chosen": [BOT], "rejected": [{**BOT, "content": "no"}]}, (), "hi"),
+        ({"prompt": "hi", "chosen": [*ASKED, BOT], "rejected": [*ASKED, {**BOT, "content": "no"}]}, (), "hi"),
+        ({"chosen": [*ASKED, BOT], "rejected": [*ASKED, {**BOT, "content": "no"}]}, (), "hi"),
+        ({"chosen": f"{TRANSCRIPT}yes", "rejected": f"{TRANSCRIPT}no"}, (USER, {**BOT, "content": "hello"}), "and?"),
+        ({"prompt": TRANSCRIPT, "chosen": "yes", "rejected": "no"}, (USER, {**BOT, "content": "hello"}), "and?"),
+        ({"instruction": "do", "input": "this", "chosen": "yes", "rejected": "no"}, (), "do\n\nthis"),
+        (
+            {"system": "short", "question": "hi", "chosen": "yes", "rejected": "no"},
+            ({"role": "system", "content": "short"},),
+            "hi",
+        ),
+        (
+            {
+                "conversations": [{"from": "human", "value": "hi"}],
+                "chosen": {"from": "gpt", "value": "yes"},
+                "rejected": {"from": "gpt", "value": "no"},
+            },
+            (),
+            "hi",
+        ),
+    ],
+)
+def test_comparisons_are_read_in_the_shapes_that_people_have(
+    tmp_path: Path, record: dict[str, Any], before: tuple[dict[str, str], ...], prompt: str
+) -> None:
+    found = read_file(write(tmp_path / "d.jsonl", record))
+    assert found.shape == "prompt/chosen/rejected"
+    assert found.rows == (Row("row-1", prompt, "yes", before, rejected="no"),)
+    surveyed = example_of(record, "prompt/chosen/rejected")
+    assert (surveyed.prompt.endswith(prompt), surveyed.completion, surveyed.rejected) == (True, "yes", "no")
+
+
+def test_a_verdict_on_one_answer_is_read_and_a_label_of_a_class_is_not_one(tmp_path: Path) -> None:
+    rows = [{"prompt": "hi", "completion": said, "label": said == "yes"} for said in ("yes", "no")]
+    good, bad = read_rows(write(tmp_path / "d.jsonl", *rows))
+    assert (good.completion, good.rejected, bad.completion, bad.rejected) == ("yes", None, None, "no")
+    labelled = {"prompt": "hi", "completion": "yes", "label": "greeting"}
+    assert read_file(write(tmp_path / "e.jsonl", labelled)).shape == "prompt/completion"
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"chosen": "yes", "rejected": "no"}, "has no prompt"),
+        ({"prompt": "hi", "chosen": None, "rejected": "no"}, "`chosen` is null"),
+        ({"prompt": " ", "chosen": "yes", "rejected": "no"}, "`prompt` is blank"),
+        ({"chosen": [*ASKED, BOT], "rejected": [USER, BOT, USER, BOT]}, "different conversations"),
+        ({"prompt": [USER, BOT], "chosen": "yes", "rejected": "no"}, "do not follow a turn of the user"),
+        ({"prompt": "hi", "chosen": ASKED, "rejected": "no"}, "does not end with a turn of the assistant"),
+    ],
+)
+def test_a_comparison_that_cannot_be_read_is_one_clause(tmp_path: Path, record: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_rows(write(tmp_path / "d.jsonl", record))
+    with pytest.raises(RowError, match=said):
+        example_of(record, "prompt/chosen/rejected")
