@@ -90,34 +90,42 @@ def collate(rows: Sequence[dict[str, Any]], prompt_weight: float, pad_id: int) -
 def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """The weighted sum of negative log-likelihoods, in fp32; the logits are used up.
 
-    The gradient is written over the logits piece by piece, so that neither a second copy nor one in fp32 is held.
-
     Args:
         logits: (tokens, vocabulary) in any floating-point type.
         targets: (tokens,) ids.
         weights: (tokens,) in fp32.
     """
-    total: torch.Tensor = _WeightedLoss.apply(logits, targets, weights)
-    return total
+    return (token_losses(logits, targets) * weights).sum()
 
 
-class _WeightedLoss(torch.autograd.Function):  # type: ignore[misc]
+def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The negative log-likelihood of each token (tokens,), in fp32; the logits are used up.
+
+    The gradient is written over the logits piece by piece, so that neither a second copy nor one in fp32 is held.
+
+    Args:
+        logits: (tokens, vocabulary) in any floating-point type.
+        targets: (tokens,) ids.
+    """
+    losses: torch.Tensor = _TokenLosses.apply(logits, targets)
+    return losses
+
+
+class _TokenLosses(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
-    def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        total = torch.zeros((), device=logits.device)
+    def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        losses = []
         rows = max(1, CHUNK_LOGITS // logits.shape[1])
-        pieces = zip(logits.split(rows), targets[:, None].split(rows), weights[:, None].split(rows), strict=True)
-        for piece, target, weight in pieces:
+        for piece, target in zip(logits.split(rows), targets[:, None].split(rows), strict=True):
             wide = piece.float()
             norm = wide.logsumexp(1, keepdim=True)
-            total += ((norm - wide.gather(1, target)) * weight).sum()
+            losses.append((norm - wide.gather(1, target)).squeeze(1))
             if ctx.needs_input_grad[0]:
                 gradient = (wide - norm).exp_()
-                gradient.scatter_add_(1, target, torch.full_like(weight, -1.0)).mul_(weight)
-                piece.copy_(gradient)
+                piece.copy_(gradient.scatter_add_(1, target, torch.full_like(norm, -1.0)))
         ctx.gradient = logits
-        return total
+        return torch.cat(losses)
 
     @staticmethod
-    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return ctx.gradient.mul_(outer[0]), None, None
+    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return ctx.gradient.mul_(outer[0][:, None]), None
