@@ -11,6 +11,7 @@ from executors.files import write_atomic
 from planner.documents import JsonValue, ReadAhead, StepResult, pretty_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 D = TypeVar("D", bound=ReadAhead)
@@ -34,6 +35,10 @@ class JobFile(ReadAhead):
     """Parameters as they take effect, after retries."""
     retries: tuple[int, ...] = ()
     """Entries of the step's retry ladder that are in `params`, in the order in which they were applied."""
+    retried: tuple[dict[str, JsonValue], ...] = ()
+    """The same entries in full: after which class of failure, what was set, and why."""
+    processes: int | None = None
+    """How often the worker is started by `executors.launch`; None where it is started once and on its own."""
     inputs: dict[str, str]
     outputs: tuple[str, ...]
     checkpoints: str
@@ -78,6 +83,10 @@ class AttemptFolder:
         """Its presence says that the attempt ended."""
         return self.folder / "result.json"
 
+    def failure_file(self, rank: int) -> Path:
+        """How one of several workers failed: its presence says that it was not stopped by another."""
+        return self.folder / f"failure-{rank}.json"
+
     def job(self) -> JobFile | None:
         """What the worker was told; None when a kill came before it was written."""
         return read_document(JobFile, self.job_file)
@@ -85,6 +94,16 @@ class AttemptFolder:
     def result(self) -> StepResult | None:
         """How the attempt ended; None when it has not."""
         return read_document(StepResult, self.result_file)
+
+
+def processes_of(params: Mapping[str, JsonValue]) -> int | None:
+    """How many workers a step's parameters ask for; None for one that needs no launcher.
+
+    `distribution` names a way of sharing work out, `devices` over how many; any executor may have them.
+    """
+    if params.get("distribution", "single") == "single":
+        return None
+    return int(str(params.get("devices") or 1))
 
 
 def attempts(step_folder: Path) -> list[AttemptFolder]:

@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -31,12 +31,14 @@ CPU = "cpu"
 
 
 class LedgerRow(Document):
-    """One finished step. Bytes, seconds and tokens are measured; None is what was not measured or not known."""
+    """One step that finished, or that memory did not hold. Bytes, seconds and tokens are measured; None is what was not measured or not known."""
 
     time: str
     """When it ended, ISO 8601 in UTC."""
     executor: str
     version: str
+    outcome: Literal["done", "oom"] = "done"
+    """With `oom` the peaks are what was reached before memory ran out: the step needs more."""
     device: str
     """The device's name as its driver writes it; `cpu` where nothing ran on an accelerator."""
     allocated_bytes: int | None = None
@@ -66,8 +68,9 @@ def ledger_path(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def record(job: JobFile, result: StepResult) -> None:
-    """Append what a finished step took; whatever goes wrong, the step is not harmed."""
-    if result.status != "done" or job.executor not in MEASURED:
+    """Append what a step took that finished or ran out of memory; whatever goes wrong, the step is not harmed."""
+    measured = result.status == "done" or _is_out_of_memory(result)
+    if not measured or job.executor not in MEASURED:
         return
     with suppress(Exception):
         append(ledger_path(), row_of(job, result, now=time.time()))
@@ -130,6 +133,7 @@ def row_of(job: JobFile, result: StepResult, *, now: float) -> LedgerRow:
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         executor=job.executor,
         version=job.version,
+        outcome="oom" if _is_out_of_memory(result) else "done",
         device=device,
         allocated_bytes=None if device == CPU else cost.device_peak_bytes or allocated,
         reserved_bytes=reserved,
@@ -142,6 +146,10 @@ def row_of(job: JobFile, result: StepResult, *, now: float) -> LedgerRow:
         setting=setting,
         expected_bytes=expected,
     )
+
+
+def _is_out_of_memory(result: StepResult) -> bool:
+    return result.error is not None and result.error.cls == "oom"
 
 
 def _device() -> tuple[str, int | None, int | None]:

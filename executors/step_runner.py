@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from executors.action import action_key
-from executors.attempt import AttemptFolder, JobFile, attempts, new_attempt, read_document, write_document
+from executors.attempt import (
+    AttemptFolder,
+    JobFile,
+    attempts,
+    new_attempt,
+    processes_of,
+    read_document,
+    write_document,
+)
 from executors.files import remove
 from executors.follow import Follower
+from executors.ledger import record
+from executors.places.environment import shared_out
 from executors.retries import next_retry, params_after
 from executors.usage import memory_kills
-from planner.documents import Cost, Event, StepError, StepResult
+from executors.vanished import vanished
+from planner.documents import Event, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,6 +177,11 @@ class StepRunner:
             action_key=key,
             params=params_after(step, applied),
             retries=applied,
+            retried=tuple(
+                {"after": step.retry[index].on, "set": step.retry[index].set, "because": step.retry[index].because}
+                for index in applied
+            ),
+            processes=processes_of(step.params),
             inputs={name: found.location for name, found in inputs.items()},
             outputs=step.outputs,
             checkpoints=str(self.state.checkpoints(key)),
@@ -176,19 +191,22 @@ class StepRunner:
         self._say("step-started", step, attempt.number, step.title)
         write_document(attempt.job_file, job)
         # -P: the folder that `adapt` was called in must not add modules of its own.
-        command = [sys.executable, "-P", "-m", "executors.worker", str(attempt.folder)]
+        starter = "executors.launch" if job.processes else "executors.worker"
+        command = [sys.executable, "-P", "-m", starter, str(attempt.folder)]
         self._tag = job.tag
-        process = self.place.submit(command, job.tag, environment=self.environment, log=attempt.log)
+        environment = shared_out(self.environment, job.processes or 1)
+        process = self.place.submit(command, job.tag, environment=environment, log=attempt.log)
         return self._wait(job, attempt, process)
 
     def _wait(self, job: JobFile, attempt: AttemptFolder, process: Process) -> StepResult:
         """Pass on a worker's progress until it has ended."""
         self._tag = job.tag
         follower = Follower(attempt.events)
-        kills, started = memory_kills(), time.monotonic()
+        kills, started, peak = memory_kills(), time.monotonic(), 0
         while (status := self.place.poll(process)) is None:
             for event in follower.new_events():
                 self.emit(event)
+                peak = max(peak, event.peak_memory_bytes or 0)
             took = time.monotonic() - started
             time.sleep(min(max(took * _DELAY, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
         for event in follower.new_events():
@@ -198,7 +216,11 @@ class StepRunner:
         if result is not None:
             return result
         remove(attempt.out)
-        return _vanished(job, status, time.monotonic() - started, out_of_memory=memory_kills() > kills)
+        wall_s = time.monotonic() - started
+        result = vanished(job, status, wall_s, kills_before=kills, peak_memory_bytes=peak)
+        # Else the worker does it.
+        record(job, result)
+        return result
 
     def _say(
         self, kind: EventKind, step: Step, attempt: int, message: str, data: Mapping[str, object] | None = None
@@ -221,25 +243,3 @@ def _tag(run: RunFolder, address: str, attempt: int) -> str:
 
 def _with(change: Mapping[str, object]) -> str:
     return " with " + ", ".join(f"{name} = {value}" for name, value in sorted(change.items())) if change else ""
-
-
-def _vanished(job: JobFile, status: int, wall_s: float, *, out_of_memory: bool) -> StepResult:
-    """The result of a worker that could not write one."""
-    killed = status == -signal.SIGKILL
-    if killed and out_of_memory:
-        error = StepError(cls="oom", message="The system killed the step's process: no memory was left.")
-    else:
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        fix = "Run the same command: it goes on from the newest checkpoint. The log may say more."
-        error = StepError(cls="infrastructure", message=f"The step's process {how} and left no result.", fix=fix)
-    return StepResult(
-        address=job.address,
-        executor=job.executor,
-        version=job.version,
-        attempt=job.attempt,
-        action_key=job.action_key,
-        status="failed",
-        params=job.params,
-        cost=Cost(wall_s=round(wall_s, 3), cpu_s=0.0, peak_memory_bytes=0),
-        error=error,
-    )

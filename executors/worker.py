@@ -1,11 +1,16 @@
-"""The worker: one attempt at one step, in a process of its own: `python -m executors.worker ATTEMPT_FOLDER`."""
+"""The worker: one attempt at one step, in a process of its own: `python -m executors.worker ATTEMPT_FOLDER`.
+
+torchrun starts the same command once for each device (`executors.launch`); of these the first alone writes.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -20,12 +25,16 @@ from executors.registry import load_target, make_executor
 from executors.reporter import Reporter
 from executors.store import Store
 from executors.usage import cpu_s, peak_memory_bytes
+from executors.vanished import STOPPED
 from planner.documents import AdaptError, Cost, Finding, RunError, StepError, StepResult
 
 if TYPE_CHECKING:
     from executors.contract import Executor
     from planner.documents import Artifact
     from planner.documents.events import ErrorClass
+
+
+_WATCH_S = 0.1
 
 
 class Stopped(BaseException):
@@ -40,28 +49,45 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     attempt = AttemptFolder(folder, int(folder.name.rpartition("-")[2]))
     job = JobFile.model_validate_json(attempt.job_file.read_bytes())
-    result = work(attempt, job)
-    write_document(attempt.result_file, result)
-    record(job, result)
+    # Only what was started for it is one of several: another launcher may have set the variable for all below it.
+    rank = int(os.environ["RANK"]) if job.processes else 0
+    if job.processes:
+        _end_with_launcher()
+    result = work(attempt, job, rank)
+    if result.error is not None and job.processes:
+        # The others fail because this one did: the launcher chooses the result.
+        write_document(attempt.failure_file(rank), result)
+    elif rank == 0:
+        write_document(attempt.result_file, result)
+    if rank == 0 or result.error is not None:
+        record(job, result)
     return 0 if result.status == "done" else 1
 
 
-def work(attempt: AttemptFolder, job: JobFile) -> StepResult:
-    """Do an attempt; every failure becomes part of the result."""
+def work(attempt: AttemptFolder, job: JobFile, rank: int = 0) -> StepResult:
+    """Do an attempt; every failure becomes part of the result.
+
+    Args:
+        attempt: its folder.
+        job: what is to be done.
+        rank: number of this worker, where several do it together.
+    """
     started = time.monotonic()
     executor: Executor | None = None
     outcome, artifacts, error = Outcome(), {}, None
+    out = attempt.out if rank == 0 else attempt.folder / f"{attempt.out.name}-{rank}"
     try:
         executor = make_executor(load_target(job.target))
-        outcome = _perform(executor, attempt, job)
-        artifacts = _collect(executor, attempt, job)
+        outcome = _perform(executor, attempt, job, out, writes=rank == 0)
+        if rank == 0:
+            artifacts = _collect(executor, attempt, job)
     except BaseException as problem:  # noqa: BLE001 - whatever went wrong is told by the result, not by a traceback
         # The traceback is for who looks into the log; who reads the result gets one sentence.
         traceback.print_exc()
         error = explain(problem, executor, attempt)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # it has ended; let it say how
-    remove(attempt.out)
+    remove(out)
     return StepResult(
         address=job.address,
         executor=job.executor,
@@ -71,7 +97,7 @@ def work(attempt: AttemptFolder, job: JobFile) -> StepResult:
         status="done" if error is None else "failed",
         metrics=dict(outcome.metrics),
         artifacts=artifacts,
-        notes=dict(outcome.notes),
+        notes=dict(outcome.notes) | ({"retried": list(job.retried)} if job.retried else {}),
         params=job.params,
         cost=Cost(
             wall_s=round(time.monotonic() - started, 3),
@@ -87,7 +113,7 @@ def work(attempt: AttemptFolder, job: JobFile) -> StepResult:
 def explain(error: BaseException, executor: Executor | None, attempt: AttemptFolder) -> StepError:
     """An error as the class that the retry ladder knows, with one sentence for people."""
     if isinstance(error, Stopped):
-        return StepError(cls="preempted", message="The step was asked to stop.", fix="Run the same command.")
+        return STOPPED
     if is_disk_full(error):
         finding = disk_full(attempt.folder)
         return StepError(cls="infrastructure", message=finding.message, fix=finding.fix)
@@ -100,11 +126,11 @@ def explain(error: BaseException, executor: Executor | None, attempt: AttemptFol
     return StepError(cls=_classify(error, executor), message=message, fix="The log has the details.")
 
 
-def _perform(executor: Executor, attempt: AttemptFolder, job: JobFile) -> Outcome:
+def _perform(executor: Executor, attempt: AttemptFolder, job: JobFile, out: Path, *, writes: bool) -> Outcome:
     if executor.version != job.version:
         _fail(f"The executor `{job.executor}` is version {executor.version}, the step needs {job.version}.")
-    remove(attempt.out)
-    attempt.out.mkdir(parents=True)
+    remove(out)
+    out.mkdir(parents=True)
     checkpoints = Path(job.checkpoints)
     checkpoints.mkdir(parents=True, exist_ok=True)
     with Reporter(attempt.events, job.address, job.attempt) as reporter:
@@ -114,10 +140,10 @@ def _perform(executor: Executor, attempt: AttemptFolder, job: JobFile) -> Outcom
                 # Strict JSON mode, as the plan was checked: a list may stand for a tuple, "5" not for 5.
                 params=executor.params.model_validate_json(json.dumps(job.params)),
                 inputs={name: at if at.startswith("hub:") else Path(at) for name, at in job.inputs.items()},
-                out=attempt.out,
+                out=out,
                 checkpoints=checkpoints,
                 cache=Path(job.cache),
-                report=reporter.report,
+                report=reporter.report if writes else lambda _: None,
             )
         )
     for name, measured in outcome.metrics.items():
@@ -153,6 +179,18 @@ def _fail(message: str) -> NoReturn:
 
 def _stop(number: int, _frame: Any) -> NoReturn:
     raise Stopped(number)
+
+
+def _end_with_launcher() -> None:
+    """Die when the launcher has died: torchrun starts workers in sessions of their own, where no kill finds them."""
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(_WATCH_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,13 @@ def ledger_report() -> dict[str, Any]:
 
 
 def _measured(row: LedgerRow) -> Measured | None:
-    if row.device == CPU or row.setting is None or row.allocated_bytes is None or row.expected_bytes is None:
+    if (
+        row.outcome != "done"
+        or row.device == CPU
+        or row.setting is None
+        or row.allocated_bytes is None
+        or row.expected_bytes is None
+    ):
         return None
     return Measured(
         device=device_kind(row.device),

@@ -1,4 +1,4 @@
-"""The ledger on a terminal: what finished steps took."""
+"""The ledger on a terminal: what steps took, or reached before memory ran out."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def ledger(report: dict[str, Any]) -> RenderableType:
     notes = [f"{len(report['rows'])} steps in {report['path']}."]
     if any(row["device"] == "cpu" for row in report["rows"]):
         notes.append("(RSS) is a process in main memory, with its libraries: it is not compared with device estimates.")
+    if any(row["outcome"] == "oom" for row in report["rows"]):
+        notes.append("A peak with > is of a step that ran out of memory there.")
     if report["skipped_lines"]:
         notes.append(f"{report['skipped_lines']} lines could not be read and were left out.")
     return Group(table, Text("\n" + "\n".join(notes), style="dim"))
@@ -51,8 +53,9 @@ def _how(row: dict[str, Any]) -> str:
 def _sizes(row: dict[str, Any]) -> tuple[str, ...]:
     peak = row["allocated_bytes"]
     compared = row["compared"]
+    held = size(peak) if peak else f"{size(row['rss_bytes'])} (RSS)"
     return (
-        size(peak) if peak else f"{size(row['rss_bytes'])} (RSS)",
+        f"> {held}" if row["outcome"] == "oom" else held,
         size(row["expected_bytes"]) if compared else "-",
         f"{peak / row['expected_bytes']:.3f}" if compared else "-",
         seconds(row["seconds"]),

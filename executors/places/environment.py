@@ -39,6 +39,12 @@ def worker_environment(user: Mapping[str, str], *, offline: bool) -> dict[str, s
     return {name: value for name, value in wanted.items() if name not in user}
 
 
+def shared_out(environment: Mapping[str, str], processes: int) -> dict[str, str]:
+    """The same variables for each of several processes: they share the threads; those of the user stay."""
+    shared = {name: str(max(1, int(environment[name]) // processes)) for name in _THREADS if name in environment}
+    return {**environment, **shared}
+
+
 def usable_cores() -> int:
     """CPU cores that this process may use: its affinity, and the quota of its container where there is one."""
     affinity = getattr(os, "sched_getaffinity", None)
