@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from executors.evaluate.final_answers import final_answer, marked
 from executors.evaluate.metrics import json_exact, label_accuracy
 from executors.evaluate.text_scores import token_f1
 from executors.evaluate.validity import code_valid, fenced, html_valid, sql_valid, yaml_valid
@@ -32,12 +33,15 @@ def content(case: Case) -> float:
     """How much of the expected content the answer holds, 0 to 1, read leniently.
 
     JSON: F1 of its values with their paths, the label among them. Labels: right or wrong. Text: best F1 of words with
-    an accepted answer, 1 where one stands in it. Code and the like: the same text, else less than 1 by its words.
+    an accepted answer, 1 where one stands in it; of reasoning whether it ends right. Code and the like: the same text,
+    else less than 1 by its words.
     """
     if case.form.format == "json":
         return _json(case)
     if case.form.format == "label":
         return float(any(label_accuracy(each, strict=False) for each in _each(case)))
+    if case.form.format == "text" and marked(case.expected) is not None:
+        return float(final_answer(case, strict=False))
     if case.form.format == "text":
         return token_f1(case, strict=False)
     said = replace(case, prediction=fenced(case.prediction))

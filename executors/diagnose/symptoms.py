@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from executors.diagnose.content import READERS
+from executors.evaluate.final_answers import final_answer, marked
 from executors.evaluate.metrics import json_exact
 from executors.json_answers import Missing
 from executors.text_match import contains, find_label, normal
@@ -80,6 +81,17 @@ def _text(case: Case) -> Found | None:
         return None
     if not case.prediction.strip():
         return "malformed", (Evidence(test="parse", result="The answer is empty."),)
+    if marked(case.expected) is not None:
+        return _reasoned(case)
     if any(contains(case.prediction, text) for text in case.accepted):
         return "wrong form", (Evidence(test="lenient match", result="The expected words stand in it, among others."),)
     return "wrong content", (Evidence(test="lenient match", result="The expected words do not stand in it."),)
+
+
+def _reasoned(case: Case) -> Found | None:
+    """An answer that reasons first, by what it ends with."""
+    if final_answer(case, strict=True):
+        return None
+    if final_answer(case, strict=False):
+        return "wrong form", (Evidence(test="final answer", result="The right answer ends it, without its mark."),)
+    return "wrong content", (Evidence(test="final answer", result="It does not end in the expected answer."),)

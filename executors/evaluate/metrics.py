@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from executors.evaluate.execution import execution_accuracy
+from executors.evaluate.final_answers import final_answer, marked
 from executors.evaluate.text_scores import chrf, normalised_match, rouge_l, sentence_bleu, token_f1
 from executors.evaluate.validity import code_valid, html_valid, sql_valid, yaml_valid
 from executors.json_answers import MISSING, Missing, label_of, leaves, same
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 Metric = Literal[
     "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "execution_accuracy",
-    "html_valid", "json_exact", "json_valid", "judge", "label_accuracy", "macro_f1", "normalised_match", "perplexity",
-    "rouge_l", "schema_valid", "slot_f1", "sql_valid", "token_f1", "yaml_valid",
+    "final_answer", "html_valid", "json_exact", "json_valid", "judge", "label_accuracy", "macro_f1",
+    "normalised_match", "perplexity", "rouge_l", "schema_valid", "slot_f1", "sql_valid", "token_f1", "yaml_valid",
 ]  # fmt: skip
 
 
@@ -81,11 +82,13 @@ def contains_answer(case: Case, *, strict: bool) -> bool:
 
 
 def accuracy(case: Case, *, strict: bool) -> bool:
-    """The right answer by the task's form: the label, the JSON value, or the text [rajpurkar-2016-squad]."""
+    """The right answer by the task's form: the label, the JSON value, what reasoning ends with, or the text."""
     if case.form.format == "label" or case.form.labels:
         return label_accuracy(case, strict=strict)
     if case.form.format == "json":
         return json_exact(case, strict=strict)
+    if marked(case.expected) is not None:
+        return final_answer(case, strict=strict)
     return normalised_match(case, strict=strict)
 
 
@@ -96,6 +99,7 @@ SHARES: dict[str, Callable[..., bool]] = {
     "contains": contains_answer,
     "exact_match": exact_match,
     "execution_accuracy": execution_accuracy,
+    "final_answer": final_answer,
     "html_valid": html_valid,
     "json_exact": json_exact,
     "json_valid": json_valid,

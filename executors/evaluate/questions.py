@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from executors.evaluate.backends import Answer, Question
+from executors.evaluate.final_answers import marked, plain
 from executors.evaluate.text_scores import squad_normal
 from executors.json_answers import Missing, parse_lenient
 from executors.prompt.nearest import prompts_for
@@ -66,7 +67,8 @@ def answers_of_rows(
 def vote(answers: Sequence[Answer], form: AnswerForm) -> Answer:
     """The first of the answers that say what most of them say, with what all of them took [wang-2022-self-consistency].
 
-    Answers are compared as JSON, by the label in them, or by their words; those that failed have no vote.
+    Answers are compared as JSON, by the label in them, by the final answer that they mark, or by their words; those
+    that failed have no vote.
     """
     if len(answers) == 1:
         return answers[0]
@@ -91,7 +93,10 @@ def normal_form(text: str, form: AnswerForm) -> str:
             return canonical_json(value)
     if form.labels:
         return find_label(text, form.labels) or text.strip()
-    return squad_normal(text) if form.format == "text" else " ".join(text.split())
+    if form.format != "text":
+        return " ".join(text.split())
+    said = marked(text)
+    return squad_normal(text) if said is None else plain(said)
 
 
 def _total(values: Sequence[Number | None]) -> Number | None:

@@ -5,6 +5,7 @@ Where a set gives choices, the answer is a letter, and the text of the choice co
 
 from __future__ import annotations
 
+import re
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 CONTEXTS = ("context", "passage", "article", "sql_context")
 # Places of the right choice, by number or letter or text.
 KEYS = ("answerKey", "answer_idx", "correct", "answer", "label")
+
+
+# Marks behind which reasoning ends in its answer: GSM8K's, MATH's, and a phrase.
+FINAL_ANSWER = re.compile(r"####[ \t]*\S|\\boxed\{|\banswer(?:\s+is|:)[ \t]*:?[ \t]*\S", re.IGNORECASE)
 
 
 class Asked(NamedTuple):

@@ -13,6 +13,7 @@ from planner.drafting.reading import read_files
 from planner.survey import look_at_hardware
 from planner.survey.metrics import default_metrics
 from planner.survey.model_files import look_at_model
+from planner.survey.normalise import MOST
 from planner.survey.problems import raise_errors
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def draft(files: Mapping[str, Path], folder: Path, answers: Answers | None = Non
     models = field("/models", list(said.models), list(MODELS), because)
     spec["models"] = [_model(str(model), folder) for model in models] if isinstance(models, list) else []
     spec["hardware"] = field("/hardware", said.hardware, "auto", "the machine that plans is the machine that trains")
-    spec["evaluation"] = _evaluation(said, spec["task"], field)
+    spec["evaluation"] = _evaluation(said, read, spec["task"], field)
     _check(validate(Spec, spec, code="INIT"), folder)
     return Draft(
         spec=spec,
@@ -117,9 +118,14 @@ def _task(said: Answers, read: Read, field: Any) -> dict[str, Any]:
     return task | {"output": output}
 
 
-def _evaluation(said: Answers, task: dict[str, Any], field: Any) -> dict[str, Any]:
+def _evaluation(said: Answers, read: Read, task: dict[str, Any], field: Any) -> dict[str, Any]:
     output = task["output"]
-    metrics, because = default_metrics(task["kind"], output["format"], has_schema="schema" in output)
+    metrics, because = default_metrics(
+        task["kind"],
+        output["format"],
+        has_schema="schema" in output,
+        has_final_answers=any((each.reasoned_share or 0.0) >= MOST for each in read.surveys.values()),
+    )
     stated = list(said.metrics or said.target)
     made: dict[str, Any] = {"metrics": field("/evaluation/metrics", stated, list(metrics), because)}
     if said.target:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import DataSource, Finding, Spec, fingerprint
+from planner.documents.public_rows import FINAL_ANSWER
 from planner.survey.data_reader import ReadData, normal, overlap_ids, read_data
 from planner.survey.data_remarks import PREFERENCE_SHAPES, remarks
 from planner.survey.data_survey import DataSurvey, Overlap, lengths_of
@@ -178,7 +179,7 @@ def _labels(data: ReadData) -> dict[str, int]:
 
 
 def _shares(data: ReadData) -> dict[str, Any]:
-    """Shares over the sample: JSON answers, values that stand in the prompt, rows of several turns."""
+    """Shares over the sample: JSON answers, values that stand in the prompt, final answers, rows of several turns."""
     if data.shape == "text" or not data.sample:
         return {}
     parsed = [_json_of(row.completion) for row in data.sample]
@@ -191,9 +192,11 @@ def _shares(data: ReadData) -> dict[str, Any]:
         found += sum(word in prompt for word in words)
     rows = len(data.sample)
     turns = sum(row.turns > 1 for row in data.sample)
+    reasoned = sum(FINAL_ANSWER.search(row.completion) is not None for row in data.sample)
     return {
         "json_share": round(sum(value is not None for value in parsed) / rows, 4),
         "grounded_share": round(found / values, 4) if values else None,
+        "reasoned_share": round(reasoned / rows, 4),
         "multi_turn_share": round(turns / rows, 4),
     }
 

@@ -75,6 +75,8 @@ class DataSurvey:
     """Sampled completions that are a JSON object or list, as a fraction."""
     grounded_share: float | None = None
     """Values of sampled completions that stand in the prompt, as a fraction."""
+    reasoned_share: float | None = None
+    """Sampled completions that end in a marked final answer, such as `#### 42`, as a fraction."""
     multi_turn_share: float | None = None
     """Sampled rows with more than one answer, as a fraction."""
 

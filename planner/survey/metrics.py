@@ -13,6 +13,7 @@ KNOWN_METRICS: tuple[str, ...] = (
     "execution_accuracy",
     "f1",
     "faithfulness",
+    "final_answer",
     "html_valid",
     "json_exact",
     "json_valid",
@@ -52,6 +53,7 @@ MEASURED_METRICS = frozenset(
         "contains",
         "exact_match",
         "execution_accuracy",
+        "final_answer",
         "html_valid",
         "json_exact",
         "json_valid",
@@ -117,12 +119,15 @@ def default_metrics(
     has_schema: bool = False,
     has_labels: bool = False,
     has_database: bool = False,
+    has_final_answers: bool = False,
 ) -> tuple[tuple[str, ...], str]:
     """Metrics for a task that names none, and why these: the first is the one that a target would be set on."""
     if output_format == "label" and not has_labels:
         return ("exact_match",), "the answers are labels, and none are listed"
     if has_labels and output_format == "text":
         return ("label_accuracy",), "the answers come from a closed set of labels"
+    if has_final_answers and output_format == "text":
+        return ("final_answer",), "the answers reason first and mark a final answer"
     if output_format == "sql" and has_database:
         return ("execution_accuracy", "sql_valid"), "the answers are queries, and there is a database to run them on"
     if output_format in BY_FORMAT:

@@ -10,9 +10,15 @@ from planner.survey.metrics import default_metrics
 from planner.survey.spec_checks import source_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from planner.survey.data_survey import DataSurvey
+
 MAX_NAME = 80
+METRICS = "/evaluation/metrics"
+# Of the rows, before the data's habit is taken for the task's.
+MOST = 0.9
 
 
 def normalise(spec: Spec, folder: Path) -> tuple[Spec, tuple[Filled, ...]]:
@@ -43,7 +49,7 @@ def normalise(spec: Spec, folder: Path) -> tuple[Spec, tuple[Filled, ...]]:
                 has_database=evaluation.database is not None,
             )
         update["metrics"] = names
-        filled.append(Filled(pointer="/evaluation/metrics", value=list(names), because=because))
+        filled.append(Filled(pointer=METRICS, value=list(names), because=because))
     if evaluation.data is None:
         for role in ("test", "validation"):
             path = source_path(getattr(spec.data, role))
@@ -57,6 +63,31 @@ def normalise(spec: Spec, folder: Path) -> tuple[Spec, tuple[Filled, ...]]:
     if update:
         changes["evaluation"] = evaluation.model_copy(update=update)
     return (spec.model_copy(update=changes) if changes else spec), tuple(filled)
+
+
+def fit_metrics(
+    spec: Spec, filled: tuple[Filled, ...], data: Mapping[str, DataSurvey]
+) -> tuple[Spec, tuple[Filled, ...]]:
+    """Metrics that were filled in, once more, now that the data are known.
+
+    Args:
+        spec: normalised.
+        filled: what was filled in; metrics that the spec names are left as they are.
+        data: the surveys by role.
+    """
+    shares = [
+        data[role].reasoned_share or 0.0 for role in ("evaluation", "test", "validation", "train") if role in data
+    ]
+    is_open = any(each.pointer == METRICS for each in filled) and not spec.evaluation.target
+    if not is_open or not shares or shares[0] < MOST:
+        return spec, filled
+    names, because = default_metrics(spec.task.kind, spec.task.output.format, has_final_answers=True)
+    if names == spec.evaluation.metrics or "final_answer" not in names:
+        return spec, filled
+    made = Filled(pointer=METRICS, value=list(names), because=because)
+    evaluation = spec.evaluation.model_copy(update={"metrics": names})
+    kept = tuple(made if each.pointer == METRICS else each for each in filled)
+    return spec.model_copy(update={"evaluation": evaluation}), kept
 
 
 def _name_of(folder: Path) -> str:

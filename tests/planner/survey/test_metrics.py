@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import json
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from executors.evaluate.metrics import Metric
 from planner.documents.task import OutputFormat, TaskKind
+from planner.planning import plan
 from planner.survey.metrics import (
     FALLING_METRICS,
     KNOWN_METRICS,
@@ -15,6 +17,9 @@ from planner.survey.metrics import (
     default_metrics,
     lower_is_better,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_what_is_said_to_be_measured_is_what_the_executor_measures() -> None:
@@ -40,3 +45,17 @@ def test_an_error_rate_is_better_when_it_is_smaller() -> None:
     assert lower_is_better("perplexity")
     assert not lower_is_better("accuracy")
     assert {"perplexity"} == FALLING_METRICS & MEASURED_METRICS
+
+
+def test_data_that_reason_are_measured_by_what_they_end_with(tmp_path: Path) -> None:
+    rows = [{"question": f"{n}+1?", "answer": f"{n} and one\n#### {n + 1}"} for n in range(30)]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = {
+        "task": {"description": "Solve it", "kind": "question-answering"},
+        "models": [{"id": "gpt2"}],
+        "data": {"test": "test.jsonl"},
+    }
+    assert plan(spec, folder=tmp_path).spec.evaluation.metrics == ("final_answer",)
+    assert plan({**spec, "evaluation": {"metrics": ["exact_match"]}}, folder=tmp_path).spec.evaluation.metrics == (
+        "exact_match",
+    )
