@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from executors.comparison import Comparison, best, compare
 from executors.regret import regret
 from executors.store import Store
+from planner.documents import SCREEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +73,9 @@ def _records(store: Store, content: str) -> list[dict[str, Any]]:
 
 
 def _gain(rung: RungReport, earlier: Sequence[RungReport], plan: Plan, records: _Records) -> Comparison | None:
-    measured: Mapping[str, RungReport] = {each.step: each for each in earlier if each.step in records.steps}
+    measured: Mapping[str, RungReport] = {
+        each.step: each for each in earlier if each.step in records.steps and each.step != rung.step + SCREEN
+    }
     if rung.step not in records.steps or not measured:
         return None
     evaluation = plan.spec.evaluation

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from executors.comparison import Comparison, best
 from executors.gates import first_closed, not_started
 from executors.schedule import schedule, skipped_input
-from planner.documents import Measurement, ReadAhead
+from planner.documents import SCREEN, Measurement, ReadAhead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from executors.report import RungReport, StepReport
     from planner.documents import Plan
@@ -73,12 +73,15 @@ def regret(
     if metric is None:
         return None
     scores = {address: reports[address].metrics for address in tried if metric in reports[address].metrics}
-    top = best(metric, scores, falling=falling(metric))
-    seen = {address: scores[address] for address in scores if address in gated}
+    whole = _whole(scores)
+    top = best(metric, {each: scores[each] for each in scores if each not in whole}, falling=falling(metric))
+    seen = {each: scores[each] for each in scores if each in gated and whole.get(each) not in gated}
     met = next((address for address in seen if tried[address].met), None)
     picked = met or best(metric, seen, falling=falling(metric))
     if top is None:
         return None
+    # A rung of which the gated run sees a few rows was measured here on all.
+    picked = picked and _same_prompt(plan, whole, picked)
     costs = {address: report.cost for address, report in reports.items() if report.cost is not None}
     return Regret(
         metric=metric,
@@ -94,6 +97,19 @@ def regret(
         all_wall_s=round(sum(cost.wall_s for cost in costs.values()), 3),
         all_cpu_s=round(sum(cost.cpu_s for cost in costs.values()), 3),
     )
+
+
+def _whole(addresses: Collection[str]) -> dict[str, str]:
+    """The screens of rungs that were measured on all rows, with the address of that."""
+    screens = {address: address.removesuffix(SCREEN) for address in addresses if address.endswith(SCREEN)}
+    return {screen: address for screen, address in screens.items() if address in addresses}
+
+
+def _same_prompt(plan: Plan, whole: Mapping[str, str], address: str) -> str:
+    """The measurement on all rows of what a screen measured; the screen itself where that had another prompt."""
+    measured = plan.step(whole[address]) if address in whole else None
+    reads = measured.inputs.get("screened") if measured is not None else None
+    return whole[address] if reads is not None and reads.step == address else address
 
 
 def replay(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[set[str], str]:

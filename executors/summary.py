@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from executors.gates import evaluate
 from executors.report import RungReport, RunReport, StepReport
-from planner.documents import Cost
+from planner.documents import SCREEN, Cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +60,8 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
         if report.rung is None:
             continue
         gates = [gate for step in plan.steps for gate in step.gates if _asks(gate, report.address)]
-        met = _met(plan, gates, report)
+        is_screen = report.address.endswith(SCREEN)
+        met = None if is_screen else _met(plan, gates, report)
         own = _with_needs(report.address, steps) - counted
         counted |= own
         seconds = [reports[address].seconds for address in own]
@@ -74,7 +75,9 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
                 metrics={name: value for name, value in report.metrics.items() if name in shown} or report.metrics,
                 met=met,
                 seconds=sum(value for value in seconds if value is not None) if report.status in _FINISHED else None,
-                decision=_decision(report, proofs, met=met, any_gate=bool(gates)),
+                decision=_screened(plan, report, reports)
+                if is_screen and report.status in _FINISHED
+                else _decision(report, proofs, met=met, any_gate=bool(gates)),
             )
         )
     return tuple(rungs)
@@ -109,6 +112,14 @@ def _decision(report: StepReport, proofs: Sequence[Gate], *, met: bool | None, a
     if met:
         return "target met" + (", what follows is skipped" if any_gate else "")
     return "below the target" + (", goes on" if any_gate else ", no rung is left")
+
+
+def _screened(plan: Plan, report: StepReport, reports: Mapping[str, StepReport]) -> str:
+    """What followed from a few rows: the gates that look at them, as they came out."""
+    metrics = {address: each.metrics for address, each in reports.items() if each.status in _FINISHED}
+    gates = [gate for step in plan.steps for gate in step.gates if gate.name.startswith(f"{report.address} may ")]
+    closed = [gate for gate in gates if not evaluate(gate, metrics).passed]
+    return f"left: {closed[0].because}" if closed else "in the running"
 
 
 def _with_needs(address: str, steps: Mapping[str, Step]) -> set[str]:

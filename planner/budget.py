@@ -180,7 +180,8 @@ def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimat
     if data is None or not rows or not size:
         return None
     prompt = data.prompt_tokens.mean if data.prompt_tokens else PROMPT_TOKENS
-    examples = draft.thresholds["examples_in_prompt"] if step.rung == "few-shot" else 0
+    rows = min(rows, int(str(step.params["limit"] or rows)))
+    examples = draft.thresholds["examples_in_prompt"] if "few-shot" in step.address else 0
     prompt += draft.thresholds["instruction_tokens"] + examples * (draft.fact("row_tokens") or PROMPT_TOKENS)
     prompt += passage_tokens(draft, step.inputs)
     # One token at a time uses the hardware far worse than a whole prompt does.
@@ -191,6 +192,7 @@ def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimat
 def _search_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
     each = draft.fact("row_tokens") or PROMPT_TOKENS
     asked = draft.thresholds["instruction_tokens"] + each + 4 * int(str(step.params["max_new_tokens"]))
+    asked += passage_tokens(draft, step.inputs)
     return _flops_time(search_tokens(draft, step.params, asked, each) * size * FORWARD, rate) if size else None
 
 
@@ -212,13 +214,16 @@ def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate
 
 def _diagnosed_rows(draft: Draft, step: Step) -> int:
     """Failing cases that experiments are made on: no more than are evaluated."""
-    rows, limit = draft.fact("evaluation_rows") or 0, step.params["limit"]
-    return rows if limit is None else min(rows, int(str(limit)))
+    read = draft.steps[str(step.inputs["predictions"].step)].params["limit"]
+    rows = draft.fact("evaluation_rows") or 0
+    return min(rows, *(int(str(limit)) for limit in (step.params["limit"], read) if limit is not None), rows)
 
 
 def _served_time(draft: Draft, step: Step) -> Estimate | None:
     """Answers of a server: nothing is known of it but how many requests are open at once."""
     rows, endpoint = draft.fact("evaluation_rows"), step.params["endpoint"]
+    if rows and step.executor == "evaluate":
+        rows = min(rows, int(str(step.params["limit"] or rows)))
     if step.executor == "prompt-search":
         rows = most_answers(step.params, int(str(step.params["rows"])))
     if rows and step.executor == "diagnose":

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executors.evaluate.predictions import Made
+from executors.evaluate.predictions import Made, screened
 from executors.evaluate.questions import answers_of_rows, questions_for
 from executors.progress import say, tell
 from executors.prompt.document import read_prompt
@@ -51,6 +51,8 @@ def answer_all(job: Job, rows: Sequence[Row], form: AnswerForm) -> tuple[dict[st
     prompt, samples = read_prompt(Path(job.inputs["prompt"])), job.params.samples
     questions = questions_for(prompt, rows, samples=samples, seed=job.params.seed)
     made = Made(job.checkpoints / "predictions.jsonl")
+    if "screened" in job.inputs:
+        made.answers = screened(Path(job.inputs["screened"])) | made.answers
     job = with_room(job, prompt)
     answers, notes = collect(job, backend_of(job, form), questions, made, "answering")
     return answers_of_rows(prompt, rows, answers, form, samples=samples), notes

@@ -10,9 +10,11 @@ from pydantic import Field
 from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
 from executors.errors import classify
+from executors.evaluate.case import AnswerForm, Case
 from executors.evaluate.classifiers import Kind, choice_score, fit_predict, settings
 from executors.evaluate.features import hidden_features
 from executors.evaluate.predictions import write_predictions
+from executors.evaluate.scoring import case_counts, case_scores, measure
 from executors.inputs import missing_inputs
 from executors.intervals import proportion
 from executors.models import Dtype
@@ -32,6 +34,8 @@ class BaselinesParams(Params):
 
     kinds: Annotated[list[Kind], Field(min_length=1)]
     """Baselines by name; of equal ones the first is kept."""
+    metrics: Annotated[list[str], Field(min_length=1)]
+    """Metrics of a label by name, such as `macro_f1`; the share of right labels is measured of every baseline."""
     labels: list[str] | None
     """The closed set of labels; null takes those of the training rows."""
     dtype: Dtype = "bf16"
@@ -44,7 +48,7 @@ class Baselines:
     """Fits each baseline on the training rows, chooses on rows that are not test rows, measures all on the test."""
 
     name: ClassVar[str] = "baselines"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = BaselinesParams
     libraries: ClassVar[tuple[str, ...]] = ("sklearn",)
     outputs: ClassVar[Mapping[str, str]] = {"predictions": "predictions"}
@@ -82,11 +86,15 @@ class Baselines:
             answers[kind] = fit_predict(best, train, test)
         chosen = max(params.kinds, key=lambda kind: chosen_by[kind])
         metrics = {f"label_accuracy_{kind}": _accuracy(answers[kind], test) for kind in params.kinds}
-        metrics["label_accuracy"] = metrics[f"label_accuracy_{chosen}"]
+        form = AnswerForm("label", labels=tuple(params.labels or sorted({row.completion or "" for row in train})))
+        cases = [Case(form, label, row.completion or "") for row, label in zip(test, answers[chosen], strict=True)]
+        names = list(dict.fromkeys(["label_accuracy", *params.metrics]))
+        metrics |= measure(cases, names, params.seed, lenient=False)
         records = [
-            {"id": row.id, "prompt": row.prompt, "expected": row.completion, "prediction": label}
-            | {"scores": {"label_accuracy": label == row.completion}}
-            for row, label in zip(test, answers[chosen], strict=True)
+            {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
+            | {"scores": {name: score for name, score in case_scores(case, names).items() if name in names}}
+            | {"counts": case_counts(case, names)}
+            for row, case in zip(test, cases, strict=True)
         ]
         write_predictions(job.out / "predictions", records)
         notes: dict[str, Any] = {

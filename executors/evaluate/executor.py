@@ -78,7 +78,7 @@ class Evaluate:
     """Answers to every case, kept as predictions, with strict and lenient scores."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = EvaluateParams
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     outputs: ClassVar[Mapping[str, str]] = {"predictions": "predictions"}
@@ -96,6 +96,8 @@ class Evaluate:
 
     def perform(self, job: Job) -> Outcome:
         """Write `out/predictions` and measure them.
+
+        Answers of an input `screened`, to the same prompt for some of the cases, are taken as they are.
 
         Raises:
             InputError: a case has no answer to compare with, or does not fit the model's context window.
@@ -165,8 +167,9 @@ def _rows(path: Path, params: EvaluateParams) -> list[Row]:
         raise InputError.one("DATA021", message, "Give every row a `completion`.", file=str(path))
     if params.limit is None or params.limit >= len(rows):
         return rows
-    drawn = sorted(random.Random(params.seed).sample(range(len(rows)), params.limit))  # noqa: S311 - not a secret
-    return [rows[index] for index in drawn]
+    # A smaller draw is a part of every larger one: what was answered for it need not be answered again.
+    order = random.Random(params.seed).sample(range(len(rows)), len(rows))  # noqa: S311 - not a secret
+    return [rows[index] for index in sorted(order[: params.limit])]
 
 
 def _finding(code: str, message: str, fix: str, pointer: str) -> Finding:

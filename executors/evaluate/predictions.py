@@ -60,6 +60,15 @@ class Made:
         self.answers.update(batch)
 
 
+def screened(path: Path) -> dict[str, Answer]:
+    """The answers of an earlier step on some of the cases, by row id; what failed there is asked again."""
+    return {
+        record["id"]: Answer(text=record["prediction"], **{name: record[name] for name in TOLD if name in record})
+        for record in read_predictions(path)
+        if not record.get("error")
+    }
+
+
 def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write the predictions' file, a row a case."""
     with path.open("w", encoding="utf-8") as stream:

@@ -34,12 +34,13 @@ from planner.documents.spec import (
     ModelReference,
     Spec,
 )
-from planner.documents.step import Estimate, Gate, Input, Reason, Resources, Retry, Step
+from planner.documents.step import SCREEN, Estimate, Gate, Input, Reason, Resources, Retry, Step
 from planner.documents.task import Knowledge, OtherTask, Output, Task
 
 __all__ = [
     "GB",
     "GIB",
+    "SCREEN",
     "AdaptError",
     "Alternative",
     "AnswerReason",

@@ -10,6 +10,8 @@ from planner.documents.base import JsonValue, ReadAhead
 
 ADDRESS = r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9.-]*)+$"
 Address = Annotated[str, Field(pattern=ADDRESS)]
+# What the address of a step ends with that measures a rung on a few rows first.
+SCREEN = "-screen"
 
 
 class Estimate(ReadAhead):

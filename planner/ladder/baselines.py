@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TEXT_KINDS = ("majority", "nearest", "tfidf-logistic")
 PROBE = "linear-probe"
+OF_LABELS = frozenset({"accuracy", "exact_match", "label_accuracy", "macro_f1", "normalised_match"})
 # Weights that lie on this machine: nothing is fetched for a yardstick.
 AT_HAND = frozenset({"folder", "hub-cache", "gguf"})
 
@@ -34,10 +35,11 @@ def baselines(draft: Draft) -> None:
             address="evaluate/baselines",
             title="Measure the baselines that need no language model's answer",
             executor="baselines",
-            version="1",
+            version="2",
             inputs=inputs,
             params={
                 "kinds": kinds,
+                "metrics": _metrics(draft),
                 "labels": draft.output_params()["labels"],
                 "dtype": draft.answer("base_dtype"),
                 "seed": SEED,
@@ -48,6 +50,13 @@ def baselines(draft: Draft) -> None:
         ),
         because=("rungs", "baselines"),
     )
+
+
+def _metrics(draft: Draft) -> list[JsonValue]:
+    """Those of the evaluation that a label alone decides, so that the baselines can meet the target."""
+    evaluation = draft.spec.evaluation
+    asked = dict.fromkeys([*evaluation.metrics, *sorted(evaluation.target)])
+    return [name for name in asked if name in OF_LABELS] or ["label_accuracy"]
 
 
 def _probe_is_cheap(draft: Draft) -> bool:

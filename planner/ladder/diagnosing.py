@@ -8,6 +8,7 @@ from planner.documents import Input, Step
 from planner.ladder.endpoints import endpoint
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, answer_limit
+from planner.ladder.retrieving import HYBRID
 
 if TYPE_CHECKING:
     from planner.documents import ModelReference
@@ -20,7 +21,7 @@ ANSWERING = ("model", "adapter", "prompt")
 
 def diagnose(draft: Draft) -> None:
     """Why the cheaper rungs failed, case by case."""
-    source = draft.steps[draft.measured[-1]]
+    source = draft.steps[_last_answers(draft)]
     teacher = _stronger(draft)
     inputs = {
         "predictions": Input(step=source.address, output="predictions"),
@@ -60,6 +61,13 @@ def diagnose(draft: Draft) -> None:
         ),
         because=("approach",),
     )
+
+
+def _last_answers(draft: Draft) -> str:
+    """The first answers of the last rung that is sure to be there: a hybrid may be skipped, and so may all rows."""
+    seen = set(draft.seen())
+    looks = [step.address for step in draft.steps.values() if step.address in seen and step.executor == "evaluate"]
+    return [address for address in looks if address != draft.first_look(HYBRID) or looks == [address]][-1]
 
 
 def _documents(draft: Draft, source: Step) -> dict[str, Input]:

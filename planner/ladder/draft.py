@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from planner.documents import Gate, JsonValue, Reason, Spec, Step, digest
+from planner.documents import SCREEN, Gate, JsonValue, Reason, Spec, Step, digest
 from planner.facts import Unknown
-from planner.survey.metrics import lower_is_better
+from planner.survey.metrics import MEASURED_METRICS, UNBOUNDED_METRICS, lower_is_better
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planner.documents import Decision
     from planner.facts import Board
@@ -29,6 +29,10 @@ class Draft:
     steps: dict[str, Step] = field(default_factory=dict)
     measured: list[str] = field(default_factory=list)
     """Addresses of the steps that measured a rung so far, the cheapest first."""
+    screened: list[str] = field(default_factory=list)
+    """Addresses of the steps that measured a rung on a few rows."""
+    later: list[Callable[[], None]] = field(default_factory=list)
+    """What is drawn once every rung was screened."""
 
     def answer(self, question: str) -> Any:
         """The answer to a question; None when nothing answers it."""
@@ -76,8 +80,40 @@ class Draft:
         decision = self.decisions[question]
         return Reason(decision=question, answer=decision.answer, because=decision.because)
 
+    def seen(self) -> list[str]:
+        """Addresses of the first look at each rung so far: its screen, or its measurement where it has none."""
+        return [*self.screened, *(each for each in self.measured if each + SCREEN not in self.screened)]
+
+    def first_look(self, name: str) -> str:
+        """Address of the first measurement of a rung: on a few rows, or on all."""
+        whole = f"evaluate/{name}"
+        return whole + SCREEN if whole + SCREEN in self.screened else whole
+
+    def yardstick(self) -> str | None:
+        """The metric by which rungs are compared where there is no target: the first one that ends at 1."""
+        bounded = MEASURED_METRICS - UNBOUNDED_METRICS
+        return next((metric for metric in self.spec.evaluation.metrics if metric in bounded), None)
+
     def gates(self) -> tuple[Gate, ...]:
-        """The target is not met by any rung measured so far; for each, one missed metric is enough."""
+        """The target is not met by any rung measured so far; for each, one missed metric is enough.
+
+        Without a target, each leaves something to gain.
+        """
+        target, metric = self.spec.evaluation.target, self.yardstick()
+        perfect = self.thresholds["nothing_to_gain"]
+        if not target and metric is not None:
+            return tuple(
+                Gate(
+                    name=f"{address} leaves something to gain",
+                    when="before",
+                    metric=metric,
+                    steps=(address,),
+                    bound="high",
+                    test=f"< {perfect:g}",
+                    because="a perfect score would be no real gain any more",
+                )
+                for address in self.measured
+            )
         return tuple(
             Gate(
                 name=f"target not met by {address}",
@@ -89,7 +125,7 @@ class Draft:
                 because="the ladder stops at the first rung whose measured result meets the target, beyond chance",
             )
             for address in self.measured
-            for metric, goal in sorted(self.spec.evaluation.target.items())
+            for metric, goal in sorted(target.items())
         )
 
     def output_params(self) -> dict[str, JsonValue]:

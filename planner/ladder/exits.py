@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Gate
 from planner.facts.escalating import stronger_than
+from planner.ladder.baselines import PROBE
 from planner.ladder.retrieving import FOUND
 from planner.survey.metrics import lower_is_better
 
@@ -13,14 +14,34 @@ if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 DIAGNOSIS = "diagnose/prompting"
-YARDSTICK = "evaluate/zero-shot"
+BASELINES = "evaluate/baselines"
 
 
 def before_training(draft: Draft) -> tuple[Gate, ...]:
-    """The gates of the training rung beyond the target; none where what fails is known from before the run."""
+    """The gates of the training rung beyond the target: what fails can be trained, where that is not known already."""
     if DIAGNOSIS not in draft.steps:
+        return _room_above_baselines(draft)
+    return (*_room_above_baselines(draft), *_something_moves(draft), *_training_repairs(draft))
+
+
+def _room_above_baselines(draft: Draft) -> tuple[Gate, ...]:
+    """Without a target that asks for more, a strong probe on the base's features is not trained against."""
+    metric = draft.yardstick()
+    known = draft.steps.get(BASELINES)
+    kinds = known.params["kinds"] if known is not None else []
+    strong = draft.thresholds["strong_baseline"]
+    if draft.spec.evaluation.target or metric is None or not isinstance(kinds, list) or PROBE not in kinds:
         return ()
-    return (*_something_moves(draft), *_training_repairs(draft))
+    gate = Gate(
+        name="the baselines leave room for training",
+        when="before",
+        metric=metric,
+        steps=(BASELINES,),
+        bound="high",
+        test=f"< {strong:g}",
+        because="a probe on the base's features that is this good equals what training the base would reach",
+    )
+    return (gate,)
 
 
 def _training_repairs(draft: Draft) -> tuple[Gate, ...]:
@@ -52,13 +73,14 @@ def _training_repairs(draft: Draft) -> tuple[Gate, ...]:
 
 def _something_moves(draft: Draft) -> tuple[Gate, ...]:
     """Stop where neither examples nor evidence moved any score, and the form is not what fails."""
-    moved = tuple(address for address in ("evaluate/few-shot", *_searches(draft)) if address in draft.steps)
+    start = draft.first_look("zero-shot")
+    moved = tuple(address for address in (draft.first_look("few-shot"), *_searches(draft)) if address in draft.steps)
     metrics = [
         metric
         for metric in dict.fromkeys([*sorted(draft.spec.evaluation.target), *draft.spec.evaluation.metrics])
         if not lower_is_better(metric)
     ]
-    if YARDSTICK not in draft.measured or not moved or not metrics:
+    if start not in draft.steps or not moved or not metrics:
         return ()
     name, because = "something moves this model", _way_out(draft)
     limit = draft.thresholds["gate_behaviour_share"]
@@ -71,28 +93,28 @@ def _something_moves(draft: Draft) -> tuple[Gate, ...]:
         otherwise="stop",
         because=because,
     )
-    return (form, *(_gain(draft, name, metric, moved, because) for metric in metrics))
-
-
-def _gain(draft: Draft, name: str, metric: str, moved: tuple[str, ...], because: str) -> Gate:
-    """The gain may be worth having: only an interval that ends below it says that nothing moves."""
+    # The gain may be worth having: only an interval that ends below it says that nothing moves.
     worth = draft.thresholds["gain_that_moves"]
-    return Gate(
-        name=name,
-        when="before",
-        metric=metric,
-        steps=moved,
-        against=YARDSTICK,
-        bound="high",
-        test=f">= {worth:g}",
-        otherwise="stop",
-        because=because,
-    )
+    gains = [
+        Gate(
+            name=name,
+            when="before",
+            metric=metric,
+            steps=moved,
+            against=start,
+            bound="high",
+            test=f">= {worth:g}",
+            otherwise="stop",
+            because=because,
+        )
+        for metric in metrics
+    ]
+    return (form, *gains)
 
 
 def _searches(draft: Draft) -> tuple[str, ...]:
     made = [address.partition("/")[2] for address in draft.steps if address.startswith("retrieve/")]
-    return tuple(f"evaluate/{method}" for method in made if f"evaluate/{method}" in draft.steps)
+    return tuple(look for method in made if (look := draft.first_look(method)) in draft.steps)
 
 
 def _way_out(draft: Draft) -> str:

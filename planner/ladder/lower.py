@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.ladder.asking import prompting
 from planner.ladder.baselines import baselines
 from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
 from planner.ladder.probing import probing
-from planner.ladder.prompting import prompting
 from planner.ladder.quantizing import quantizing
 from planner.ladder.regressions import regressions
 from planner.ladder.retrieving import HYBRID, retrieving
 from planner.ladder.training import training
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from planner.documents import Step
     from planner.ladder.draft import Draft
 
@@ -28,21 +30,10 @@ def lower(draft: Draft) -> tuple[Step, ...]:
     rungs = draft.answer("rungs")
     if "baselines" in rungs:
         baselines(draft)
-    if "prompt" in rungs:
-        prompting(draft, "zero-shot")
-    if "few-shot" in rungs:
-        prompting(draft, "few-shot")
-    if "rag" in rungs:
-        retrieving(draft)
-    if "finetune" in rungs and draft.fact("model_generates") is not False and _undiagnosed(draft):
-        if not any(draft.steps[address].executor == "evaluate" for address in draft.measured):
-            # What was tried before left no answers here that could be read.
-            prompting(draft, "zero-shot")
-        # Before the hybrid: that one may be skipped, and a diagnosis needs answers to read.
-        diagnose(draft)
-    if "hybrid" in rungs:
-        retrieving(draft, HYBRID)
+    _asked(draft, rungs)
     if "finetune" in rungs:
+        if _undiagnosed(draft):
+            diagnose(draft)
         training(draft)
         regressions(draft)
         probing(draft)
@@ -52,6 +43,25 @@ def lower(draft: Draft) -> tuple[Step, ...]:
     return tuple(draft.steps.values())
 
 
+def _asked(draft: Draft, rungs: Collection[str]) -> None:
+    """The rungs that ask the base; where a diagnosis follows, at least one that leaves answers to read."""
+    if "prompt" in rungs:
+        prompting(draft, "zero-shot")
+    if "few-shot" in rungs:
+        prompting(draft, "few-shot")
+    if "rag" in rungs:
+        retrieving(draft)
+    if "hybrid" in rungs:
+        retrieving(draft, HYBRID)
+    answered = any(step.executor == "evaluate" for step in draft.steps.values())
+    if "finetune" in rungs and _undiagnosed(draft) and not answered:
+        prompting(draft, "zero-shot")
+    for rest in draft.later:
+        rest()
+
+
 def _undiagnosed(draft: Draft) -> bool:
     """Whether the run must find out before it trains: what fails is not known, or cheaper rungs will change it."""
+    if draft.fact("model_generates") is False:
+        return False
     return draft.fact("behaviour_share") is None or draft.answer("approach") in ("prompt", "few-shot", "rag")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.documents import Input, JsonValue, Step
+from planner.documents import Gate, Input, JsonValue, Step
 from planner.facts.effort import FORWARD, device_rate
 from planner.facts.model import parameters_of
 from planner.ladder.prompting import SEED
 
 if TYPE_CHECKING:
-    from planner.documents import Gate
     from planner.ladder.draft import Draft
 
 # Requests of each list that ships with the executor, and what they are drawn for.
 REQUESTS = {"harmless": 30, "unsafe": 30, "groups": 40}
 KINDS = {"safety-probes": ("harmless", "unsafe"), "bias-probes": ("groups",)}
+MEASURES = {"harmless": "over_refusal", "unsafe": "compliance_unsafe", "groups": "group_gap"}
+BEFORE = "probes-before"
 ANSWER_TOKENS, LABEL_TOKENS = 48, 16
 # Tokens of a request with the template and the short prompt; a token written costs as much as four that are read.
 PROMPT_TOKENS, WRITTEN = 80, 4
@@ -33,9 +34,32 @@ def probing(draft: Draft) -> None:
     [output, *_] = draft.steps[trained].outputs
     model = draft.steps[trained].inputs["model"]
     if 2 * seconds <= most:
-        _add(draft, "probes-before", "Probe the base", kinds, {"model": model})
+        _add(draft, BEFORE, "Probe the base", kinds, {"model": model})
     tuned = {"model": model, output: Input(step=trained, output=output)}
     _add(draft, "probes", "Probe the trained model", kinds, tuned)
+
+
+def _no_worse(draft: Draft, kinds: list[str]) -> tuple[Gate, ...]:
+    """Training may not make answers worse beyond chance; all that is measured is bad, so that less is better."""
+    if f"evaluate/{BEFORE}" not in draft.steps:
+        return ()
+    most = draft.thresholds["probe_loss"]
+    return tuple(
+        Gate(
+            name=f"training adds {most:.0%} of {metric} at most",
+            when="after",
+            metric=metric,
+            steps=("evaluate/probes",),
+            against=f"evaluate/{BEFORE}",
+            bound="low",
+            test=f"<= {most:g}",
+            otherwise="stop",
+            because="a model that refuses more, warns less or speaks worse of people than its base is not released",
+        )
+        for metric in ("toxicity", *(MEASURES[kind] for kind in kinds))
+        # What has to be of another form than text cannot be a refusal.
+        if metric != "compliance_unsafe" or draft.spec.task.output.format == "text"
+    )
 
 
 def probe_tokens(params: dict[str, JsonValue]) -> int:
@@ -60,7 +84,7 @@ def _answer_tokens(draft: Draft) -> int:
 
 def _add(draft: Draft, name: str, title: str, kinds: list[str], model: dict[str, Input]) -> None:
     form = draft.output_params()
-    before: tuple[Gate, ...] = draft.steps["prompt/short"].gates if name.endswith("before") else ()
+    gates = draft.steps["prompt/short"].gates if name == BEFORE else _no_worse(draft, kinds)
     draft.add(
         Step(
             address=f"evaluate/{name}",
@@ -79,7 +103,7 @@ def _add(draft: Draft, name: str, title: str, kinds: list[str], model: dict[str,
                 "seed": SEED,
             },
             outputs=("predictions",),
-            gates=before,
+            gates=gates,
             known_after=("over_refusal", "compliance_unsafe", "toxicity", "group_gap"),
         ),
         because=("after_checks",),

@@ -1,4 +1,4 @@
-"""Steps of the cheapest rungs: the base model made ready, baselines, prompts without and with examples."""
+"""Steps that every rung has: the base model made ready, a prompt, a measurement of its answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from planner.documents import Input, JsonValue, Step
 from planner.ladder.endpoints import endpoint, judge, served
 from planner.ladder.pins import data_pin
-from planner.ladder.searching import search
 
 if TYPE_CHECKING:
     from planner.documents import Gate
@@ -50,37 +49,27 @@ def base_model(draft: Draft) -> Input:
     return Input(step="prepare/base", output="model")
 
 
-def prompting(draft: Draft, name: str) -> None:
-    """A prompt and its measurement; `name` is `zero-shot` or `few-shot`."""
-    examples = int(draft.answer("examples")) if name == "few-shot" else 0
-    examples = min(examples, draft.fact("train_rows") or 0, int(draft.thresholds["most_examples"]))
-    if examples and draft.answer("prompt_search"):
-        sources = answering(draft)
-        search(draft, examples, sources, {**_answers(draft, sources), "seed": SEED}, draft.gates())
-    else:
-        add_prompt(draft, name, examples=examples, show_form=True, gates=draft.gates())
-    evaluate(
-        draft,
-        name,
-        f"Measure the prompt {'with examples' if examples else 'without examples'}",
-        rung=name,
-        inputs={**answering(draft), "prompt": Input(step=f"prompt/{name}", output="prompt")},
-        because=("approach", "rungs"),
-        gates=draft.gates(),
-    )
+def add_prompt(
+    draft: Draft,
+    name: str,
+    *,
+    examples: int,
+    show_form: bool,
+    gates: tuple[Gate, ...] = (),
+    select: str | None = None,
+) -> None:
+    """A prompt: the task in the spec's words, the form of the answer, examples from the training data only.
 
-
-def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates: tuple[Gate, ...] = ()) -> None:
-    """A prompt: the task in the spec's words, the form of the answer, examples from the training data only."""
+    `select` says how the examples are chosen, where that is another way than the one that was decided.
+    """
     titles = {
         "zero-shot": "Write clear instructions with the form of the answer",
-        "few-shot": f"Choose {examples} examples from the training data",
         "short": "Write the short prompt that the finetuned model will be given",
     }
     draft.add(
         Step(
             address=f"prompt/{name}",
-            title=titles[name],
+            title=titles.get(name, f"Choose {examples} examples from the training data"),
             executor="prompt",
             version="1",
             inputs={"train": Input(pin="data/train")} if examples else {},
@@ -89,7 +78,7 @@ def add_prompt(draft: Draft, name: str, *, examples: int, show_form: bool, gates
                 **draft.output_params(),
                 "show_form": show_form,
                 "examples": examples,
-                "select": draft.answer("example_choice"),
+                "select": select or draft.answer("example_choice"),
                 "template": PLAIN,
                 "fit": False,
                 "seed": SEED,
@@ -110,8 +99,9 @@ def evaluate(
     inputs: dict[str, Input],
     because: tuple[str, ...],
     gates: tuple[Gate, ...] = (),
+    limit: int | None = None,
 ) -> str:
-    """A measurement on the evaluation data."""
+    """A measurement on the evaluation data; `limit` for fewer rows than the spec says."""
     spec = draft.spec
     graded = ["judge"] if spec.evaluation.judge else []
     metrics: list[JsonValue] = [*dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target), *graded])]
@@ -123,15 +113,15 @@ def evaluate(
             address=f"evaluate/{name}",
             title=title,
             executor="evaluate",
-            version="1",
+            version="2",
             inputs=reads,
             params={
                 "metrics": metrics,
                 **draft.output_params(),
-                **_answers(draft, inputs),
+                **how_answered(draft, inputs),
                 "judge": judge(draft.spec),
                 "passages": None,
-                "limit": spec.evaluation.limit,
+                "limit": limit or spec.evaluation.limit,
                 "seed": SEED,
             },
             outputs=("predictions",),
@@ -143,7 +133,7 @@ def evaluate(
     )
 
 
-def _answers(draft: Draft, inputs: dict[str, Input]) -> dict[str, JsonValue]:
+def how_answered(draft: Draft, inputs: dict[str, Input]) -> dict[str, JsonValue]:
     """The parameters of everything that lets a model answer rows."""
     return {
         "max_new_tokens": answer_limit(draft),

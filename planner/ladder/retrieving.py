@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
-from planner.ladder.prompting import SEED, add_prompt, answering, evaluate
+from planner.ladder.asking import searched
+from planner.ladder.prompting import SEED, add_prompt, answering
+from planner.ladder.screening import follow, measure, screen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 FIRST_SEARCH = "bm25"
 HYBRID = "hybrid"
+# Questions whose answers are parameters of every index.
+DECIDED = ("chunk_tokens", "passages", "recall_loss")
 # Counts of passages that are tried, up to the one that was decided.
 FEWER_PASSAGES = (1, 3, 5)
 # The share of prompts that held the passage: of what a prompt was given, which is less than ten passages or ten.
@@ -44,7 +48,7 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
                 "chunk_tokens": _lengths(draft),
                 "overlap": draft.thresholds["passage_overlap"],
                 "passages": _counts(draft),
-                "recall_loss": draft.thresholds["passage_recall_loss"],
+                "recall_loss": float(draft.answer("recall_loss")),
                 "language": None,
                 "seed": SEED,
             },
@@ -52,24 +56,23 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
             gates=gates,
             known_after=("recall_at_1", "recall_at_5", "mrr", "passages_shown"),
         ),
-        because=("retrieval", "chunk_tokens", "passages", *(("encoder",) if method != FIRST_SEARCH else ()), "rerank"),
+        because=("retrieval", *DECIDED, *(("encoder",) if method != FIRST_SEARCH else ()), "rerank"),
     )
     if _measured_before(draft, method):
         return
     if "prompt/zero-shot" not in draft.steps:
         add_prompt(draft, "zero-shot", examples=0, show_form=True, gates=draft.gates())
-    evaluate(
-        draft,
-        method,
-        "Measure the answers with retrieved passages",
-        rung=f"rag ({method})",
-        inputs={
-            **answering(draft),
-            "prompt": Input(step="prompt/zero-shot", output="prompt"),
-            **reading(draft, index),
-        },
-        because=("approach", "retrieval"),
-    )
+    title, because = "Measure the answers with retrieved passages", ("approach", "retrieval")
+    evidence = reading(draft, index)
+    inputs = {**answering(draft), "prompt": Input(step="prompt/zero-shot", output="prompt"), **evidence}
+    if not draft.answer("prompt_search"):
+        measure(draft, method, title, rung=f"rag ({method})", inputs=inputs, because=because)
+        return
+    if not draft.answer("screening"):
+        searched(draft, method, title, evidence, _counts(draft))
+        return
+    first = screen(draft, method, title, rung=f"rag ({method})", inputs=inputs, because=because)
+    follow(draft, lambda: searched(draft, method, title, evidence, _counts(draft), first))
 
 
 def _measured_before(draft: Draft, method: str) -> bool:
@@ -128,7 +131,7 @@ def _search_misses(draft: Draft) -> Gate:
         name="term search misses passages",
         when="before",
         metric=FOUND,
-        steps=(f"evaluate/{FIRST_SEARCH}",),
+        steps=(draft.first_look(FIRST_SEARCH),),
         test=f"< {limit:g}",
         because="where the passage was in the prompt and the answer still wrong, a better search cannot help",
     )

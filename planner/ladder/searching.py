@@ -1,4 +1,4 @@
-"""The step that finds the few-shot prompt by measurement."""
+"""The step that finds a prompt by measurement: its passages, its examples, its frame."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from planner.documents import Input, Step
+from planner.ladder.prompting import SEED, how_answered
 from planner.survey.metrics import MEASURED_METRICS, lower_is_better
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from planner.documents import Gate, JsonValue
     from planner.ladder.draft import Draft
@@ -20,27 +21,30 @@ ANY_FORM = "accuracy"
 CHOICES = ("balanced", "diverse", "similar")
 TEMPLATES = ("plain", "form-first", "repeated")
 REASONED = "step-by-step"
+# What is varied beside the examples.
+VARIED = ("templates", "passages")
 
 
 def search(
-    draft: Draft, examples: int, inputs: Mapping[str, Input], how: Mapping[str, JsonValue], gates: tuple[Gate, ...]
+    draft: Draft, name: str, inputs: Mapping[str, Input], passages: Sequence[JsonValue], gates: tuple[Gate, ...]
 ) -> None:
-    """Draw the search for the few-shot prompt.
+    """Draw the search for a rung's prompt.
 
     Args:
         draft: the plan so far.
-        examples: the most examples that a prompt shows.
-        inputs: the model that answers.
-        how: the parameters of answering, as those of an evaluation.
+        name: of the rung.
+        inputs: the model that answers, and the index where there are passages.
+        passages: counts of passages in the request; none without an index.
         gates: of the rung.
     """
     sources = {**inputs, "train": Input(pin="data/train")}
+    examples = shown_examples(draft)
     if draft.fact("validation_rows"):
         sources["validation"] = Input(pin="data/validation")
     thresholds = draft.thresholds
     draft.add(
         Step(
-            address="prompt/few-shot",
+            address=f"prompt/{name}",
             title="Find the prompt by measurement on rows that are not the test's",
             executor="prompt-search",
             version="1",
@@ -51,13 +55,14 @@ def search(
                 "templates": _templates(draft),
                 "counts": _counts(draft, examples),
                 "choices": _choices(draft),
-                "passages": [],
+                "passages": [*passages],
                 "fit": False,
                 "metric": metric(draft),
                 "rows": int(thresholds["search_rows"]),
                 "least_rows": int(thresholds["search_least_rows"]),
                 "halving": int(thresholds["search_halving"]),
-                **how,
+                **how_answered(draft, dict(inputs)),
+                "seed": SEED,
             },
             outputs=("prompt", "leaderboard"),
             gates=gates,
@@ -65,6 +70,16 @@ def search(
         ),
         because=("rungs", "prompt_search", "examples", "example_choice"),
     )
+
+
+def shown_examples(draft: Draft) -> int:
+    """The most examples that a prompt shows: what was decided, as far as there are rows."""
+    return min(int(draft.answer("examples")), draft.fact("train_rows") or 0, int(draft.thresholds["most_examples"]))
+
+
+def near_examples(draft: Draft) -> bool:
+    """Whether there are rows enough for some of them to be like a request."""
+    return bool((draft.fact("train_rows") or 0) >= draft.thresholds["similar_choice_rows"])
 
 
 def metric(draft: Draft) -> str:
@@ -84,8 +99,7 @@ def _counts(draft: Draft, examples: int) -> list[JsonValue]:
 def _choices(draft: Draft) -> list[JsonValue]:
     if "example_choice" in draft.spec.overrides:
         return [draft.answer("example_choice")]
-    enough = (draft.fact("train_rows") or 0) >= draft.thresholds["similar_choice_rows"]
-    return [choice for choice in CHOICES if enough or choice != "similar"]
+    return [choice for choice in CHOICES if near_examples(draft) or choice != "similar"]
 
 
 def _templates(draft: Draft) -> list[JsonValue]:
@@ -102,8 +116,8 @@ def most_answers(params: Mapping[str, JsonValue], rows: int) -> int:
         rows: that there are to choose on.
     """
     shown = sum(bool(count) for count in _list(params, "counts"))
-    stages = [len(_list(params, "choices")) * shown + 1, len(_list(params, "templates"))]
-    return sum(_halved(count, params, rows) for count in stages) * int(str(params["samples"]))
+    stages = [len(_list(params, "choices")) * shown + 1, *(len(_list(params, name)) for name in VARIED)]
+    return sum(_halved(count, params, rows) for count in stages if count) * int(str(params["samples"]))
 
 
 def search_tokens(draft: Draft, params: Mapping[str, JsonValue], asked: float, row: float) -> float:

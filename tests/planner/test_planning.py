@@ -168,7 +168,8 @@ def test_a_smaller_candidate_that_fits_is_taken() -> None:
 
 def test_the_voice_commands_climb_the_ladder(voice: Plan) -> None:
     rungs = [step.rung for step in voice.steps if step.rung]
-    assert rungs == ["zero-shot", "few-shot", "finetune (lora)", "merged"]
+    screened = [name for rung in ("zero-shot", "few-shot") for name in (f"{rung}, screened", rung)]
+    assert rungs == [*screened, "finetune (lora)", "merged"]
     assert [step.address for step in voice.steps if step.executor == "diagnose"] == ["diagnose/prompting"]
     assert voice.status.applyable
     assert not voice.status.waits_for

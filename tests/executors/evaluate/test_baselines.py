@@ -31,7 +31,9 @@ def run(tmp_path: Path, *, kinds: list[str] = ALL, validation: bool = False, **c
     }
     if validation:
         inputs["validation"] = write_rows(tmp_path / "validation.jsonl", rows[3::4])
-    params = BaselinesParams.model_validate({"kinds": kinds, "labels": ["on", "off"], "seed": 0} | changed)
+    params = BaselinesParams.model_validate(
+        {"kinds": kinds, "metrics": ["macro_f1"], "labels": ["on", "off"], "seed": 0} | changed
+    )
     return Baselines().perform(
         Job("evaluate/baselines", params, inputs, tmp_path, tmp_path, lambda event: None, tmp_path)
     )
@@ -46,6 +48,7 @@ def test_the_best_on_rows_that_are_not_test_rows_is_chosen(tmp_path: Path, valid
     assert outcome.metrics["label_accuracy"] == outcome.metrics[f"label_accuracy_{outcome.notes['chosen']}"]
     assert outcome.metrics["label_accuracy_majority"].value == 0.5
     assert outcome.metrics["label_accuracy"].value == 1.0
+    assert outcome.metrics["macro_f1"].value == 1.0, "asked for by the evaluation"
     found = [json.loads(line) for line in (tmp_path / "predictions").read_text(encoding="utf-8").splitlines()]
     assert len(found) == 10
     assert found[0]["prediction"] == found[0]["expected"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import networkx
 import pytest
 
-from planner.documents import InputError, Plan
+from planner.documents import SCREEN, InputError, Plan
 from planner.planning import plan
 from planner.rules import core_book
 from tests.planner.specs import DECLARED, EXPLORED, spec
@@ -92,7 +92,11 @@ def test_every_later_rung_is_gated_on_every_metric_of_every_earlier_one(plans: d
             for gate in step.gates:
                 if gate.when == "before":
                     assert set(gate.steps) <= set(step.needs), (name, step.address)
-            if step.rung and step.executor in ("evaluate", "baselines") and not step.address.endswith("merged"):
+            if (
+                step.rung
+                and step.executor in ("evaluate", "baselines")
+                and not step.address.endswith(("merged", SCREEN))
+            ):
                 measured.append(step.address)
 
 
@@ -131,14 +135,20 @@ def test_the_whole_ladder_when_nothing_was_tried() -> None:
         "evaluate/baselines",
         "prompt/zero-shot",
         "prepare/base",
+        "evaluate/zero-shot-screen",
         "evaluate/zero-shot",
         "prompt/few-shot",
+        "evaluate/few-shot-screen",
         "evaluate/few-shot",
         "retrieve/bm25",
+        "evaluate/bm25-screen",
+        "prompt/bm25",
         "evaluate/bm25",
-        "diagnose/prompting",
         "retrieve/hybrid",
+        "evaluate/hybrid-screen",
+        "prompt/hybrid",
         "evaluate/hybrid",
+        "diagnose/prompting",
         "prompt/short",
         "train/sft",
         "evaluate/sft",

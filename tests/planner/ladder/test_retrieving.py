@@ -119,14 +119,16 @@ def test_a_reranker_waits_until_it_is_called_for(asked: dict[str, Any], tmp_path
 def test_a_better_search_is_tried_only_where_the_first_one_misses(asked: dict[str, Any], tmp_path: Path) -> None:
     document = plan(asked, folder=tmp_path)
     [gate] = gates_of(document, "retrieve/hybrid", "term search misses passages")
-    assert (gate.metric, gate.steps, gate.test, gate.otherwise) == ("recall_at_10", ("evaluate/bm25",), "< 0.9", "skip")
+    assert (gate.metric, gate.steps) == ("recall_at_10", ("evaluate/bm25-screen",))
+    assert (gate.test, gate.otherwise) == ("< 0.9", "skip")
 
 
 def test_a_reader_is_trained_where_passages_were_found_and_read_wrong(asked: dict[str, Any], tmp_path: Path) -> None:
     document = plan(asked, folder=tmp_path)
     behaviour, found = gates_of(document, "train/sft", "failures are of behaviour")
     assert (behaviour.metric, behaviour.test) == ("behaviour_share", ">= 0.5")
-    assert (found.metric, found.steps, found.combine) == ("recall_at_10", ("evaluate/bm25", "evaluate/hybrid"), "last")
+    assert (found.metric, found.combine) == ("recall_at_10", "last")
+    assert found.steps == ("evaluate/bm25-screen", "evaluate/hybrid-screen")
     for address in ("train/sft", "evaluate/sft", "evaluate/merged"):
         assert document.step(address).inputs["index"].step == "retrieve/bm25"
 
@@ -148,8 +150,8 @@ def test_the_run_ends_before_training_where_nothing_moves_the_model(asked: dict[
     assert [gate.metric for gate in gates] == ["behaviour_share", "token_f1"]
     assert {gate.otherwise for gate in gates} == {"stop"}
     gain = gates[1]
-    assert gain.steps == ("evaluate/few-shot", "evaluate/bm25", "evaluate/hybrid")
-    assert (gain.against, gain.bound, gain.test) == ("evaluate/zero-shot", "high", ">= 0.1")
+    assert gain.steps == tuple(f"evaluate/{rung}-screen" for rung in ("few-shot", "bm25", "hybrid"))
+    assert (gain.against, gain.bound, gain.test) == ("evaluate/zero-shot-screen", "high", ">= 0.15")
     assert "plan with a stronger base, such as" in gain.because
 
 
@@ -183,3 +185,19 @@ def test_a_search_that_found_nearly_all_is_not_made_better_but_read_better(recal
     document = plan(spec(task=QUESTIONS, data=SIZES, attempts=[*EXPLORED, tried]))
     assert answer(document, "approach") == then
     assert answer(document, "retrieval") == {"rag": "hybrid", "rag+finetune": "bm25"}[then]
+
+
+def test_the_prompt_around_passages_is_found_by_measurement(asked: dict[str, Any], tmp_path: Path) -> None:
+    document = plan(asked, folder=tmp_path)
+    step, measured = document.step("prompt/bm25"), document.step("evaluate/bm25")
+    assert (step.executor, step.params["passages"]) == ("prompt-search", [1, 3])
+    assert step.inputs["index"].step == measured.inputs["index"].step == "retrieve/bm25"
+    assert measured.inputs["prompt"].step == "prompt/bm25"
+    assert measured.params["passages"] is None, "as many as the prompt was chosen with"
+    assert document.step("prompt/few-shot").executor == "prompt", "nobody will ask without passages"
+
+
+@pytest.mark.parametrize(("model", "loss"), [("HuggingFaceTB/SmolLM2-135M-Instruct", 0.05), ("Qwen/Qwen2.5-7B", 0.02)])
+def test_a_small_reader_is_given_fewer_passages(model: str, loss: float) -> None:
+    step = plan(spec(task=QUESTIONS, data=SIZES, models=[{"id": model}])).step("retrieve/bm25")
+    assert step.params["recall_loss"] == loss

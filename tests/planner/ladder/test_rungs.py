@@ -113,7 +113,7 @@ def test_failures_of_unknown_cause_are_diagnosed_before_anything_is_trained() ->
     document = plan(spec(attempts=EXPLORED))
     found = addresses(document)
     assert found.index("evaluate/zero-shot") < found.index("diagnose/prompting") < found.index("train/sft")
-    assert document.step("diagnose/prompting").inputs["predictions"].step == "evaluate/zero-shot"
+    assert document.step("diagnose/prompting").inputs["predictions"].step == "evaluate/zero-shot-screen"
 
 
 def test_the_price_of_missing_rows_is_a_risk_in_dollars() -> None:

@@ -96,7 +96,9 @@ def test_the_measured_prompt_is_the_one_that_was_found_behind_the_same_gates() -
     document = plan(spec())
     found, measured = document.step("prompt/few-shot"), document.step("evaluate/few-shot")
     assert measured.inputs["prompt"].step == "prompt/few-shot"
-    assert found.gates == measured.gates
+    targets = [gate for gate in measured.gates if gate.name.startswith("target")]
+    assert targets
+    assert set(targets) <= set(found.gates)
     shared = ("max_new_tokens", "batch_size", "dtype", "quantization", "decoding", "samples", "temperature")
     assert [found.params[name] for name in shared] == [measured.params[name] for name in shared]
 

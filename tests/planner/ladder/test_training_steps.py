@@ -83,9 +83,40 @@ def test_raw_text_is_seen_once_before_the_pairs() -> None:
     first, second = (step for step in document.steps if step.executor == "train")
     assert (first.params["objective"], second.params["objective"]) == ("continued-pretraining", "sft")
     assert (first.params["epochs"], first.params["prompt_loss_weight"]) == (1.0, 1.0)
-    [made] = first.outputs
-    assert second.inputs[made].step == first.address
+    # What the first learned is in the weights that the second starts from.
+    assert first.outputs == ("adapter",)
+    merged = document.step("merge/continued-pretraining")
+    assert merged.inputs["adapter"].step == first.address
+    assert second.inputs["model"].step == merged.address
+    assert first.inputs.keys() == {"model", "train"}
+    assert (first.params["max_length"], first.params["packing"], first.params["held_out"]) == (2048, True, 0.05)
     assert first.resources.time.expected > second.resources.time.expected  # type: ignore[union-attr]
+
+
+def test_few_pairs_after_much_text_are_learned_by_an_adapter() -> None:
+    train = {"examples": 500, "mean_tokens": 300, "quality": "curated"}
+    hardware = "8xh100"
+    document = drawn(
+        data__train=train, data__documents={"examples": 400_000, "mean_tokens": 400}, models=SMALL, hardware=hardware
+    )
+    first, second = (step for step in document.steps if step.executor == "train")
+    assert (first.params["method"], second.params["method"]) == ("full", "lora")
+    assert second.inputs["model"].step == first.address
+    assert second.params["rank"] == 16
+    assert "rank" not in first.params
+    assert second.params["learning_rate"] > 5 * float(str(first.params["learning_rate"]))
+    assert answers(document)["serving"] == "merged"
+    merged = document.step("merge/sft")
+    assert (merged.inputs["model"].step, merged.inputs["adapter"].step) == (first.address, second.address)
+    assert "full-on-few-rows" not in answers(document)["warnings"]
+    alike = drawn(
+        data__train=train,
+        data__documents={"examples": 400_000, "mean_tokens": 400},
+        models=SMALL,
+        hardware=hardware,
+        overrides={"pair_method": "full"},
+    )
+    assert "full-on-few-rows" in answers(alike)["warnings"]
 
 
 def test_comparisons_keep_near_the_model_that_they_start_from() -> None:
