@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from adapt.cli.formats import format_options, show
-from planner.documents import InputError, pretty_json
+from planner.documents import Endpoint, InputError, pretty_json, validate
 from planner.documents.task import OutputFormat, TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from executors.diagnose.examine import Answered
     from executors.diagnose.session import Wanted
@@ -27,6 +28,7 @@ Examples:
   adapt diagnose promptfoo-results.json --documents manuals/ --out failures.json
   adapt diagnose samples_squad.jsonl --kind question-answering --format markdown
   adapt diagnose eval.json --model models/base --train train.jsonl --documents corpus.jsonl
+  adapt diagnose eval.json --endpoint http://localhost:8000/v1 my-model --documents corpus.jsonl
 """
 PATH = click.Path(path_type=Path)
 
@@ -41,9 +43,15 @@ PATH = click.Path(path_type=Path)
 @click.option("--labels", metavar="A,B,...", help="The closed set of labels.")
 @click.option("--documents", type=PATH, help="Documents that may hold the answers: a file or a folder.")
 @click.option("--model", type=PATH, help="Folder of the model that answered: experiments are made with it.")
+@click.option(
+    "--endpoint", type=(str, str), metavar="URL MODEL", help="OpenAI-compatible server of the model that answered."
+)
+@click.option("--api-key-env", metavar="NAME", help="Environment variable with the key of --endpoint.")
 @click.option("--prompt", type=PATH, help="What stood before every request: a prompt of adapt, or a text file.")
 @click.option("--train", type=PATH, help="Rows to take examples from.")
 @click.option("--stronger", type=PATH, help="Folder of a stronger model.")
+@click.option("--stronger-endpoint", type=(str, str), metavar="URL MODEL", help="Server of a stronger model.")
+@click.option("--stronger-key-env", metavar="NAME", help="Environment variable with the key of --stronger-endpoint.")
 @click.option("--limit", type=click.IntRange(min=1), default=60, help="Failing cases to make experiments on; 60.")
 @click.option("--passages", type=click.IntRange(min=1), default=3, help="Passages that a search gives; 3.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Longest answer of the model.")
@@ -57,8 +65,8 @@ def command(files: tuple[Path, ...], out: Path | None, shown: int, form: str, **
 
     FILES are rows with a question, the expected and the given answer (JSON Lines or JSON), predictions of `adapt run`,
     outputs of promptfoo, samples of lm-evaluation-harness, or Inspect logs; which they are is recognised. Without a
-    model the text tells what it can; with --documents a search tells whether they hold the answers; with --model
-    experiments tell the causes.
+    model the text tells what it can; with --documents a search tells whether they hold the answers; with --model or
+    --endpoint experiments tell the causes.
     """
     from adapt.cli.console import err
     from adapt.render.failures import failures
@@ -75,9 +83,10 @@ def command(files: tuple[Path, ...], out: Path | None, shown: int, form: str, **
     skipped = sum(results.skipped for _, results in read)
     if skipped:
         err().print(f"{skipped} cases have no expected answer or no answer at all, and are left out.")
-    if given["model"] is not None and given["prompt"] is None:
+    if wanted.inputs is not None and given["prompt"] is None:
         err().print("Without --prompt the model is asked without the instruction that it may have had.")
-    report = diagnose_results(source, answered, wanted, _tell)
+    with _quiet():
+        report = diagnose_results(source, answered, wanted, _tell)
     if out is not None:
         from executors.files import write_atomic
 
@@ -102,14 +111,20 @@ def _wanted(answered: list[Answered], given: Mapping[str, Any]) -> Wanted:
     from executors.diagnose.session import Wanted, guess_kind
 
     form = _form(answered, given)
-    for name in ("prompt", "train", "stronger", "keep"):
-        if given[name] is not None and given["model"] is None:
-            raise _error(f"--{name} is for experiments with a model.", "Give --model as well.")
+    if given["model"] is not None and given["endpoint"] is not None:
+        raise _error("--model and --endpoint both say who answers.", "Give one of them.")
+    asks = given["model"] is not None or given["endpoint"] is not None
+    for name in ("prompt", "train", "stronger", "stronger_endpoint", "keep"):
+        if given[name] is not None and not asks:
+            option = name.replace("_", "-")
+            raise _error(f"--{option} is for experiments with a model.", "Give --model or --endpoint as well.")
     return Wanted(
         form,
         given["kind"] or guess_kind(answered, form),
         documents=given["documents"],
-        inputs=_inputs(given) if given["model"] is not None else None,
+        inputs=_inputs(given) if asks else None,
+        endpoint=_endpoint(given["endpoint"], given["api_key_env"]),
+        stronger_endpoint=_endpoint(given["stronger_endpoint"], given["stronger_key_env"]),
         keep=given["keep"],
         limit=given["limit"],
         passages=given["passages"],
@@ -156,6 +171,33 @@ def _inputs(given: Mapping[str, Any]) -> dict[str, Path | str]:
             raise _error(f"The --{name} is not there.", fix, path)
         inputs[name] = path
     return inputs
+
+
+def _endpoint(given: tuple[str, str] | None, key: str | None) -> Endpoint | None:
+    """A server by its address and the name of its model."""
+    if given is None:
+        return None
+    url, model = given
+    return validate(Endpoint, {"url": url, "model": model, "api_key_env": key}, code="DIAG")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let libraries that load a model keep their log lines and progress bars to themselves."""
+    import logging
+    import os
+
+    from executors.places.environment import worker_environment
+
+    added = worker_environment(os.environ, offline=False)
+    os.environ.update(added)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _tell(event: Event) -> None:

@@ -73,7 +73,9 @@ class Diagnose:
     name: ClassVar[str] = "diagnose"
     version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = DiagnoseParams
-    libraries: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = (
+        *("bm25s", "html5lib", "numpy", "openai", "semantic_text_splitter", "sqlglot", "torch", "transformers"),
+    )
     outputs: ClassVar[Mapping[str, str]] = {"report": "report"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:

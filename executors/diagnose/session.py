@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from executors.diagnose.answerer import ModelAnswers
     from executors.diagnose.examine import Answered
     from executors.evaluate.case import AnswerForm
-    from planner.documents import Event, FailureReport
+    from planner.documents import Endpoint, Event, FailureReport
     from planner.documents.task import OutputFormat, TaskKind
 
 # A token has about four characters, and an answer may be twice as long as the longest expected one.
@@ -36,7 +36,11 @@ class Wanted:
     kind: TaskKind
     documents: Path | None = None
     inputs: Mapping[str, Path | str] | None = None
-    """`model`, and perhaps `prompt`, `train` and `stronger`; None without a model."""
+    """`model` (or an endpoint), and perhaps `prompt`, `train` and `stronger`; None where no model is asked."""
+    endpoint: Endpoint | None = None
+    """The server that answers, in place of a `model`."""
+    stronger_endpoint: Endpoint | None = None
+    """The server of a stronger model, in place of `stronger`."""
     keep: Path | None = None
     """Folder for the answers of a model, so that a diagnosis that was killed goes on."""
     limit: int | None = 60
@@ -108,6 +112,8 @@ def _model(
             "examples": wanted.examples,
             "passages": wanted.passages,
             "max_new_tokens": wanted.max_new_tokens or tokens,
+            "endpoint": wanted.endpoint,
+            "stronger_endpoint": wanted.stronger_endpoint,
             "seed": wanted.seed,
         }
     )

@@ -10,6 +10,7 @@ import pytest
 from planner.documents import FailureReport
 from planner.planning import plan
 from tests.adapt.commands import process
+from tests.executors.evaluate.server import Reply, chat_server
 from tests.planner.specs import spec
 
 if TYPE_CHECKING:
@@ -87,6 +88,45 @@ def test_nothing_that_fails_is_said_in_one_line(adapt: Callable, tmp_path: Path)
     said = adapt("diagnose", write(tmp_path / "rows.jsonl", ROWS[2:3]))
     assert "0 of 1 cases fail" in said.out
     assert "Cheapest cure" not in said.out
+
+
+def test_a_server_makes_the_experiments_and_another_one_is_the_stronger(
+    adapt: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRONG_KEY", "secret-of-the-test")
+    rows = write(tmp_path / "rows.jsonl", [ROWS[0], ROWS[3]])
+    corpus = write(tmp_path / "corpus.jsonl", CORPUS)
+
+    def reads(body: dict[str, Any], _before: int) -> Reply:
+        return Reply(text="the Laptev Sea" if "ends in the Laptev" in body["messages"][-1]["content"] else "a cake")
+
+    with chat_server(reads) as weak, chat_server(lambda _body, _before: Reply(text="Rye bread")) as strong:
+        said = adapt(
+            *("diagnose", rows, "--documents", corpus, "--json", "--passages", "1"),
+            *("--endpoint", weak.url, "weak", "--stronger-endpoint", strong.url, "strong"),
+            *("--stronger-key-env", "STRONG_KEY"),
+        )
+    report = FailureReport.model_validate_json(said.out)
+    assert {case.id: (case.cause, case.decided_by) for case in report.cases} == {
+        "a": ("information", "gold passage"),
+        "d": ("capability", "stronger model"),
+    }
+    assert {body["model"] for body in weak.bodies} == {"weak"}
+    assert {header["authorization"] for header in strong.headers} == {"Bearer secret-of-the-test"}
+    assert "secret" not in said.out + said.err
+
+
+def test_an_endpoint_that_cannot_be_asked_is_told_in_a_sentence(adapt: Callable, rows: Path) -> None:
+    gone = adapt(
+        "diagnose", rows, "--endpoint", "http://127.0.0.1:9/v1", "m", "--kind", "generation", "--labels", "a,b"
+    )
+    assert (gone.code, "cannot be reached" in gone.err) == (1, True)
+    odd = adapt("diagnose", rows, "--endpoint", "localhost", "m")
+    assert (odd.code, "/url" in odd.err) == (2, True)
+    both = adapt("diagnose", rows, "--endpoint", "http://127.0.0.1:9/v1", "m", "--model", "models/a")
+    assert (both.code, "both say who answers" in both.err) == (2, True)
+    alone = adapt("diagnose", rows, "--stronger-endpoint", "http://127.0.0.1:9/v1", "m")
+    assert (alone.code, "Give --model or --endpoint" in alone.err) == (2, True)
 
 
 def test_labels_and_schemas_tell_the_form(adapt: Callable, tmp_path: Path) -> None:
