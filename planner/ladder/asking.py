@@ -86,6 +86,6 @@ def _found_enough(draft: Draft, name: str) -> tuple[Gate, ...]:
         steps=(f"prompt/{name}",),
         bound="high",
         test=f">= {goal:g}",
-        because="on the rows that it was chosen on, even the upper end of its interval misses the target",
+        because="on the rows that it was chosen on, even the upper end of its interval is below the target",
     )
     return (gate,)

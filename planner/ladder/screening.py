@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import SCREEN, Gate, Input
+from planner.facts.attempts import half_width
 from planner.ladder.prompting import evaluate
 from planner.survey.metrics import lower_is_better
 
@@ -76,8 +77,8 @@ def in_the_running(draft: Draft, first: str, headroom: float = 0.0) -> tuple[Gat
                 metric=metric,
                 steps=(first,),
                 bound="low" if lower_is_better(metric) else "high",
-                test=f"<= {goal:g}" if lower_is_better(metric) else f">= {goal - headroom:g}",
-                because="even the upper end of its interval misses the target",
+                test=f"<= {goal:g}" if lower_is_better(metric) else f">= {_needed(draft, goal) - headroom:.3g}",
+                because="even the upper end of its interval is below what meets the target beyond chance",
             )
             for metric, goal in sorted(target.items())
             if not (headroom and lower_is_better(metric))
@@ -96,3 +97,11 @@ def in_the_running(draft: Draft, first: str, headroom: float = 0.0) -> tuple[Gat
         because="another rung beats it beyond chance",
     )
     return (gate,)
+
+
+def _needed(draft: Draft, goal: float) -> float:
+    """The score on all rows whose interval begins at a goal: what meets the goal beyond chance."""
+    rows = draft.fact("evaluation_rows")
+    if not rows or not 0 < goal < 1:
+        return goal
+    return min(1.0, goal + half_width(goal, rows, draft.thresholds["interval_z"]))
