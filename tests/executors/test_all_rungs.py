@@ -157,3 +157,53 @@ def test_the_points_lost_have_an_interval_over_the_cases(tmp_path: Path, monkeyp
     assert found.lost is not None
     assert found.lost.value == pytest.approx(0.5)
     assert 0.3 < found.lost.low < 0.5 < found.lost.high < 0.7
+
+
+def screened(*, few: float, whole: float, goal: float = 0.8, own_prompt: bool = False) -> Plan:
+    """Zero-shot on a few rows, on all behind a gate on those, then a finetune."""
+    first = rung("zero-shot-screen", few).model_copy(update={"rung": "zero-shot, screened"})
+    may = Gate(
+        name="evaluate/zero-shot-screen may reach score",
+        when="before",
+        metric="score",
+        steps=(first.address,),
+        test=f">= {goal:g}",
+        because="it cannot reach the target",
+    )
+    read = {} if own_prompt else {"screened": Input(step=first.address, output="text")}
+    rest = rung("zero-shot", whole, may, inputs=read, needs=(first.address,))
+    spec = Spec(
+        task=Task(description="test"),
+        models=(ModelReference(id="none"),),
+        evaluation=Evaluation(metrics=("score",), target={"score": goal}),
+    )
+    return make_plan(first, rest, rung("finetune", 0.3, below(rest.address, goal)), spec=spec)
+
+
+def test_a_screen_leaves_a_rung_and_says_why(tmp_path: Path) -> None:
+    report = run(screened(few=0.1, whole=0.12), tmp_path)
+    assert statuses(report) == {"zero-shot-screen": "done", "zero-shot": "skipped", "finetune": "done"}
+    [few, _, _] = report.rungs
+    assert (few.met, few.decision) == (None, "left: it cannot reach the target")
+    assert report.reached is None
+
+
+def test_a_screen_that_is_good_enough_goes_on_and_does_not_meet_the_target_itself(tmp_path: Path) -> None:
+    report = run(screened(few=0.9, whole=0.85), tmp_path)
+    assert statuses(report) == {"zero-shot-screen": "done", "zero-shot": "done", "finetune": "skipped"}
+    assert report.rungs[0].decision == "in the running"
+    assert report.reached == "zero-shot"
+
+
+def test_a_rung_that_was_picked_by_its_screen_counts_by_all_rows(tmp_path: Path) -> None:
+    found = run(screened(few=0.5, whole=0.2), tmp_path, all_rungs=True).regret
+    assert found is not None and found.picked_score is not None
+    assert (found.picked, found.picked_score.value) == ("zero-shot", 0.2)
+    assert (found.best, found.best_score.value) == ("finetune", 0.3), "a few rows are no rung of their own"
+    assert found.measured == ("zero-shot, screened", "finetune")
+
+
+def test_a_screen_with_another_prompt_counts_by_its_own_rows(tmp_path: Path) -> None:
+    found = run(screened(few=0.5, whole=0.2, own_prompt=True), tmp_path, all_rungs=True).regret
+    assert found is not None and found.picked_score is not None
+    assert (found.picked, found.picked_score.value) == ("zero-shot, screened", 0.5)

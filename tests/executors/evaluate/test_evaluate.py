@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,25 @@ def test_a_limit_draws_the_same_cases_each_time_and_keeps_their_order(tmp_path: 
     numbers = [int(record["id"].removeprefix("tiny-")) for record in records(work)]
     assert len(numbers) == 4
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.slow
+def test_what_a_screen_answered_is_not_asked_again(tmp_path: Path, tiny_model: Path) -> None:
+    few, _ = job(tmp_path, tiny_model, limit=4)
+    Evaluate().perform(few)
+    screened = records(few)
+    changed = [record | {"prediction": "as it was"} for record in screened]
+    path = tmp_path / "screened"
+    path.write_text("".join(json.dumps(record) + "\n" for record in changed), encoding="utf-8")
+    (tmp_path / "whole").mkdir()
+    whole, _ = job(tmp_path / "whole", tiny_model, limit=7)
+    outcome = Evaluate().perform(replace(whole, inputs={**whole.inputs, "screened": path}))
+    found = {record["id"]: record["prediction"] for record in records(whole)}
+    ids = {record["id"] for record in screened}
+    assert len(found) == 7
+    assert ids < set(found), "a smaller draw is a part of every larger one"
+    assert {key for key, text in found.items() if text == "as it was"} == ids
+    assert outcome.notes["resumed"] == 4
 
 
 @pytest.mark.slow
