@@ -94,7 +94,7 @@ def read_reply(text: str, kind: str) -> Answer:
 
 def shown(text: str) -> str:
     """The beginning of a text on one line."""
-    line = " ".join(text.split()) or "nothing"
+    line = " ".join(text.split()) or "an empty body"
     return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "..."
 
 
