@@ -72,11 +72,14 @@ def condition(step: Step, gated: set[str]) -> str:
 
 
 def _others(gates: list[Gate]) -> list[str]:
-    """One clause for each name: gates of the same name are alternatives, and their name says what they ask together."""
+    """One clause for each name: gates of the same name are alternatives, and their name says what they ask together.
+
+    A few rows that leave a rung in the running are named, since their score is compared at the end of its interval.
+    """
     asked: dict[str, list[str]] = {}
     for gate in gates:
         asked.setdefault(gate.name, []).append(f"{_compared(gate)} {gate.test}")
-    return [tests[0] if len(tests) == 1 else name for name, tests in asked.items()]
+    return [tests[0] if len(tests) == 1 and " may " not in name else name for name, tests in asked.items()]
 
 
 def _compared(gate: Gate) -> str:

@@ -34,7 +34,9 @@ def report(document: RunReport, state: Path) -> RenderableType:
         parts += [table, Text()]
     if document.regret is not None:
         parts += [_regret(document.regret), Text()]
-    parts += [Text(line) for line in (*_gains(document), *_regressions(document), *_slices(document))]
+    parts += [
+        Text(line) for line in (*_found(document), *_gains(document), *_regressions(document), *_slices(document))
+    ]
     text = Text(document.because, style=STATUS_STYLES[document.status])
     if document.target:
         wanted = ", ".join(f"{name} {goal:g}" for name, goal in sorted(document.target.items()))
@@ -87,6 +89,17 @@ def difference(found: Comparison) -> str:
         return f"no real difference ({ends[0]} to {ends[1]}{unit})".replace("+0 to +0", "0 to 0")
     near, far = ends if found.value > 0 else ends[::-1]
     return f"{scale * found.value:+{digits}}{unit} ({near} to {far})"
+
+
+def _found(document: RunReport) -> list[str]:
+    """How well each search finds the passage that answers, on questions that are not the test's."""
+    lines = []
+    for step in document.steps:
+        if step.executor == "retrieve" and step.metrics:
+            shown = ", ".join(f"{name} {score(one)}" for name, one in step.metrics.items())
+            given = step.notes.get("passages_shown")
+            lines.append(f"Search {step.address.partition('/')[2]}: {shown}; passages in a prompt: {given}")
+    return lines
 
 
 def _gains(document: RunReport) -> list[str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from adapt.render.report import report
 from executors.comparison import Comparison
 from executors.regret import Regret
-from executors.report import RunReport
+from executors.report import RunReport, StepReport
 from planner.documents import Cost, Measurement
 
 LOST = Comparison(
@@ -39,14 +39,14 @@ REGRET: dict[str, Any] = {
 }
 
 
-def told(**changes: Any) -> str:
+def told(steps: tuple[StepReport, ...] = (), **changes: Any) -> str:
     document = RunReport(
         run="abc",
         plan="sha256:0",
         name="squad",
         status="done",
         because="All steps of squad are measured.",
-        steps=(),
+        steps=steps,
         regret=Regret(**REGRET | changes),
         cost=Cost(wall_s=240, cpu_s=500, peak_memory_bytes=10**9),
         wall_s=240,
@@ -78,3 +78,18 @@ def test_points_lost_and_cost_saved_stand_side_by_side() -> None:
 )
 def test_what_there_is_to_say_is_said(changes: dict[str, Any], said: str) -> None:
     assert said in told(**changes)
+
+
+def test_a_search_says_how_well_it_finds() -> None:
+    found = {"recall_at_1": Measurement(value=0.94, low=0.9, high=0.96), "mrr": Measurement(value=0.966)}
+    index = StepReport(
+        address="retrieve/bm25",
+        title="",
+        executor="retrieve",
+        status="done",
+        metrics=found,
+        notes={"passages_shown": 1},
+    )
+    said = told(steps=(index,))
+    assert "Search bm25: recall_at_1 .94 (.90 to .96), mrr .97" in said
+    assert "passages in a prompt: 1" in said
