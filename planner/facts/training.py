@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from planner.facts.effort import RAW_TEXT
 from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
@@ -26,16 +27,18 @@ def sequence_tokens(
     """Length to train at, rounded up to 64, within the context unless the training is to make that longer.
 
     The longest row with room for the instruction; where only the mean is told, a multiple of it; else an assumption.
-    Raw text is cut into sequences of one length.
+    Raw text is cut into sequences of one length, which holds the pairs that may follow it too.
     """
-    if objective == "continued-pretraining":
-        wanted = thresholds["raw_text_tokens"]
-    elif not isinstance(longest_row_tokens, Unknown):
+    if not isinstance(longest_row_tokens, Unknown):
         wanted = longest_row_tokens + thresholds["instruction_tokens"]
     elif not isinstance(row_tokens, Unknown):
         wanted = row_tokens * thresholds["longest_over_mean"] + thresholds["instruction_tokens"]
     else:
         wanted = thresholds["assumed_row_tokens"]
+    if objective == "continued-pretraining":
+        wanted = thresholds["raw_text_tokens"]
+    elif objective in RAW_TEXT:
+        wanted = max(wanted, thresholds["raw_text_tokens"])
     if objective == "long-context" and not isinstance(max_input_tokens, Unknown):
         return 64 * math.ceil(max(wanted, max_input_tokens + thresholds["instruction_tokens"]) / 64)
     length = max(64, 64 * math.ceil(wanted / 64))
@@ -58,6 +61,12 @@ def length_over_context(row_tokens: float, context_tokens: int, thresholds: Mapp
 def finetune_planned(rungs: list[str]) -> bool:
     """Whether a rung of the plan trains weights."""
     return "finetune" in rungs
+
+
+@fact(cite=("book:peft",))
+def last_method(objective: str, method: str, pair_method: str) -> str:
+    """Which weights the last stage of training trains: the one on pairs where raw text comes first."""
+    return pair_method if objective == "continued-pretraining+sft" else method
 
 
 @fact(unit="rows", cite=TACTICS)

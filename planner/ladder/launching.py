@@ -58,6 +58,10 @@ FIXED: dict[str, dict[str, JsonValue]] = {
 }
 # Methods whose result is a whole model, not something beside one.
 WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
+# Parameters that only some objectives have.
+BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
+    "preference": ("preference_beta",),
+}
 INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})
 FLOATS = frozenset({"alpha", "epochs", "beta1", "beta2", "max_grad_norm"})
 # Evaluations without a lower validation loss after which training ends.
@@ -75,6 +79,8 @@ class Training(NamedTuple):
     changes: dict[str, JsonValue]
     """Parameters that differ from the decisions."""
     title: str = ""
+    method: str = ""
+    """Where it is not the one that was decided for all stages."""
 
 
 def output_of(method: str) -> str:
@@ -88,9 +94,9 @@ def train(draft: Draft, wanted: Training) -> str:
     Returns:
         The step's address.
     """
-    method = str(draft.answer("method"))
-    names = named(draft, wanted.objective)
-    validated = "validation" in wanted.inputs
+    method = wanted.method or str(draft.answer("method"))
+    names = named(draft, wanted.objective, method)
+    validated = "validation" in wanted.inputs or bool(wanted.changes.get("held_out"))
     stops = validated and bool(draft.answer("early_stopping"))
     params: dict[str, JsonValue] = {name: _value(draft, name) for name in names}
     params |= {
@@ -123,11 +129,9 @@ def train(draft: Draft, wanted: Training) -> str:
     )
 
 
-def named(draft: Draft, objective: str) -> tuple[str, ...]:
+def named(draft: Draft, objective: str, method: str) -> tuple[str, ...]:
     """The decisions that are parameters of a training, those that mean nothing to its method left out."""
-    names = (*COMMON, *BY_METHOD.get(str(draft.answer("method")), ()))
-    if objective == "preference":
-        names = (*names, "preference_beta")
+    names = (*COMMON, *BY_METHOD.get(method, ()), *BY_OBJECTIVE.get(objective, ()))
     if draft.answer("scaling") != "none" and objective == "long-context":
         names = (*names, "scaling")
     return names

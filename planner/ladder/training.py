@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
 from planner.ladder.exits import before_training
-from planner.ladder.launching import Training, output_of, train
+from planner.ladder.launching import BY_METHOD, Training, output_of, train
 from planner.ladder.paths import before_training as before_base
 from planner.ladder.prompting import add_prompt, base_model, evaluate
 from planner.ladder.retrieving import reading
@@ -39,18 +39,22 @@ def training(draft: Draft, base: Input | None = None) -> None:
     before = before_base(draft, inputs, gates)
     base = before.model or base
     inputs["model"] = base
-    output = output_of(str(draft.answer("method")))
-    previous = ""
+    previous = output = ""
     objective = str(draft.answer("objective"))
     for stage, role in STAGES.get(objective, ((objective, "train"),)):
-        previous = _train(draft, stage, before.rows or Input(pin=f"data/{role}"), inputs, gates)
-        inputs = {**inputs, output: Input(step=previous, output=output)}
+        if previous:
+            # What a stage learned is in the weights that the next one starts from.
+            inputs["model"] = _whole(draft, previous, output, inputs)
+        method = str(draft.answer("method") if role == "documents" else draft.fact("last_method"))
+        previous = _train(draft, stage, method, before.rows or Input(pin=f"data/{role}"), inputs, gates)
+        output = output_of(method)
     tuned = previous.partition("/")[2]
+    inputs[output] = Input(step=previous, output=output)
     measured = evaluate(
         draft,
         tuned,
         "Measure the finetuned model",
-        rung=f"finetune ({draft.answer('method')})",
+        rung=f"finetune ({draft.fact('last_method')})",
         inputs=inputs,
         because=("method",),
         gates=(),
@@ -59,35 +63,65 @@ def training(draft: Draft, base: Input | None = None) -> None:
         _merge(draft, tuned, inputs, measured)
 
 
-def _train(draft: Draft, stage: str, train_on: Input, inputs: dict[str, Input], gates: tuple[Gate, ...]) -> str:
+def _train(
+    draft: Draft, stage: str, method: str, train_on: Input, inputs: dict[str, Input], gates: tuple[Gate, ...]
+) -> str:
     sources = {**inputs, "train": train_on}
+    changes: dict[str, JsonValue] = {}
+    validation = draft.survey.data.get("validation")
+    if stage == "continued-pretraining":
+        # Text stands for itself: without instruction, passages and answers.
+        sources = {name: sources[name] for name in ("model", "train")}
+        if draft.answer("objective") != stage:
+            # Of two stages, these are decided for the one on pairs.
+            passes, packs = (
+                float(draft.thresholds["raw_text_epochs"]),
+                "virtual_tokens" not in BY_METHOD.get(method, ()),
+            )
+            changes = {"epochs": passes, "prompt_loss_weight": 1.0, "packing": packs}
+        as_text = validation is not None and validation.shape == "text"
+        changes["held_out"] = 0.0 if as_text else float(draft.thresholds["raw_text_held_out"])
+        if as_text:
+            sources["validation"] = Input(pin="data/validation")
+        return train(draft, Training(stage, stage, sources, gates, changes))
     if stage != "sft":
         # Only questions are asked with passages; text and comparisons stand for themselves.
         sources = {name: source for name, source in sources.items() if name not in ("index", "encoder", "reranker")}
-    if draft.fact("validation_rows") and train_on.pin != "data/documents":
+    if draft.fact("validation_rows"):
         sources["validation"] = Input(pin="data/validation")
-    changes: dict[str, JsonValue] = {}
-    if stage == "continued-pretraining":
-        # A stage before another: what is decided is decided for the stage on pairs.
-        changes = {"epochs": float(draft.thresholds["raw_text_epochs"]), "prompt_loss_weight": 1.0, "packing": True}
-    return train(draft, Training(stage, stage, sources, gates, changes))
+    if method != draft.answer("method"):
+        changes = {"learning_rate": draft.answer("pair_learning_rate")}
+        if "rank" in BY_METHOD.get(method, ()):
+            changes["rank"] = int(draft.answer("pair_rank"))
+    return train(draft, Training(stage, stage, sources, gates, changes, method=method))
 
 
-def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) -> None:
-    asked = {name: source for name, source in inputs.items() if name != "adapter"}
-    limit = draft.thresholds["least_token_agreement"]
-    draft.add(
+def _whole(draft: Draft, previous: str, output: str, inputs: dict[str, Input]) -> Input:
+    """The model that a stage leaves for the next one: an adapter is merged into what it was trained on."""
+    learned = Input(step=previous, output=output)
+    return learned if output == "model" else _merged(draft, previous.partition("/")[2], inputs["model"], learned)
+
+
+def _merged(draft: Draft, name: str, model: Input, adapter: Input) -> Input:
+    address = draft.add(
         Step(
-            address=f"merge/{tuned}",
+            address=f"merge/{name}",
             title="Merge the adapter into the base",
             executor="merge",
             version="1",
-            inputs={"model": inputs["model"], "adapter": inputs["adapter"]},
+            inputs={"model": model, "adapter": adapter},
             params={"dtype": draft.answer("base_dtype")},
             outputs=("model",),
         ),
         because=("serving", "merge_into"),
     )
+    return Input(step=address, output="model")
+
+
+def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) -> None:
+    asked = {name: source for name, source in inputs.items() if name != "adapter"}
+    limit = draft.thresholds["least_token_agreement"]
+    merged = _merged(draft, tuned, inputs["model"], inputs["adapter"])
     if "none" not in (draft.answer("evaluation_quantization"), draft.answer("quantization")):
         # 16-bit weights do not fit the hardware at hand: the quantized result is held against the adapter instead.
         return
@@ -98,7 +132,7 @@ def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) ->
         rung="merged",
         inputs={
             **asked,
-            "model": Input(step=f"merge/{tuned}", output="model"),
+            "model": merged,
             "reference": Input(step=measured, output="predictions"),
         },
         because=("serving",),
