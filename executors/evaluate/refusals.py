@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from executors.evaluate.chat_api import Parameters
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # Parameters that some servers and models refuse, and that an answer can do without.
 DISPENSABLE = ("seed", "temperature")
 FORM = ("response_format", "extra_body")
+INTERNAL = 500
+_INVALID = re.compile(r"validation error|input should be|extra inputs|unknown (field|parameter)", re.IGNORECASE)
 _NO_SYSTEM = re.compile(r"system (role|message|prompt|turn)|roles must alternate", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context|too long|too many tokens|maximum.{0,40}tokens|exceed", re.IGNORECASE)
 
@@ -56,9 +58,27 @@ def without_refused(parameters: Parameters, said: str) -> Parameters | None:
     if "max_completion_tokens" in said and "max_tokens" in parameters:
         kept = {name: value for name, value in parameters.items() if name != "max_tokens"}
         return kept | {"max_completion_tokens": parameters["max_tokens"]}
+    schema = _schema_of(parameters)
     named = [name for name in DISPENSABLE if name in said and name in parameters]
+    if schema is not None and not named:
+        # The way before `json_schema` had a name: llama-cpp-python, and hosts of open models.
+        return parameters | {"response_format": {"type": "json_object", "schema": schema}}
     refused = named or [name for name in FORM if name in parameters]
     return {name: value for name, value in parameters.items() if name not in refused} if refused else None
+
+
+def _schema_of(parameters: Parameters) -> Any:
+    """The schema that a request names in today's way; None for any other request."""
+    wanted = parameters.get("response_format", {})
+    return wanted["json_schema"]["schema"] if wanted.get("type") == "json_schema" else None
+
+
+def refuses_request(status: int, said: str) -> bool:
+    """Whether an error of the server is its way of refusing what a request asks for.
+
+    Some frameworks answer 500 where a parameter is not one that they know.
+    """
+    return status in (400, 413, 422) or (status == INTERNAL and bool(_INVALID.search(said)))
 
 
 def too_long(said: str) -> bool:

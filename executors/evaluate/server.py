@@ -21,7 +21,7 @@ from executors.evaluate.chat_api import (
     shown,
 )
 from executors.evaluate.patience import Failure, Patience
-from executors.evaluate.refusals import FORM, Asked, another_way, has_system, without_system
+from executors.evaluate.refusals import FORM, Asked, another_way, has_system, refuses_request, without_system
 from planner.documents import digest
 
 if TYPE_CHECKING:
@@ -250,8 +250,9 @@ class Server:
             message = f"HTTP {error.status_code}: {shown(self.key.hidden(str(said or error.response.text)))}".rstrip(
                 "."
             )
-            kinds = {401: "key", 403: "key", 404: "model", 400: "request", 413: "request", 422: "request"}
-            return Failure(kinds.get(error.status_code, "other"), message)  # type: ignore[arg-type]
+            kinds = {401: "key", 403: "key", 404: "model"}
+            kind = "request" if refuses_request(error.status_code, message) else kinds.get(error.status_code, "other")
+            return Failure(kind, message)  # type: ignore[arg-type]
         cause = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
         kind = "unreachable" if isinstance(error, openai.APIConnectionError) else "other"
         return Failure(kind, shown(self.key.hidden(cause)).rstrip("."))  # type: ignore[arg-type]
@@ -262,9 +263,9 @@ class Server:
             self.joined = True
             self._note("The server takes no system turn; its text opens the first request.")
         lost = sorted(set(self.parameters) - set(asked.parameters))
+        self.parameters = asked.parameters
         if not lost:
             return
-        self.parameters = asked.parameters
         if set(lost) & set(FORM):
             self._note(f"The server refuses constrained decoding ({asked.refusal}); answers are free.")
         else:

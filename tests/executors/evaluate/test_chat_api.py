@@ -72,8 +72,11 @@ def test_refusals_are_taken_one_by_one_until_nothing_can_be_left_out() -> None:
     assert no_seed is not None and asked.keys() - no_seed.keys() == {"seed"}
     renamed = without_refused(no_seed, "use max_completion_tokens")
     assert renamed is not None and renamed["max_completion_tokens"] == 5 and "max_tokens" not in renamed
-    free = without_refused(renamed, "no")
-    assert free is not None and renamed.keys() - free.keys() == {"response_format"}
+    older = without_refused(renamed, "no")
+    assert older is not None
+    assert older["response_format"] == {"type": "json_object", "schema": {"type": "object"}}
+    free = without_refused(older, "no")
+    assert free is not None and older.keys() - free.keys() == {"response_format"}
     assert without_refused(free, "no") is None
 
 

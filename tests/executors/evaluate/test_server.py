@@ -353,12 +353,30 @@ def test_what_a_server_refuses_is_left_out_and_said_once(
         outcome = Evaluate().perform(work)
     assert outcome.metrics["json_exact"].value == 1
     assert outcome.metrics["failed_answers"].value == 0
-    # One refusal, then one request a case.
-    assert len(server.bodies) == 13
+    # One refusal, or two where there are two ways of asking for a schema, then one request a case.
+    assert len(server.bodies) == 13 + (name == "response_format")
     assert server.bodies[-1].items() >= instead.items()
     [told] = [event.message for event in said if event.kind == "log"]
     assert message in told
     assert outcome.notes["refused"] == [told]
+
+
+def test_a_server_that_knows_the_older_way_of_a_schema_is_asked_in_it(tmp_path: Path) -> None:
+    """As llama-cpp-python is: it answers 500 to a type that it does not know."""
+    refusal = {"error": {"message": "1 validation error: Input should be 'text' or 'json_object'"}}
+
+    def older(body: Body, before: int) -> Reply:
+        is_new = body["response_format"]["type"] == "json_schema"
+        return Reply(500, json.dumps(refusal)) if is_new else right(body)
+
+    with chat_server(older) as server:
+        outcome = Evaluate().perform(
+            job(tmp_path, server.url, rows=5, decoding="schema", endpoint={"concurrency": 1, "max_retries": 0})
+        )
+    assert outcome.metrics["json_exact"].value == 1
+    assert server.bodies[-1]["response_format"] == {"type": "json_object", "schema": TINY_SCHEMA}
+    assert len(server.bodies) == 6
+    assert "refused" not in outcome.notes
 
 
 def test_a_template_without_a_system_turn_gets_its_text_in_the_first_request(tmp_path: Path) -> None:
