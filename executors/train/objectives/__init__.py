@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from executors.train.objectives import raw_text
+from executors.train.objectives import comparing, preference, raw_text
 from executors.train.preflight import preflight
 from executors.train.trainer import SupervisedTrainer
 
@@ -27,5 +27,6 @@ class Objective(NamedTuple):
 
 OBJECTIVES: dict[str, Objective] = {
     "sft": Objective(preflight, SupervisedTrainer),
+    "preference": Objective(preference.prepare, comparing.trainer_for),
     "continued-pretraining": Objective(raw_text.prepare, SupervisedTrainer),
 }

@@ -71,6 +71,14 @@ METHODS: dict[str, dict[str, Any]] = {
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "sft": {},
     "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
+    "preference": {
+        "preference_loss": "sigmoid",
+        "preference_beta": 0.1,
+        "label_smoothing": 0.0,
+        "desirable_weight": 1.0,
+        "undesirable_weight": 1.0,
+        "prompt_loss_weight": 0.0,
+    },
 }
 
 
