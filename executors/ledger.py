@@ -31,7 +31,10 @@ CPU = "cpu"
 
 
 class LedgerRow(Document):
-    """One step that finished, or that memory did not hold. Bytes, seconds and tokens are measured; None is what was not measured or not known."""
+    """One step that finished, or that memory did not hold.
+
+    Bytes, seconds and tokens are measured; None is what was not measured or not known.
+    """
 
     time: str
     """When it ended, ISO 8601 in UTC."""

@@ -16,16 +16,32 @@ POOL_BATCHES = 50
 class EpochBatches:
     """A torch batch sampler: one list of row numbers for each forward pass of the epoch that was set.
 
-    Rows are first put into effective batches (`micro` x `accumulation` rows, one optimizer step), then each is cut
+    Of several processes each gets its part of every effective batch, in as many forward passes as the others, of rows
+    about as long as theirs. A list is empty where there are fewer rows than processes.
+
+    Rows are first put into effective batches (`micro` x `accumulation` x `ranks` rows, one step), then each is cut
     into forward passes, longest rows first: another micro-batch with the same effective batch trains on the same
     steps. The last step of an epoch has the rows that are left.
     """
 
-    def __init__(self, lengths: Sequence[int], *, micro: int, accumulation: int, seed: int, grouped: bool) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        *,
+        micro: int,
+        accumulation: int,
+        seed: int,
+        grouped: bool,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
         self.lengths = lengths
         self.batch_size = micro
         self.drop_last = False
-        self.effective = micro * accumulation
+        self.effective = micro * accumulation * ranks
+        self.together = micro * ranks
+        self.rank = rank
+        self.ranks = ranks
         self.seed = seed
         self.grouped = grouped
         self.epoch = 0
@@ -36,7 +52,7 @@ class EpochBatches:
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.lengths), self.effective)
-        return full * (self.effective // self.batch_size) + math.ceil(rest / self.batch_size)
+        return full * (self.effective // self.together) + math.ceil(rest / self.together)
 
     @property
     def steps(self) -> int:
@@ -46,7 +62,8 @@ class EpochBatches:
     def __iter__(self) -> Iterator[list[int]]:
         for step in self._steps():
             rows = sorted(step, key=self._longest_first)
-            yield from (rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size))
+            for start in range(0, len(rows), self.together):
+                yield rows[start + self.rank : start + self.together : self.ranks]
 
     def _longest_first(self, row: int) -> tuple[int, int]:
         return -self.lengths[row], row

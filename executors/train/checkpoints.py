@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from executors.train.ranks import Ranks
+
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 KEPT = 2
@@ -25,26 +27,40 @@ def at(folder: Path, step: int) -> Path:
 
 
 @contextmanager
-def writing(folder: Path, step: int) -> Iterator[Path]:
-    """A folder to write a checkpoint into; it gets its name when all of it is on the disk.
+def writing(folder: Path, step: int, ranks: Ranks) -> Iterator[Path]:
+    """A folder that all processes write a checkpoint into; the first gives it its name when all of it is on the disk.
 
     Raises:
         RunError: the disk is full.
     """
     target = at(folder, step)
     partial = target.with_name(target.name + PARTIAL)
-    remove(partial)
     with disk_guard(partial):
-        partial.mkdir(parents=True)
+        if ranks.first:
+            remove(partial)
+            partial.mkdir(parents=True)
+        ranks.wait()
         yield partial
-        files = {item.name: _digest(item) for item in sorted(partial.iterdir())}
-        (partial / MANIFEST).write_text(json.dumps(files, indent=2), encoding="utf-8")
-        for item in partial.iterdir():
-            _sync(item)
+        ranks.wait()
+        if ranks.first:
+            _finish(partial, target)
+    ranks.wait()
+
+
+def _finish(partial: Path, target: Path) -> None:
+    """Note what was written, wait for the disk, and rename."""
+    files = {item.relative_to(partial).as_posix(): _digest(item) for item in _files(partial)}
+    (partial / MANIFEST).write_text(json.dumps(files, indent=2), encoding="utf-8")
+    for item in _files(partial):
+        _sync(item)
     sync_folder(partial)
     remove(target)
     partial.replace(target)
-    sync_folder(folder)
+    sync_folder(target.parent)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(item for item in folder.rglob("*") if item.is_file())
 
 
 def verified(checkpoint: Path) -> bool:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from peft.helpers import disable_input_dtype_casting
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from executors.train import checkpoints
+from executors.train import checkpoints, sharding
 from executors.train.optimizers import NAMES, loading, own_optimizer
+from executors.train.ranks import Ranks
+from executors.train.sharding import take, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 # Methods whose layers peft makes cast their inputs.
 CASTING = frozenset({"lora", "dora", "qlora"})
+# Marks a batch that counts for nothing.
+IDLE = "idle"
 # All that trains, in a checkpoint: what peft would save lacks the encoder of p-tuning.
 TRAINED = "trained.safetensors"
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -43,6 +49,7 @@ class Training:
     folder: Path
     """Where checkpoints are kept."""
     device: str
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 class KeptTrainer(Trainer):  # type: ignore[misc]
@@ -98,6 +105,9 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the parent trains."""
         self.model.train()
+        if self.plan.ranks.count > 1:
+            # What the method drew was the same everywhere; what dropout draws is not.
+            torch.manual_seed(self.plan.params.seed + self.plan.ranks.number)
         # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
         casts = self.plan.params.precision != "fp32" and self.plan.params.method in CASTING
         with disable_input_dtype_casting(self.model, active=casts):
@@ -110,24 +120,31 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
             self.optimizer: Any = own_optimizer(model, self.plan.params, self.get_decay_parameter_names(model))
         return super().create_optimizer()
 
-    def load_trained(self, checkpoint: Path) -> None:
-        """Set what trains to its values in a checkpoint."""
-        held = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, value in load_file(checkpoint / TRAINED).items():
-                held[name].copy_(value)
-
     def get_train_dataloader(self) -> Any:
         """The batches of the plan, padded to the longest row of each."""
-        return self.accelerator.prepare(
-            DataLoader(
-                self.rows,
-                batch_sampler=self.plan.batches,
-                collate_fn=partial(self.collate, learning=True),
-                # Otherwise the loader draws from the random numbers that dropout uses.
-                generator=torch.Generator().manual_seed(self.plan.params.seed),
-            )
+        loader = DataLoader(
+            self.rows,
+            batch_sampler=self.plan.batches,
+            collate_fn=partial(self._collated, learning=True),
+            # Otherwise the loader draws from the random numbers that dropout uses.
+            generator=torch.Generator().manual_seed(self.plan.params.seed),
         )
+        # The batches are shared out already.
+        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0, put_on_device=True)
+
+    def _collated(self, rows: Sequence[dict[str, Any]], *, learning: bool) -> dict[str, Any]:
+        """A batch; where there is no row for this process, one that counts for nothing, as all must compute."""
+        batch = self.collate(rows or [self.rows[0] if learning else self.validation[0][0]], learning=learning)
+        return batch if rows else batch | {IDLE: True}
+
+    def _loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        idle = batch.pop(IDLE, False)
+        loss = self.loss(model, batch)
+        return loss * 0.0 if idle else loss
+
+    def _weight(self, batch: dict[str, Any]) -> torch.Tensor:
+        weight = self.weight({name: value for name, value in batch.items() if name != IDLE})
+        return weight * 0.0 if IDLE in batch else weight
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward; the parent would walk through all modules at each step to set them to training."""
@@ -137,21 +154,27 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: Any, num_items_in_batch: Any, **_: Any) -> torch.Tensor:
         """The weighted mean over the tokens of the whole effective batch."""
-        loss = self.loss(model, inputs) / num_items_in_batch
-        self.plan.watch.add(loss.detach(), inputs["tokens"])
-        return loss
+        tokens = 0 if IDLE in inputs else inputs["tokens"]
+        loss = self._loss(model, inputs) / num_items_in_batch
+        self.plan.watch.add(loss.detach(), tokens)
+        # Gradients are averaged over processes, and each has a part of the mean.
+        return loss * self.plan.ranks.count
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The mean loss of the validation rows."""
         self.model.eval()
         total, weight = torch.zeros((), device=self.args.device), torch.zeros((), device=self.args.device)
-        for rows in self.validation:
-            batch = self._prepare_inputs(self.collate(rows, learning=False))
-            total += self.loss(self.model, batch)
-            weight += self.weight(batch)
+        ranks = self.plan.ranks
+        for start in range(0, len(self.validation), ranks.count):
+            mine = self.validation[start : start + ranks.count][ranks.number :]
+            batch = self._prepare_inputs(self._collated(mine[0] if mine else (), learning=False))
+            weight += self._weight(batch)
+            total += self._loss(self.model, batch)
+        if ranks.sharded:
+            self.model.reshard()  # what stands outside of blocks stays gathered after a forward pass
         self.model.train()
-        metrics = {"eval_loss": float(total / weight)}
+        metrics = {"eval_loss": float(ranks.sum(total) / ranks.sum(weight))}
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -160,30 +183,59 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         return 0
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> torch.Tensor:
-        weight: torch.Tensor = torch.stack([self.weight(batch) for batch in batch_samples]).sum()
-        return weight.to(device)
+        weight: torch.Tensor = torch.stack([self._weight(batch) for batch in batch_samples]).sum()
+        return self.plan.ranks.sum(weight.to(device))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
-        folder = Path(self.args.output_dir)
-        with checkpoints.writing(folder, self.state.global_step) as target:
+        folder, ranks = Path(self.args.output_dir), self.plan.ranks
+        with checkpoints.writing(folder, self.state.global_step, ranks) as target:
             trained = {name: at for name, at in self.model.named_parameters() if at.requires_grad}
-            save_file({name: at.detach().cpu().contiguous() for name, at in trained.items()}, target / TRAINED)
+            gathered = {name: whole(at.detach()).cpu().contiguous() for name, at in trained.items()}
             self._save_optimizer_and_scheduler(str(target))
-            self._save_scaler(str(target))
             self._save_rng_state(str(target))
-            self.state.save_to_json(str(target / "trainer_state.json"))
-            self.plan.watch.record.write(target)
-        checkpoints.rotate(folder, self.plan.watch.record.best)
+            if ranks.first:
+                save_file(gathered, target / TRAINED)
+                self._save_scaler(str(target))
+                self.state.save_to_json(str(target / "trainer_state.json"))
+                self.plan.watch.record.write(target)
+        if ranks.first:
+            checkpoints.rotate(folder, self.plan.watch.record.best)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.plan.ranks.sharded:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        states = sharding.gathered(self.model, self.optimizer.optimizer)
+        if self.plan.ranks.first:
+            torch.save(states, Path(output_dir) / OPTIMIZER_NAME)
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
-        self.load_trained(Path(resume_from_checkpoint))
+        load_trained(self.model, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and self.plan.ranks.sharded:
+            states = torch.load(Path(checkpoint) / OPTIMIZER_NAME, map_location="cpu", weights_only=True)
+            sharding.scattered(self.model, self.optimizer.optimizer, states)
+            self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
+            return
         with loading(self.plan.params):
             super()._load_optimizer_and_scheduler(checkpoint)
 
+    def _move_model_to_device(self, model: Any, device: torch.device) -> None:
+        if not self.plan.ranks.sharded:  # each part was put where it belongs
+            super()._move_model_to_device(model, device)
+
     def _send_telemetry(self) -> None:
         """Nothing: what is trained here is nobody else's business."""
+
+
+def load_trained(model: Any, checkpoint: Path) -> None:
+    """Set what trains of a model to its values in a checkpoint."""
+    held = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, value in load_file(checkpoint / TRAINED).items():
+            take(held[name], value)
 
 
 def settings(plan: Training) -> dict[str, Any]:
@@ -209,6 +261,8 @@ def settings(plan: Training) -> dict[str, Any]:
         "fp16": params.precision == "fp16",
         "remove_unused_columns": False,
         "dataloader_pin_memory": False,
+        # What trains takes part in every forward pass.
+        "ddp_find_unused_parameters": False,
         "eval_strategy": "no",
         "save_strategy": "no",
         "logging_strategy": "no",

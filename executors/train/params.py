@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from executors.contract import Params
+from executors.train.spreading import SPREAD, refusals
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -34,12 +35,7 @@ OWN: dict[str, tuple[str, ...]] = {
 LEARNING: dict[str, tuple[str, ...]] = {
     "sft": (),
     "continued-pretraining": ("held_out",),
-    "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
 }
-# Losses of preference training that judge single answers; all others compare two.
-SINGLE_ANSWERS = ("kto", "apo_zero_unpaired")
-# Of those that compare two: they doubt the label by its smoothing.
-DOUBTING = ("exo_pair", "robust")
 STARTS: dict[str, tuple[str, ...]] = {
     "lora": ("zero-output", "pissa", "olora"),
     "dora": ("zero-output",),
@@ -59,7 +55,7 @@ EVERYTHING = frozenset({"full", "galore"})
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
-    objective: Literal["sft", "continued-pretraining", "preference"]
+    objective: Literal["sft", "continued-pretraining"]
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
         "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
@@ -86,19 +82,6 @@ class TrainParams(Params):
     virtual_tokens: Count | None = None
     held_out: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the documents of raw text that validates where there is no input `validation`."""
-    preference_loss: Literal[
-        "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "apo_zero",
-        "apo_down", "orpo", "kto", "apo_zero_unpaired",
-    ] | None = None  # fmt: skip
-    """By trl's names: `sigmoid` is DPO; `kto` and `apo_zero_unpaired` learn from single answers that were judged."""
-    preference_beta: Annotated[float, Field(gt=0)] | None = None
-    """How dear it is to leave the model that training starts from; of orpo, the weight of its odds ratio."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = None
-    """Share of comparisons that are held to be the wrong way round, by losses that doubt them."""
-    desirable_weight: Annotated[float, Field(gt=0)] | None = None
-    """Weight of good answers, by losses on single answers."""
-    undesirable_weight: Annotated[float, Field(gt=0)] | None = None
-    """Weight of bad answers, by losses on single answers."""
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["linear", "cosine", "constant"]
     warmup_ratio: Share
@@ -107,7 +90,7 @@ class TrainParams(Params):
     micro_batch: Count
     """Rows in one forward pass."""
     accumulation: Count
-    """Forward passes in one optimizer step; the effective batch is micro_batch x accumulation."""
+    """Forward passes in one optimizer step, on each device; the effective batch is micro_batch x accumulation."""
     max_length: Annotated[int, Field(ge=2)]
     """Tokens of a sequence. Longer rows are dropped and counted, since cutting would cut the answer; raw text is cut
     into sequences of this length."""
@@ -126,8 +109,14 @@ class TrainParams(Params):
     base_dtype: Literal["fp32", "bf16", "fp16"]
     """What frozen weights are stored in, what galore trains in, and what a whole model is written in."""
     attention: Literal["sdpa", "eager"]
-    distribution: Literal["single"]
-    """One device trains; plans for several are refused."""
+    distribution: Literal["single", "ddp", "fsdp", "zero-2", "zero-3", "offload"]
+    """How training is spread: every device has its rows (ddp), and a part of the weights too (fsdp, zero)."""
+    devices: Count | None = None
+    """Over all machines; the effective batch is micro_batch x accumulation x devices."""
+    nodes: Count | None = None
+    """Machines."""
+    offload: Literal["none", "optimizer", "parameters"] | None = None
+    """What waits in main memory: the states of the optimizer, or the weights as well."""
     packing: bool
     """Whether several rows share a sequence of max_length tokens, each as if it were alone."""
     length_grouped: bool
@@ -154,7 +143,7 @@ class TrainParams(Params):
         return self
 
     def _rules(self) -> list[tuple[bool, str]]:
-        method, own = self.method, (*OWN[self.method], *LEARNING[self.objective])
+        method, own = self.method, (*OWN[self.method], *LEARNING[self.objective], *SPREAD[self.distribution])
         foreign = [name for name in ALL_OWN if name not in own and getattr(self, name) is not None]
         missing = [name for name in own if getattr(self, name) is None]
         start, changed = self.initialisation, self.initialisation in ("pissa", "olora")
@@ -189,7 +178,7 @@ class TrainParams(Params):
                 (self.rate_ratio or 1.0) > 1 and self.optimizer == "paged-adamw-8bit",
                 "a rate_ratio above 1 goes with optimizer adamw or adamw-8bit",
             ),
-            *self._preference_rules(),
+            *refusals(self),
             (
                 self.precision == "fp32" and self.base_dtype != "fp32",
                 f"precision fp32 needs base_dtype fp32, which is {self.base_dtype}",
@@ -200,29 +189,10 @@ class TrainParams(Params):
             ),
         ]
 
-    def _preference_rules(self) -> list[tuple[bool, str]]:
-        loss, smoothing = self.preference_loss, self.label_smoothing or 0.0
-        weights = {self.desirable_weight, self.undesirable_weight} - {None, 1.0}
-        preference = self.objective == "preference"
-        return [
-            (
-                bool(smoothing) and loss not in DOUBTING,
-                f"preference_loss {loss} takes no label as wrong: set label_smoothing to 0, or take robust",
-            ),
-            (loss == "exo_pair" and not smoothing, "preference_loss exo_pair needs a label_smoothing above 0"),
-            (
-                bool(weights) and loss not in SINGLE_ANSWERS,
-                f"preference_loss {loss} sees both answers at once: set desirable_weight and undesirable_weight to 1",
-            ),
-            (
-                preference and self.prompt_loss_weight != 0,
-                "comparisons are learned from answers alone: set prompt_loss_weight to 0",
-            ),
-            (preference and self.packing, "comparisons are read side by side: set packing to false"),
-        ]
 
-
-ALL_OWN = tuple(dict.fromkeys(name for names in (*OWN.values(), *LEARNING.values()) for name in names))
+ALL_OWN = tuple(
+    dict.fromkeys(name for names in (*OWN.values(), *LEARNING.values(), *SPREAD.values()) for name in names)
+)
 
 
 def output_of(method: str) -> str:

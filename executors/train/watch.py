@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
+from executors.train.ranks import Ranks
 from executors.usage import peak_memory_bytes
 from planner.documents import Event, RunError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+ALONE = Ranks()
 RECORD = "record.json"
 REPORT_S = 1.0
 
@@ -75,14 +77,18 @@ class Schedule:
 class Watch(TrainerCallback):  # type: ignore[misc]
     """The callback that steers a run."""
 
-    def __init__(self, record: Record, schedule: Schedule, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self, record: Record, schedule: Schedule, report: Callable[[Event], None], ranks: Ranks = ALONE
+    ) -> None:
         self.record = record
         self.schedule = schedule
         self.report = report
+        self.ranks = ranks
         self.resumed_from = len(record.losses)
         self.resumed_tokens = record.tokens
         self._pending: list[torch.Tensor] = []
         self._step_loss: torch.Tensor | None = None
+        self._tokens = 0
         self._started = self._saved = self._told = time.monotonic()
 
     @property
@@ -97,9 +103,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         return tokens / (time.monotonic() - self._started) if tokens else None
 
     def add(self, loss: torch.Tensor, tokens: int) -> None:
-        """Take the loss of one forward pass, as its part of the step's loss, without waiting for the device."""
+        """Take the loss of one forward pass here, as its part of the step's loss, without waiting for the device."""
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
-        self.record.tokens += tokens
+        self._tokens += tokens
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start the clocks."""
@@ -113,8 +119,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         now, step = time.monotonic(), state.global_step
         last = step >= self.schedule.total
         control.should_evaluate = step in self.schedule.evaluate_at
-        control.should_save = control.should_evaluate or last or now - self._saved >= self.schedule.checkpoint_s
-        if control.should_save or now - self._told >= REPORT_S or step == self.resumed_from + 1:
+        due, told = now - self._saved >= self.schedule.checkpoint_s, now - self._told >= REPORT_S
+        # The clocks of processes differ, and what they do next must not.
+        due, told = self.ranks.agreed((due, told))
+        control.should_save = control.should_evaluate or last or due
+        if control.should_save or told or step == self.resumed_from + 1:
             self._drain()
             self._tell(now, step)
 
@@ -131,11 +140,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._saved = time.monotonic()
 
     def _drain(self) -> None:
-        if self._pending:
-            for loss in torch.stack(self._pending).tolist():
-                self._finite(loss, len(self.record.losses) + 1, "training")
-                self.record.losses.append(loss)
-            self._pending.clear()
+        if not self._pending:
+            return
+        losses = torch.stack(self._pending).cpu().double()
+        *summed, tokens = self.ranks.sum(torch.cat([losses, losses.new_tensor([self._tokens])])).tolist()
+        self.record.tokens += round(tokens)
+        self._tokens = 0
+        self._pending.clear()
+        for loss in summed:
+            self._finite(loss, len(self.record.losses) + 1, "training")
+            self.record.losses.append(loss)
 
     def _finite(self, loss: float, step: int, kind: str) -> None:
         if not math.isfinite(loss):

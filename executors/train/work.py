@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from executors.bottleneck import decoder_layers
 from executors.contract import Outcome
 from executors.models import device_name, load_model
 from executors.train import checkpoints
@@ -12,11 +14,13 @@ from executors.train.artifact import card, write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe
 from executors.train.effective import effective, requested, require
-from executors.train.keeping import KeptTrainer, Training
+from executors.train.keeping import KeptTrainer, Training, load_trained
 from executors.train.methods import METHODS
 from executors.train.objectives import OBJECTIVES
 from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
+from executors.train.ranks import join, leave
+from executors.train.sharding import shard
 from executors.train.watch import Record, Schedule, Watch
 from planner.documents import InputError, Measurement, RunError
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
     from executors.train.preflight import Ready
+    from executors.train.ranks import Ranks
 
 # The training loss that is reported is the mean over the last tenth of the steps.
 LAST_SHARE = 10
@@ -43,6 +48,14 @@ def train(job: Job) -> Outcome:
     reason = unsupported(params.precision, device) or cannot_page(params.optimizer, device)
     if reason:
         raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision or optimizer.")
+    ranks = join(params, device)
+    try:
+        return _train(job, params, device, ranks)
+    finally:
+        leave()
+
+
+def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
     ready = OBJECTIVES[params.objective].prepare(job)
     batches = EpochBatches(
         [example.tokens for example in ready.train.kept],
@@ -50,12 +63,16 @@ def train(job: Job) -> Outcome:
         accumulation=params.accumulation,
         seed=params.seed,
         grouped=params.length_grouped,
+        rank=ranks.number,
+        ranks=ranks.count,
     )
-    newest = resumable(job.checkpoints)
+    newest = ranks.agreed(resumable(job.checkpoints) if ranks.first else None)
     record = Record.read(newest) if newest else Record()
-    checkpoints.clear(job.checkpoints, after=len(record.losses))
-    watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report)
-    trainer, applied, facts = _load(job, Training(params, ready, batches, watch, job.checkpoints, device))
+    if ranks.first:
+        checkpoints.clear(job.checkpoints, after=len(record.losses))
+    watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report, ranks)
+    plan = Training(params, ready, batches, watch, job.checkpoints, device, ranks)
+    trainer, applied, facts = _load(job, plan)
     if not watch.finished:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     chosen = checkpoints.at(job.checkpoints, record.best or len(record.losses))
@@ -63,9 +80,13 @@ def train(job: Job) -> Outcome:
         message = "The checkpoint that the result was to come from is damaged."
         raise RunError.one("TRAIN016", message, "Run the same command: it is trained anew.", file=str(chosen))
     results = _results(record)
-    trainer.load_trained(chosen)
-    out = job.out / output_of(params.method)
-    write_result(trainer, applied, job.inputs["model"], out, card(params, _shown(ready, results)))  # type: ignore[arg-type]
+    if ranks.first:
+        if ranks.sharded:
+            # The others have no more to do: what this process holds a part of is made once more, whole.
+            applied = replace(_made(job, plan, "cpu"), start=applied.start)
+        load_trained(applied.model, chosen)
+        out = job.out / output_of(params.method)
+        write_result(trainer, applied, job.inputs["model"], out, card(params, _shown(ready, results)))  # type: ignore[arg-type]
     metrics = {name: Measurement(value=value) for name, value in results.items()}
     if watch.tokens_per_s:
         metrics["tokens_per_s"] = Measurement(value=watch.tokens_per_s)
@@ -101,21 +122,11 @@ def resumable(folder: Path) -> Path | None:
 
 def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any]]:
     """The trainer, its model as the method made it, and what that model is in effect."""
-    from transformers import set_seed
-
     params, tokenizer = plan.params, plan.ready.tokenizer
     template = tokenizer.chat_template
-    base: Path = job.inputs["model"]  # type: ignore[assignment]
-    bits = params.base_quantization or "none"
-    model = load_model(base, params.base_dtype, attention=params.attention, device=plan.device, quantization=bits)
-    # What a method adds is drawn at random.
-    set_seed(params.seed)
-    applied = METHODS[params.method](model, params)
-    if params.method != "galore":
-        # In 16 bits most steps would be rounded away; galore was made for weights that cannot be held in more.
-        for weight in applied.model.parameters():
-            if weight.requires_grad:
-                weight.data = weight.data.float()
+    applied = _made(job, plan, "cpu" if plan.ranks.sharded else plan.device)
+    if plan.ranks.sharded:
+        shard(applied.model, decoder_layers(applied.model), plan.ranks)
     trainer = OBJECTIVES[params.objective].trainer(applied, plan)
     found = effective(trainer.model, tokenizer)
     require(requested(params, applied.trainable, template), found)
@@ -129,6 +140,25 @@ def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any
             "method": params.method,
         },
     )
+
+
+def _made(job: Job, plan: Training, device: str) -> Applied:
+    """The model on a device, as the method made it; the same each time."""
+    from transformers import set_seed
+
+    params = plan.params
+    base: Path = job.inputs["model"]  # type: ignore[assignment]
+    bits = params.base_quantization or "none"
+    model = load_model(base, params.base_dtype, attention=params.attention, device=device, quantization=bits)
+    # What a method adds is drawn at random.
+    set_seed(params.seed)
+    applied = METHODS[params.method](model, params)
+    if params.method != "galore":
+        # In 16 bits most steps would be rounded away; galore was made for weights that cannot be held in more.
+        for weight in applied.model.parameters():
+            if weight.requires_grad:
+                weight.data = weight.data.float()
+    return applied
 
 
 def _schedule(params: TrainParams, steps_per_epoch: int, validate: bool) -> Schedule:  # noqa: FBT001

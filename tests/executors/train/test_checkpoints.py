@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from executors.train import checkpoints
+from executors.train.ranks import Ranks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def write(folder: Path, step: int, content: str = "weights") -> Path:
-    with checkpoints.writing(folder, step) as target:
+    with checkpoints.writing(folder, step, Ranks()) as target:
         (target / "model").write_text(content, encoding="utf-8")
         (target / "state").write_text("state", encoding="utf-8")
     return checkpoints.at(folder, step)
@@ -36,7 +37,7 @@ def test_a_damaged_checkpoint_does_not_verify(tmp_path: Path, fault: str) -> Non
 
 
 def test_a_killed_write_leaves_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), checkpoints.writing(tmp_path, 4) as target:
+    with pytest.raises(KeyboardInterrupt), checkpoints.writing(tmp_path, 4, Ranks()) as target:
         (target / "model").write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
     assert checkpoints.steps(tmp_path) == []
