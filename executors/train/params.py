@@ -33,9 +33,15 @@ OWN: dict[str, tuple[str, ...]] = {
 }
 # Parameters that an objective has beside those of its method, in the same way.
 LEARNING: dict[str, tuple[str, ...]] = {
-    "sft": (),
+    "sft": ("learn_turns",),
+    "classification-head": ("labels",),
     "continued-pretraining": ("held_out",),
+    "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
 }
+# Losses of preference training that judge single answers; all others compare two.
+SINGLE_ANSWERS = ("kto", "apo_zero_unpaired")
+# Of those that compare two: they doubt the label by its smoothing.
+DOUBTING = ("exo_pair", "robust")
 STARTS: dict[str, tuple[str, ...]] = {
     "lora": ("zero-output", "pissa", "olora"),
     "dora": ("zero-output",),
@@ -55,7 +61,7 @@ EVERYTHING = frozenset({"full", "galore"})
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
-    objective: Literal["sft", "continued-pretraining"]
+    objective: Literal["sft", "classification-head", "continued-pretraining", "preference"]
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
         "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
@@ -80,8 +86,25 @@ class TrainParams(Params):
     bottleneck: Count | None = None
     """Width of bottleneck adapters."""
     virtual_tokens: Count | None = None
+    labels: Literal["found"] | Annotated[list[str], Field(min_length=2)] | None = None
+    """What a head tells apart, in the order of its scores; `found` takes the labels of the training rows, sorted."""
+    learn_turns: Literal["last", "all"] | None = None
+    """Which answers of a conversation are learned; the others are read as its prompt is."""
     held_out: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the documents of raw text that validates where there is no input `validation`."""
+    preference_loss: Literal[
+        "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "apo_zero",
+        "apo_down", "orpo", "kto", "apo_zero_unpaired",
+    ] | None = None  # fmt: skip
+    """By trl's names: `sigmoid` is DPO; `kto` and `apo_zero_unpaired` learn from single answers that were judged."""
+    preference_beta: Annotated[float, Field(gt=0)] | None = None
+    """How dear it is to leave the model that training starts from; of orpo, the weight of its odds ratio."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = None
+    """Share of comparisons that are held to be the wrong way round, by losses that doubt them."""
+    desirable_weight: Annotated[float, Field(gt=0)] | None = None
+    """Weight of good answers, by losses on single answers."""
+    undesirable_weight: Annotated[float, Field(gt=0)] | None = None
+    """Weight of bad answers, by losses on single answers."""
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["linear", "cosine", "constant"]
     warmup_ratio: Share
@@ -167,6 +190,14 @@ class TrainParams(Params):
                 "galore trains the weights in base_dtype, in which fp16 would overflow: use bf16 or fp32",
             ),
             (
+                self.objective == "classification-head" and "virtual_tokens" in own,
+                f"method {method} leaves no head: train labels by lora, full or partial",
+            ),
+            (
+                self.objective == "classification-head" and self.packing,
+                "a head reads one row a sequence: set packing to false",
+            ),
+            (
                 method == "prefix-tuning" and self.gradient_checkpointing,
                 "prefix-tuning cannot recompute activations: set gradient_checkpointing to false",
             ),
@@ -178,6 +209,7 @@ class TrainParams(Params):
                 (self.rate_ratio or 1.0) > 1 and self.optimizer == "paged-adamw-8bit",
                 "a rate_ratio above 1 goes with optimizer adamw or adamw-8bit",
             ),
+            *self._preference_rules(),
             *refusals(self),
             (
                 self.precision == "fp32" and self.base_dtype != "fp32",
@@ -187,6 +219,27 @@ class TrainParams(Params):
                 self.early_stopping_patience is not None and self.evaluations_per_epoch == 0,
                 "early_stopping_patience needs evaluations_per_epoch of 1 or more",
             ),
+        ]
+
+    def _preference_rules(self) -> list[tuple[bool, str]]:
+        loss, smoothing = self.preference_loss, self.label_smoothing or 0.0
+        weights = {self.desirable_weight, self.undesirable_weight} - {None, 1.0}
+        preference = self.objective == "preference"
+        return [
+            (
+                bool(smoothing) and loss not in DOUBTING,
+                f"preference_loss {loss} takes no label as wrong: set label_smoothing to 0, or take robust",
+            ),
+            (loss == "exo_pair" and not smoothing, "preference_loss exo_pair needs a label_smoothing above 0"),
+            (
+                bool(weights) and loss not in SINGLE_ANSWERS,
+                f"preference_loss {loss} sees both answers at once: set desirable_weight and undesirable_weight to 1",
+            ),
+            (
+                preference and self.prompt_loss_weight != 0,
+                "comparisons are learned from answers alone: set prompt_loss_weight to 0",
+            ),
+            (preference and self.packing, "comparisons are read side by side: set packing to false"),
         ]
 
 
