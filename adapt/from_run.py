@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.documents import Attempt, Filled, InputError, Plan, Spec
+from planner.documents import SCREEN, Attempt, Filled, InputError, Plan, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from planner.documents import JsonValue, Step
 
 FINISHED = frozenset({"done", "cached"})
+MEASURING = frozenset({"baselines", "evaluate"})
 FAILURES = "failures.json"
 
 
@@ -84,13 +85,18 @@ def _find(run: Path) -> tuple[State, RunReport, Plan]:
 
 
 def _attempts(plan: Plan, report: RunReport, state: State) -> Iterator[Attempt]:
-    """What each rung tried, in the words of a spec; rungs that prove a merge or a file say nothing new."""
+    """What each rung tried, in the words of a spec; rungs that prove a merge or a file say nothing new.
+
+    A few rows of a rung speak for it where it was left at them.
+    """
     steps = {step.address: step for step in plan.steps}
     reports = {each.address: each for each in report.steps}
     for each in report.steps:
         step = steps[each.address]
         proves = any(gate.when == "after" for gate in step.gates)
-        if step.executor != "evaluate" or not each.rung or each.status not in FINISHED or proves:
+        whole = reports.get(each.address.removesuffix(SCREEN)) if each.address.endswith(SCREEN) else None
+        repeated = proves or (whole is not None and whole.status in FINISHED)
+        if step.executor not in MEASURING or not each.rung or each.status not in FINISHED or repeated:
             continue
         metrics = {name: found.value for name, found in each.metrics.items() if name in _asked(plan)}
         yield _attempt(step, metrics, steps, reports, state)
@@ -105,6 +111,9 @@ def _asked(plan: Plan) -> set[str]:
 def _attempt(
     step: Step, metrics: dict[str, float], steps: dict[str, Step], reports: dict[str, StepReport], state: State
 ) -> Attempt:
+    if step.executor == "baselines":
+        chosen = reports[step.address].notes.get("chosen")
+        return Attempt.model_validate({"approach": "baselines", "method": chosen, "metrics": metrics})
     source = {name: steps[each.step] for name, each in step.inputs.items() if each.step in steps}
     index = source.get("index")
     retrieval = str(index.params["method"]) if index else None

@@ -13,7 +13,7 @@ from planner.documents.task import Task
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Quality = Literal["curated", "mixed", "noisy"]
-Approach = Literal["prompt", "few-shot", "rag", "finetune"]
+Approach = Literal["baselines", "prompt", "few-shot", "rag", "finetune"]
 
 
 class DataSource(Document):

@@ -98,6 +98,12 @@ def _tried(spec: Spec, *approaches: str) -> list[Attempt]:
 
 
 @fact(cite=LADDER)
+def baselines_tried(spec: Spec) -> bool:
+    """Whether baselines that need no language model's answer were tried."""
+    return bool(_tried(spec, "baselines"))
+
+
+@fact(cite=LADDER)
 def prompt_tried(spec: Spec) -> bool:
     """Whether prompting without examples was tried."""
     return bool(_tried(spec, "prompt"))

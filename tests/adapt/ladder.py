@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 from executors.contract import Outcome, Params
 from executors.registry import Registry, executor_registry
-from planner.documents import FailureReport, Measurement
+from planner.documents import SCREEN, FailureReport, Measurement
 from tests.executors.fakes import Fake
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Rung(Fake):
         (job.out / OUTPUTS.get(kind, "prompt")).write_text(job.address)
         metrics: dict[str, Measurement] = {}
         if kind == "evaluate":
-            score = table["scores"].get(name, 0.5)
+            score = table["scores"].get(name.removesuffix(SCREEN), 0.5)
             metrics = {
                 "token_f1": Measurement(value=score, low=score - 0.02, high=score + 0.02),
                 "recall_at_10": Measurement(value=0.95),

@@ -84,9 +84,10 @@ def test_a_finished_run_tells_every_rung_and_its_newest_diagnosis(finished: tupl
         ("few-shot", None, 0.3),
         ("rag", "bm25", 0.5),
         ("finetune", "bm25", 0.7),
-    ], "the hybrid was skipped, and the merged model repeats the finetuned one"
+    ], "the hybrid was skipped, the merged model repeats the finetuned one, and all rungs but that end at their screens"
     shown, trained = known.spec.attempts[1], known.spec.attempts[3]
-    assert shown.examples == json.loads(path.read_text())["steps"][2]["params"]["examples"]
+    assert shown.examples == load(path).step("prompt/few-shot").params["examples"]
+    assert "evaluate/few-shot" in {step.address for step in report.steps if step.status == "skipped"}
     assert (trained.method, trained.examples) == ("lora", 40)
     assert known.spec.attempts[2].metrics["recall_at_10"] == 0.95
     assert [each.pointer for each in known.filled] == ["/attempts", "/failures"]
@@ -109,6 +110,25 @@ def test_the_next_plan_decides_by_what_was_measured(finished: tuple[Path, RunRep
     rungs = following.decision("rungs")
     assert rungs is not None
     assert not {"prompt", "few-shot"} & {*rungs.answer}, "what was tried is not planned again"  # type: ignore[misc]
+
+
+def test_baselines_that_met_the_target_are_known_to_the_next_plan(
+    spec: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ["on", "off"]
+    for name in ("train", "test"):
+        rows = [{"prompt": f"{labels[at % 2]} {name} {at}", "completion": labels[at % 2]} for at in range(60)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"description": "On or off", "kind": "classification", "output": {"format": "label", "labels": labels}}
+    spec |= {"task": task, "data": {"train": "train.jsonl", "test": "test.jsonl"}}
+    measure(monkeypatch, scores={"baselines": 0.95})
+    path = saved(spec, tmp_path)
+    assert carried_out(path).reached == "baselines"
+    known = spec_of_run(path)
+    assert [(each.approach, each.metrics["token_f1"]) for each in known.spec.attempts] == [("baselines", 0.95)]
+    decision = plan(known.spec, folder=known.folder).decision("approach")
+    assert decision is not None
+    assert decision.answer == "none"
 
 
 def test_a_run_that_failed_tells_what_it_measured_before(
