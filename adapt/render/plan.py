@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from planner.documents import Gate, Plan, Step
 
+# How the gates end that stand for a target where there is none.
+LEAVES = "leaves something to gain"
 # What a reviewer asks first; `adapt explain` tells the rest.
 SHOWN = ("approach", "retrieval", "base_model", "objective", "method", "precision", "serving", "quantization")
 
@@ -62,7 +64,9 @@ def condition(step: Step, gated: set[str]) -> str:
     before = [gate for gate in step.gates if gate.when == "before"]
     targets = sorted({f"{gate.metric} {gate.test}" for gate in before if gate.name.startswith("target")})
     clauses = [f"all rungs before have {' or '.join(targets)}"] if targets else []
-    clauses += _others([gate for gate in before if not gate.name.startswith("target")])
+    leaves = [gate for gate in before if gate.name.endswith(LEAVES)]
+    clauses += ["all rungs before leave something to gain"] if leaves else []
+    clauses += _others([gate for gate in before if not gate.name.startswith("target") and gate not in leaves])
     waits = [source.step for source in step.inputs.values() if source.step in gated]
     if not clauses and waits:
         clauses = [f"{waits[-1]} has run"]

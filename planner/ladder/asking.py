@@ -59,7 +59,7 @@ def searched(
     """
     gates = draft.gates()
     if first is not None:
-        gates += in_the_running(draft, first, draft.thresholds["search_gain"])
+        gates += in_the_running(draft, first, float(draft.answer("search_headroom")))
     inputs = {**answering(draft), **index}
     search(draft, name, inputs, passages, gates)
     evaluate(

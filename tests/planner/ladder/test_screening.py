@@ -56,6 +56,17 @@ def test_a_search_is_left_out_where_it_would_have_to_gain_too_much() -> None:
     assert (found.metric, found.bound, found.test) == ("chosen_label_accuracy", "high", ">= 0.9")
 
 
+@pytest.mark.parametrize(("model", "gain"), [("HuggingFaceTB/SmolLM2-135M-Instruct", 0.05), ("Qwen/Qwen2.5-7B", 0.4)])
+def test_a_large_model_may_gain_much_by_reasoning_first(model: str, gain: float) -> None:
+    task = {"kind": "question-answering", "description": "Solve it", "output": {"format": "text"}}
+    measured = {"metrics": ["exact_match"], "target": {"exact_match": 0.5}}
+    document = plan(spec(task=task, models=[{"id": model}], evaluation=measured))
+    [rest] = gates_of(document, "evaluate/zero-shot", "evaluate/zero-shot-screen may reach")
+    [gate] = gates_of(document, "prompt/few-shot", "evaluate/few-shot-screen may reach")
+    wanted, gained = (float(each.test.removeprefix(">= ")) for each in (rest, gate))
+    assert wanted - gained == pytest.approx(gain, abs=0.001)
+
+
 def test_the_screen_of_a_searched_prompt_shows_the_nearest_examples() -> None:
     shown = plan(spec()).step("prompt/few-shot-screen").params
     assert (shown["select"], shown["examples"]) == ("similar", 8)
