@@ -49,6 +49,7 @@ def generate(
     import torch
 
     from executors.evaluate.cache import can_be_placed, prefill, soft_prompt
+    from executors.evaluate.packed import packed_linears
     from executors.evaluate.slots import Slots
 
     with torch.inference_mode():
@@ -58,7 +59,7 @@ def generate(
         model = model.get_base_model()
     placed = "position_ids" in inspect.signature(_inner(model).forward).parameters and can_be_placed(model)
     groups = plan_batches([len(prompt) for prompt in prompts], how.batch_size * (GROUP_BATCHES if placed else 1))
-    with torch.inference_mode():
+    with torch.inference_mode(), packed_linears(model):
         length = common_prefix(prompts) if placed else 0
         shared = prefill(model, prompts[0][:length], soft) if length and len(done) < len(prompts) else soft
         for group in groups:

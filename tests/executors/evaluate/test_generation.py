@@ -90,25 +90,31 @@ def test_answers_equal_plain_generation_in_fp32(tiny_model: Path, shared: int, a
     assert len({len(answer) for answer in expected}) > 2
 
 
-@pytest.mark.slow
-def test_a_sliding_window_is_generated_without_the_shared_prefix(tiny_model: Path) -> None:
+def _wandering(kind: str) -> Any:
+    """A random model of a kind, whose answers vary."""
     import torch
-    from transformers import MistralConfig, MistralForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    special: dict[str, dict[str, Any]] = {
+        "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.3},
+        "gpt_neox": {**sizes, "initializer_range": 0.3},
+        "mistral": {**sizes, "num_key_value_heads": 2, "sliding_window": 16},
+        "qwen3": {**sizes, "num_key_value_heads": 2, "head_dim": 8, "initializer_range": 0.3},
+    }
     torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=300,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        sliding_window=16,
-    )
-    model = MistralForCausalLM(config).eval()
+    config = AutoConfig.for_model(kind, vocab_size=300, bos_token_id=1, eos_token_id=299, **special[kind])
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "mistral", "qwen3"])
+@pytest.mark.parametrize("shared", [0, 40])
+def test_any_architecture_answers_as_plain_generation(kind: str, shared: int) -> None:
+    model = _wandering(kind)
     how = Generation(max_new_tokens=12, batch_size=8, stop_ids=frozenset({299}), pad_id=0)
     answers: dict[int, list[int]] = {}
-    prompts = _prompts(40)
+    prompts = _prompts(shared)
     for batch in generate(model, prompts, how):
         answers |= batch
     assert [answers[index] for index in range(len(prompts))] == [_plain(model, prompt, how) for prompt in prompts]
