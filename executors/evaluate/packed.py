@@ -70,4 +70,5 @@ def _dtypes() -> tuple[Any, ...]:
 def _free_bytes() -> int:
     """Memory that this process can still take, within the limit of its container."""
     own: int = psutil.Process().memory_info().rss
-    return min(psutil.virtual_memory().available, memory_limit_bytes() - own)
+    free: int = psutil.virtual_memory().available
+    return min(free, memory_limit_bytes() - own)
