@@ -67,7 +67,8 @@ def _document(file: Path, name: str) -> SourceDocument | Unreadable:
     except UnicodeDecodeError:
         return Unreadable(name, "it is not UTF-8 text")
     except Exception as error:  # noqa: BLE001 - whatever a parser makes of a broken file, the others go on
-        return Unreadable(name, f"it cannot be read ({type(error).__name__}: {str(error).splitlines()[:1] or ''})")
+        said = "".join(str(error).splitlines()[:1]) or type(error).__name__
+        return Unreadable(name, f"it cannot be read ({said})")
     if not text:
         scanned = " (a scan needs text recognition first)" if file.suffix.lower() == ".pdf" else ""
         return Unreadable(name, f"it holds no text{scanned}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from planner.documents import JsonValue, Measurement
     from planner.documents.events import ErrorClass
 
-SHOWN = 20
+SHOWN, SHOWN_WHY = 20, 3
 
 
 class RetrieveParams(Params):
@@ -113,7 +113,7 @@ def _build(job: Job, tokens: int, folder: Path) -> dict[str, JsonValue]:
     if not count:
         message = "There is no document with text."
         if skipped:
-            message += f" {skipped[0].id}: {skipped[0].because}."
+            message += f" {'; '.join(f'{item.id}: {item.because}' for item in skipped[:SHOWN_WHY])}."
         raise InputError.one("RAG003", message, "Give text, Markdown, HTML, PDF with text, or JSON Lines with `text`.")
     passages = Passages(folder)
     notes: dict[str, JsonValue] = {"documents": len(names), "passages": count}

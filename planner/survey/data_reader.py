@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import near
+from planner.documents.public_rows import PUBLIC_SHAPES
 from planner.survey.jsonl import JsonLines
 from planner.survey.problems import shown
 from planner.survey.rows import ANSWERS, FIELDS, SHAPES, Example, RowError, example_of, shape_of
@@ -168,12 +169,11 @@ def _unknown(row: dict[str, Any]) -> tuple[str, str]:
     others = sorted(str(name) for name in have - set(FIELDS) - {"id"})
     hints = [near(name, [each for each in FIELDS if each not in have]) for name in others]
     hint = " ".join(dict.fromkeys(each for each in hints if each))
-    shapes = f"Known shapes: {', '.join(sorted(SHAPES))}."
+    own = sorted(set(SHAPES) - set(PUBLIC_SHAPES))
+    shapes = f"Known shapes: {', '.join(own)}, question/answer and others of public data sets."
     if half:
-        return (
-            f"The row has {', '.join(f'`{name}`' for name in sorted(have & set(FIELDS)))} and no `{half[0]}`.",
-            hint or shapes,
-        )
+        message = f"The row has {', '.join(f'`{name}`' for name in sorted(have & set(FIELDS)))} and no `{half[0]}`."
+        return message, hint or f"Give every row `{half[0]}`. {shapes}"
     named = f"the fields {', '.join(sorted(map(str, have))[:6])}" if have else "no fields"
     message = f"The row has {named}, which is no shape that is known."
     return message, hint or shapes

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from planner.documents import DataSource, Finding
     from planner.survey.tokens import TokenCounter
 
-TEXT_SUFFIXES = frozenset({".adoc", ".html", ".jsonl", ".md", ".markdown", ".ndjson", ".rst", ".tex", ".text", ".txt"})
+ROW_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+TEXT_SUFFIXES = frozenset({".adoc", ".htm", ".html", ".md", ".markdown", ".rst", ".tex", ".text", ".txt"})
+# What they say is known when they are indexed: to read them takes a library of the run.
+SEALED_SUFFIXES = frozenset({".pdf"})
+KNOWN_SUFFIXES = ROW_SUFFIXES | TEXT_SUFFIXES | SEALED_SUFFIXES
+SHOWN_FILES = 3
 SAMPLE_DOCUMENTS = 64
 MAX_SAMPLE_BYTES = 200_000
 
@@ -26,33 +31,30 @@ def read_documents(path: Path, source: DataSource, tokenizer: TokenCounter) -> t
     files = [path]
     if path.is_dir():
         files = sorted(item for item in path.rglob("*") if item.is_file() and not _hidden(item, path))
-    files = [item for item in files if item.suffix.lower() in TEXT_SUFFIXES or not path.is_dir()]
+    files = [item for item in files if item.suffix.lower() in KNOWN_SUFFIXES or not path.is_dir()]
     findings: list[Finding] = []
     texts: list[str] = []
-    rows = 0
+    unread: list[tuple[str, str]] = []
+    rows = sealed = 0
     step = max(1, -(-len(files) // SAMPLE_DOCUMENTS))
     for index, item in enumerate(files):
         shown = name if item == path else f"{name.rstrip('/')}/{item.relative_to(path).as_posix()}"
-        if item.suffix.lower() in {".jsonl", ".ndjson"}:
-            lines = JsonLines(item, shown)
-            for number, row in lines.rows():
-                rows += 1
-                if not isinstance(row.get("text"), str):
-                    lines.report("DATA023", "The document has no `text`.", "Give each row a text.", number)
-                elif len(texts) < SAMPLE_DOCUMENTS:
-                    texts.append(row["text"])
-            findings += lines.finish()
+        if item.suffix.lower() in ROW_SUFFIXES:
+            count, found = _rows(item, shown, texts)
+            rows, findings = rows + count, [*findings, *found]
             continue
         rows += 1
-        if index % step == 0:
-            text = _text(item)
-            if text is None:
-                findings.append(problem("DATA013", f"`{shown}` is not UTF-8.", "Save it as UTF-8.", file=shown))
-            else:
-                texts.append(text)
+        if item.suffix.lower() in SEALED_SUFFIXES:
+            sealed += 1
+        elif index % step == 0:
+            text, wrong = _text(item)
+            texts += [text] if not wrong else []
+            unread += [(shown, wrong)] if wrong else []
     if not files or not rows:
-        fix = f"Files with these endings are read: {', '.join(sorted(TEXT_SUFFIXES))}."
+        fix = f"Files with these endings are read: {', '.join(sorted(KNOWN_SUFFIXES))}."
         findings.append(problem("DATA012", f"`{name}` holds no documents.", fix, file=name))
+    elif unread:
+        findings.append(_unread(name, unread, is_whole=not texts and not sealed))
     digest, size = fingerprint(path)
     counts, how = tokenizer.counts(texts)
     tokens = lengths_of(counts)
@@ -75,19 +77,47 @@ def read_documents(path: Path, source: DataSource, tokenizer: TokenCounter) -> t
     return survey, findings
 
 
+def _rows(path: Path, name: str, texts: list[str]) -> tuple[int, list[Finding]]:
+    """The count of a file's rows, and what is wrong with them; the first texts are added to the sample."""
+    lines, rows = JsonLines(path, name), 0
+    for number, row in lines.rows():
+        rows += 1
+        if not isinstance(row.get("text"), str):
+            lines.report("DATA023", "The document has no `text`.", "Give each row a text.", number)
+        elif len(texts) < SAMPLE_DOCUMENTS:
+            texts.append(row["text"])
+    return rows, lines.finish()
+
+
 def _hidden(item: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in item.relative_to(folder).parts)
 
 
-def _text(path: Path) -> str | None:
+def _unread(name: str, unread: list[tuple[str, str]], *, is_whole: bool) -> Finding:
+    """What cannot be read: the rest goes on without it, where there is a rest."""
+    first = "; ".join(f"`{file}` {wrong}" for file, wrong in unread[:SHOWN_FILES])
+    more = f"; {len(unread) - SHOWN_FILES} more like it" if len(unread) > SHOWN_FILES else ""
+    message = f"{first}{more}."
+    if is_whole:
+        return problem("DATA013", message, "Give documents with text, as UTF-8.", file=name)
+    fix = "They are left out of the index. Save them as UTF-8 text, or take them out of the folder."
+    return problem("DATA045", message, fix, file=name, severity="warning")
+
+
+def _text(path: Path) -> tuple[str, str]:
+    """The start of a file, and what is wrong with it; nothing is wrong where the second is empty."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_SAMPLE_BYTES + 1)
-    except OSError:
-        return None
+    except OSError as error:
+        return "", f"cannot be read: {error.strerror}"
     try:
-        return content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # A cut through a character at the end of the sample is no fault of the file.
-        at_end = len(content) > MAX_SAMPLE_BYTES and error.start >= len(content) - 4
-        return content[: error.start].decode() if at_end else None
+        if len(content) <= MAX_SAMPLE_BYTES or error.start < len(content) - 4:
+            return "", "is not UTF-8"
+        text = content[: error.start].decode("utf-8-sig")
+    if "\x00" in text:
+        return "", "is binary"
+    return (text, "") if text.strip() else ("", "holds no text")

@@ -196,6 +196,24 @@ def test_declared_data_keeps_what_is_said_of_it(tmp_path: Path) -> None:
     assert found.tokens is None
 
 
+def test_documents_that_cannot_be_read_stop_the_others_only_where_there_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for name, content in (("a.txt", b"\xff\xfe\x81"), ("b.md", b"abc\x00"), ("c.html", b" ")):
+        (folder / name).write_bytes(content)
+    document = spec_of(data={"documents": "docs"})
+    (line,) = problems_of(lambda: survey_data(document, tmp_path))
+    assert "`docs/a.txt` is not UTF-8; `docs/b.md` is binary; `docs/c.html` holds no text." in line
+    (folder / "manual.pdf").write_bytes(b"%PDF-1.7")
+    surveys, findings = look_at_data(document, tmp_path)
+    assert (surveys["documents"].rows, surveys["documents"].tokens) == (4, None)
+    assert [(each.code, each.severity) for each in findings] == [("DATA045", "warning")]
+    (folder / "d.txt").write_text("It is 4294 km long.")
+    surveys, findings = look_at_data(document, tmp_path)
+    assert surveys["documents"].tokens is not None
+    assert "left out of the index" in findings[0].fix
+
+
 def test_documents_are_a_folder_or_rows_of_text(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     (folder / "sub").mkdir(parents=True)
