@@ -142,9 +142,12 @@ def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) ->
                 when="after",
                 metric="token_agreement",
                 steps=("evaluate/merged",),
+                bound="high",
                 test=f">= {limit:g}",
                 otherwise="stop",
                 because="a merge that changes answers is another model than the one that was measured",
             ),
         ),
+        # A merge that changes answers does so on any few of them.
+        limit=int(draft.thresholds["screen_rows"]) if draft.answer("screening") else None,
     )
