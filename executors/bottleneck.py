@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from planner.documents import InputError, pretty_json
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 WEIGHTS = "adapter_model.safetensors"
@@ -18,6 +19,11 @@ CONFIG = "adapter_config.json"
 TYPE = "bottleneck"
 # Under this name the two layers are children of the linear layer whose output they change.
 CHILD = "bottleneck"
+
+
+def is_within(name: str, modules: Collection[str]) -> bool:
+    """Whether a module or parameter is one of these modules or inside of one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def is_bottleneck(folder: Path) -> bool:
@@ -101,13 +107,12 @@ def inputs_of(layer: Any) -> int:
     return int(layer.nx if hasattr(layer, "nx") else layer.in_features)
 
 
-def save(model: Any, width: int, folder: Path) -> None:
-    """Write adapters and their configuration into a folder."""
+def save(model: Any, width: int, folder: Path, beside: Collection[str] = ()) -> None:
+    """Write adapters, whole modules `beside` them, and their configuration into a folder."""
     from safetensors.torch import save_file
 
-    part = f".{CHILD}."
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.named_parameters() if part in name}
-    save_file(weights, folder / WEIGHTS)
+    kept = {name: at for name, at in model.named_parameters() if f".{CHILD}." in name or is_within(name, beside)}
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in kept.items()}, folder / WEIGHTS)
     config = {"adapter_type": TYPE, "width": width, "activation": "gelu"}
     (folder / CONFIG).write_text(pretty_json(config), encoding="utf-8")
 
@@ -124,8 +129,8 @@ def load(model: Any, folder: Path) -> Any:
     weights = load_file(folder / WEIGHTS, device=str(model.device))
     _, unknown = model.load_state_dict(weights, strict=False)
     held = {name for name in model.state_dict() if f".{CHILD}." in name}
-    if unknown or held != set(weights):
-        raise ValueError(f"{len(held ^ set(weights))} tensors of adapters do not match")
+    if unknown or not held <= set(weights):
+        raise ValueError(f"{len(set(unknown) | held - set(weights))} tensors of adapters do not match")
     return model.eval()
 
 

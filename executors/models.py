@@ -10,6 +10,7 @@ from executors.quantized import Quantization, keep_weights, layers_in_bits, load
 from planner.documents import InputError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 Dtype = Literal["bf16", "fp16", "fp32"]
@@ -68,22 +69,55 @@ def load_model(
         InputError: the folder holds no model that can be read, or lacks weights.
         RunError: the weights arrived in another data type than was asked for.
     """
-    from transformers import AutoModelForCausalLM
-
-    where = device or device_name()
-    fewer_bits = loading_options(quantization, dtype)
-    file, rounded = gguf_file(folder), quantized(folder)
-    if fewer_bits and (file is not None or rounded):
-        message = "The weights are quantized already: rounding them again loses twice."
-        raise InputError.one("MODEL007", message, "Load them as they are.", file=str(folder))
-    if file is not None:
+    file = gguf_file(folder)
+    if file is not None and quantization == "none":
         from executors.prepare.gguf import read_gguf
 
-        return read_gguf(file, dtype)[0].to(where)
+        return read_gguf(file, dtype)[0].to(device or device_name())
+    model, missing = read_model(folder, dtype, attention=attention, device=device, quantization=quantization)
+    refuse_missing(missing, folder)
+    return model
+
+
+def read_model(
+    folder: Path,
+    dtype: Dtype,
+    kind: str = "AutoModelForCausalLM",
+    *,
+    attention: str = "sdpa",
+    device: str | None = None,
+    quantization: Quantization = "none",
+    whole: Sequence[str] = (),
+    **config: Any,
+) -> tuple[Any, set[str]]:
+    """A model of safetensors as a class of transformers, in evaluation mode, and the tensors that the folder lacks.
+
+    Args:
+        folder: of the model.
+        dtype: data type of the weights.
+        kind: class of transformers that chooses the architecture by the configuration.
+        attention: kernel.
+        device: where to; the best that there is when None.
+        quantization: what linear layers are rounded to.
+        whole: modules that are not rounded, by the last parts of their names; the output head alone when empty.
+        config: what is to differ from the folder's configuration.
+
+    Raises:
+        InputError: the folder holds no model that can be read.
+        RunError: the weights arrived in another data type than was asked for.
+    """
+    import transformers
+
+    where = device or device_name()
+    fewer_bits = loading_options(quantization, dtype, whole)
+    rounded = quantized(folder)
+    if fewer_bits and (rounded or gguf_file(folder) is not None):
+        message = "The weights are quantized already: rounding them again loses twice."
+        raise InputError.one("MODEL007", message, "Load them as they are.", file=str(folder))
     if fewer_bits or rounded:
         fewer_bits["device_map"] = {"": where}
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        model, info = getattr(transformers, kind).from_pretrained(
             folder,
             dtype=torch_dtype(dtype),
             attn_implementation=attention,
@@ -91,23 +125,32 @@ def load_model(
             local_files_only=True,
             output_loading_info=True,
             **fewer_bits,
+            **config,
         )
     except (OSError, ValueError, ImportError) as error:
         raise InputError.one("MODEL001", f"The model cannot be read: {_line(error)}.", file=str(folder)) from error
-    if info["missing_keys"]:
-        name = sorted(info["missing_keys"])[0]
-        message = f"The weights lack {len(info['missing_keys'])} tensors, such as {name}."
-        raise InputError.one("MODEL003", message, "Copy the model folder again.", file=str(folder))
+    missing = {*info["missing_keys"], *(name for name, *_ in info.get("mismatched_keys", ()))}
     found = model.get_input_embeddings().weight.dtype
     if not rounded and found != torch_dtype(dtype):
         raise RunError.one("MODEL004", f"The model was asked for in {dtype} and loaded in {found}.", file=str(folder))
     if not fewer_bits:
-        return model.to(where).eval()
+        return model.to(where).eval(), missing
     if quantization != "none" and not layers_in_bits(model):
         message = f"The model was asked for in {quantization}, and no layer of it came in fewer bits."
         raise RunError.one("MODEL006", message, file=str(folder))
     keep_weights(model)
-    return model.eval()
+    return model.eval(), missing
+
+
+def refuse_missing(missing: Collection[str], folder: Path) -> None:
+    """Refuse a folder that lacks tensors.
+
+    Raises:
+        InputError: naming one.
+    """
+    if missing:
+        message = f"The weights lack {len(missing)} tensors, such as {min(missing)}."
+        raise InputError.one("MODEL003", message, "Copy the model folder again.", file=str(folder))
 
 
 def load_adapter(model: Any, folder: Path) -> Any:
@@ -142,7 +185,9 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write model, generation config, tokenizer and chat template; the same content gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder, safe_serialization=True)
-    model.generation_config.save_pretrained(folder)
+    # A classifier generates nothing.
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.save_pretrained(folder)
     # How a tokenizer was found on this machine is no part of it.
     for name in ("local_files_only", "is_local", "name_or_path", "gguf_file"):
         tokenizer.init_kwargs.pop(name, None)

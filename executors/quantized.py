@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from executors.models import Dtype
 
 Quantization = Literal["none", "int8", "nf4", "fp4"]
 
 
-def loading_options(kind: Quantization, compute: Dtype) -> dict[str, Any]:
+def loading_options(kind: Quantization, compute: Dtype, whole: Sequence[str] = ()) -> dict[str, Any]:
     """What `from_pretrained` must be told so that linear layers come in fewer bits.
 
     Args:
         kind: `nf4` with double quantization [dettmers-2023-qlora], `fp4`, or `int8` [dettmers-2022-llm-int8].
         compute: data type in which products are computed.
+        whole: last parts of the names of modules that are not rounded; the output head alone when empty.
     """
     from transformers import BitsAndBytesConfig
 
@@ -24,12 +27,13 @@ def loading_options(kind: Quantization, compute: Dtype) -> dict[str, Any]:
     if kind == "none":
         return {}
     if kind == "int8":
-        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True)}
+        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=[*whole] or None)}
     config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type=kind,
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch_dtype(compute),
+        llm_int8_skip_modules=[*whole] or None,
     )
     return {"quantization_config": config}
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executors import bottleneck
-from executors.models import load_model
+from executors.heads import write_labels
+from executors.train.methods.applied import fresh_modules
+from executors.train.objectives import OBJECTIVES
 from executors.train.params import ALL_OWN, IN_PLACE, given, output_of
 from planner.documents import pretty_json
 
@@ -42,15 +44,18 @@ def write_result(trainer: KeptTrainer, applied: Applied, base: Path, out: Path, 
         out: `adapter` or `model` under the job's output folder.
         card: the model card.
     """
-    params = trainer.plan.params
+    params, ready = trainer.plan.params, trainer.plan.ready
     if params.method in IN_PLACE:
-        _write_model(applied.model, params, base, out)
+        load = OBJECTIVES[params.objective].load
+        _write_model(applied.model, load(base, params, ready, "cpu"), out)
     else:
         out.mkdir()
         if params.method == "adapter":
-            bottleneck.save(applied.model, given(params.bottleneck), out)
+            bottleneck.save(applied.model, given(params.bottleneck), out, fresh_modules(applied.model))
         else:
             _write_peft(applied, out)
+        if ready.labels:
+            write_labels(ready.labels, out)
     for pattern in TOKENIZER_FILES:
         for file in sorted(base.glob(pattern)):
             shutil.copyfile(file, out / file.name)
@@ -93,11 +98,10 @@ def _for_unchanged(start: dict[str, Any], config: dict[str, Any], file: Path) ->
     return {"init_lora_weights": True, "r": 2 * config["r"], "lora_alpha": growth * config["lora_alpha"]}
 
 
-def _write_model(trained: Any, params: TrainParams, base: Path, out: Path) -> None:
-    """A whole model folder in the base's dtype: as it was loaded, but for what was trained."""
+def _write_model(trained: Any, model: Any, out: Path) -> None:
+    """A whole model folder in the base's dtype: the model as it was loaded, but for what was trained."""
     import torch
 
-    model = load_model(base, params.base_dtype, device="cpu")
     held = dict(model.named_parameters())
     with torch.no_grad():
         for name, weight in trained.named_parameters():

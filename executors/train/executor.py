@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Train:
     """Trains an adapter or a model on rows with answers, through trl, peft and bitsandbytes.
 
-    Needs `model`, `train` and, but for raw text, `prompt`; with `validation` it evaluates on the way, stops when
-    patience ends and keeps the best checkpoint. With an `index` (its `encoder` and `reranker` where it needs them) a
-    reader is trained: on prompts with passages, as evaluation renders them.
+    Needs `model`, `train` and, but for raw text and heads, `prompt`; with `validation` it evaluates on the way, stops
+    when patience ends and keeps the best checkpoint. With an `index` (its `encoder` and `reranker` where it needs them)
+    a reader is trained: on prompts with passages, as evaluation renders them.
     """
 
     name: ClassVar[str] = "train"
@@ -83,7 +83,7 @@ class Train:
 
 NOT_FINITE = "TRAIN020"
 # Objectives that learn from text as it is, without a prompt.
-PROMPTLESS = frozenset({"continued-pretraining"})
+PROMPTLESS = frozenset({"continued-pretraining", "classification-head"})
 
 
 def _more_packages(step: Step) -> list[tuple[str, str]]:

@@ -36,6 +36,8 @@ class Ready:
     validation: Examples | None
     notes: Mapping[str, JsonValue] = field(default_factory=dict)
     """What the objective tells of its data."""
+    labels: tuple[str, ...] = ()
+    """What a head gives scores to, in their order."""
 
 
 def preflight(job: Job) -> Ready:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from executors.bottleneck import decoder_layers
 from executors.contract import Outcome
-from executors.models import device_name, load_model
+from executors.models import device_name
 from executors.train import checkpoints
 from executors.train.artifact import card, write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe
 from executors.train.effective import effective, requested, require
 from executors.train.keeping import KeptTrainer, Training, load_trained
-from executors.train.methods import METHODS
+from executors.train.methods import apply
 from executors.train.objectives import OBJECTIVES
 from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
@@ -148,11 +148,11 @@ def _made(job: Job, plan: Training, device: str) -> Applied:
 
     params = plan.params
     base: Path = job.inputs["model"]  # type: ignore[assignment]
-    bits = params.base_quantization or "none"
-    model = load_model(base, params.base_dtype, attention=params.attention, device=device, quantization=bits)
-    # What a method adds is drawn at random.
+    # What a head begins with and what a method adds is drawn at random.
     set_seed(params.seed)
-    applied = METHODS[params.method](model, params)
+    model = OBJECTIVES[params.objective].load(base, params, plan.ready, device)
+    set_seed(params.seed)
+    applied = apply(model, params)
     if params.method != "galore":
         # In 16 bits most steps would be rounded away; galore was made for weights that cannot be held in more.
         for weight in applied.model.parameters():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from executors.bottleneck import is_within
+from executors.train.methods.applied import fresh_modules
 from executors.train.methods.bottleneck import adapter
 from executors.train.methods.ia3 import ia3
 from executors.train.methods.in_place import bitfit, full, partial
@@ -32,3 +35,15 @@ METHODS: dict[str, Callable[[Any, TrainParams], Applied]] = {
     "prefix-tuning": prefix_tuning,
     "p-tuning": p_tuning,
 }
+
+
+def apply(model: Any, params: TrainParams) -> Applied:
+    """The model as the method makes it; what begins at random trains beside what the method promises."""
+    fresh = {name: at for name, at in model.named_parameters() if is_within(name, fresh_modules(model))}
+    applied = METHODS[params.method](model, params)
+    if applied.model is model:
+        # peft trains copies of its own; here some may train already.
+        fresh = {name: weight for name, weight in fresh.items() if not weight.requires_grad}
+        for weight in fresh.values():
+            weight.requires_grad_(requires_grad=True)
+    return replace(applied, trainable=applied.trainable + sum(weight.numel() for weight in fresh.values()))

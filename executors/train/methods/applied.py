@@ -6,6 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from executors.bottleneck import is_within
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,6 +29,10 @@ def with_peft(model: Any, config: Any) -> Any:
     """The model with what peft adds, in training mode."""
     from peft import get_peft_model
 
+    if fresh := fresh_modules(model):
+        config.task_type = "SEQ_CLS"
+        config.modules_to_save = [*fresh]
+
     with warnings.catch_warnings():
         # peft asks transformers by a name that is on its way out.
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
@@ -41,16 +47,21 @@ def only(model: Any, trained: Iterable[Any]) -> int:
     return sum(parameter.numel() for parameter in chosen.values())
 
 
+def fresh_modules(model: Any) -> tuple[str, ...]:
+    """Modules that begin at random and train whole whatever the method, such as the head of a classifier."""
+    return getattr(model, "fresh_modules", ())
+
+
 def linear_layers(model: Any) -> dict[str, Any]:
-    """All linear layers but the output head, by name."""
+    """All linear layers but the output head and what begins at random, by name."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    head = model.get_output_embeddings()
+    head, fresh = model.get_output_embeddings(), fresh_modules(model)
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head and not is_within(name, fresh)
     }
 
 

@@ -32,7 +32,7 @@ def never_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr("executors.train.work.load_model", fail)
+    monkeypatch.setattr("executors.train.objectives.load_model", fail)
 
 
 def refusal(job: Job) -> str:

@@ -118,9 +118,9 @@ def test_a_difference_from_what_was_asked_fails_the_step(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from executors.models import load_model
-    from executors.train import work
+    from executors.train import objectives
 
-    monkeypatch.setattr(work, "load_model", lambda folder, _, **options: load_model(folder, "bf16", **options))
+    monkeypatch.setattr(objectives, "load_model", lambda folder, _, **options: load_model(folder, "bf16", **options))
     with pytest.raises(RunError) as caught:
         perform(make_job(tmp_path, tiny_model))
     (finding,) = caught.value.findings
