@@ -1,0 +1,226 @@
+"""LLaMA-Factory: a YAML file, the rows, and the file that describes them; names are those of its argument classes.
+
+[llama-factory-docs]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
+from executors.export.rows import assistant, jsonl
+from executors.export.sheet import Sheet
+from executors.export.trl import fp32_instead, paired_only
+from executors.export.trl_script import LOW_RANK
+from executors.export.words import TRAINING, alpha, checkpoints, evaluation, prompt_loss, warmup_steps
+from executors.train.optimizers import GALORE
+from planner.documents import pretty_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from executors.export.rows import Told
+    from executors.export.sheet import Way
+    from executors.export.trainings import Training
+
+METHODS = ("full", "partial", "galore", *LOW_RANK)
+STAGES = {"sft": "sft", "continued-pretraining": "pt", "preference": "dpo"}
+LOSSES = ("sigmoid", "hinge", "ipo", "orpo", "kto")
+KINDS = {"partial": "freeze", "full": "full", "galore": "full"}
+
+
+def _grouped(sheet: Sheet, value: bool) -> None:  # noqa: FBT001 - a parameter's value
+    if value:
+        because = "Rows of like length share a batch in the plan; the versions of transformers name that differently."
+        fix = "Set `group_by_length` below transformers 5, `train_sampling_strategy` from there on; only speed differs."
+        sheet.unsaid("length_grouped", because, fix, severity="note")
+
+
+def _length(sheet: Sheet, value: int) -> None:
+    sheet.put(cutoff_len=value)
+    because = f"LLaMA-Factory cuts rows above {value} tokens; the plan's own training drops them whole."
+    sheet.unsaid("max_length", because, severity="note")
+
+
+def _packed(sheet: Sheet, value: bool) -> None:  # noqa: FBT001 - a parameter's value
+    # Neat packing keeps rows that share a sequence from seeing each other, as ours does; it is for pairs alone.
+    neat = value and sheet.params.get("objective") == "sft"
+    sheet.put(packing=value, neat_packing=neat)
+    if value and not neat:
+        sheet.unsaid("packing", "Texts that share a sequence see each other in LLaMA-Factory; in the plan they do not.")
+
+
+LLAMA_FACTORY: Mapping[str, Way] = {
+    **{name: way for name, way in TRAINING.items() if name != "optimizer"},
+    "max_length": _length,
+    "packing": _packed,
+    "length_grouped": _grouped,
+    "attention": ("flash_attn", {"sdpa": "sdpa", "eager": "disabled", "flash": "fa2"}),
+}
+LORA: Mapping[str, Way] = {"dropout": "lora_dropout", "rank": "lora_rank", "alpha": alpha}
+
+
+def render(training: Training) -> Rendered:
+    """The training for LLaMA-Factory.
+
+    Raises:
+        InputError: LLaMA-Factory has no such method.
+    """
+    refuse(training, "LLaMA-Factory", METHODS, "Export it to trl, or run it with adapt.")
+    refuse_loss(training, "LLaMA-Factory", LOSSES)
+    sheet, base = Sheet("LLaMA-Factory", training.step.address, training.params), training.base
+    objective = str(sheet.get("objective"))
+    sheet.put(model_name_or_path=base.name, model_revision=base.revision or "main", trust_remote_code=False)
+    sheet.put(stage="kto" if training.loss == "kto" else STAGES[objective], do_train=True)
+    _method(sheet, training)
+    _template(sheet, training, objective)
+    sheet.put(dataset="train", dataset_dir=".", overwrite_cache=True)
+    if training.validation:
+        sheet.put(eval_dataset="validation")
+    if objective == "sft":
+        prompt_loss(sheet, "train_on_prompt")
+        sheet.put(mask_history=not sheet.settings["train_on_prompt"])
+    elif objective == "preference":
+        _preferences(sheet, training)
+    else:
+        sheet.get("prompt_loss_weight")
+    sheet.fill(LLAMA_FACTORY)
+    if objective == "preference":
+        sheet.settings["packing"] = sheet.settings["neat_packing"] = False
+    _optimizer(sheet)
+    ratio = sheet.get("warmup_ratio")
+    if ratio is not None:
+        sheet.put(warmup_steps=warmup_steps(ratio, len(training.train), training.params))
+    sheet.put(disable_gradient_checkpointing=not sheet.get("gradient_checkpointing"))
+    evaluation(sheet, validated=bool(training.validation))
+    patience = sheet.get("early_stopping_patience")
+    if patience is not None:
+        sheet.put(early_stopping_steps=patience)
+    checkpoints(sheet)
+    sheet.get("held_out")
+    sheet.put(output_dir="output", overwrite_output_dir=False, plot_loss=False, use_cpu=training.on_cpu)
+    sheet.close()
+    heading = f"{training.step.title}: for `llamafactory-cli train`, with every value of the plan."
+    files = {
+        "llama_factory.yaml": as_yaml(sheet.settings, heading),
+        "dataset_info.json": pretty_json(_described(training, objective)),
+        **_rows("train", training.train),
+        **_rows("validation", training.validation),
+    }
+    return Rendered(files, "llamafactory-cli train llama_factory.yaml", (*training.findings, *sheet.findings))
+
+
+def _preferences(sheet: Sheet, training: Training) -> None:
+    sheet.get("prompt_loss_weight")
+    sheet.get("preference_loss")
+    sheet.put(pref_beta=sheet.get("preference_beta"))
+    if training.loss == "kto":
+        sheet.fill({"desirable_weight": "kto_chosen_weight", "undesirable_weight": "kto_rejected_weight"})
+        sheet.get("label_smoothing")
+        return
+    sheet.put(pref_loss=training.loss)
+    sheet.fill({"label_smoothing": "dpo_label_smoothing"})
+    paired_only(sheet)
+
+
+def _method(sheet: Sheet, training: Training) -> None:
+    method = str(sheet.get("method"))
+    sheet.put(finetuning_type=KINDS.get(method, "lora"))
+    if method == "partial":
+        sheet.put(freeze_trainable_layers=sheet.get("layers_trained"), freeze_trainable_modules="all")
+    if method not in LOW_RANK:
+        dtype = str(sheet.get("base_dtype"))
+        if method == "galore":
+            # It trains in the base's own precision.
+            sheet.put(pure_bf16=dtype == "bf16")
+        elif dtype != "fp32" and sheet.params.get("precision") != "fp32":
+            fp32_instead(sheet, dtype)
+        return
+    targets, bits = sheet.get("targets"), sheet.get("base_quantization")
+    sheet.fill(LORA)
+    sheet.put(lora_target="all" if targets == "all-linear" else ",".join(targets))
+    sheet.put(use_dora=method == "dora", use_rslora=sheet.get("rank_scaling") == "rslora")
+    _start(sheet)
+    ratio = sheet.get("rate_ratio") or 1.0
+    if ratio > 1:
+        sheet.put(loraplus_lr_ratio=ratio)
+    if bits:
+        sheet.put(quantization_method="bnb", quantization_bit=8 if bits == "int8" else 4)
+    if bits in ("nf4", "fp4"):
+        sheet.put(quantization_type=bits, double_quantization=True)
+    dtype = sheet.get("base_dtype")
+    if dtype != sheet.params.get("precision"):
+        because = f"The frozen weights are {dtype} in the plan; LLaMA-Factory loads them in the training's precision."
+        sheet.unsaid("base_dtype", because)
+    if training.base.adapter:
+        sheet.put(adapter_name_or_path=training.base.adapter, create_new_adapter=False)
+
+
+def _start(sheet: Sheet) -> None:
+    start = sheet.get("initialisation")
+    sheet.put(pissa_init=start == "pissa")
+    if start == "pissa":
+        sheet.put(pissa_iter=-1, pissa_convert=True)
+    elif start not in (None, "zero-output"):
+        because = f"The adapter starts from {start} in the plan; LLaMA-Factory starts it without effect."
+        sheet.unsaid("initialisation", because, "Export to trl, which has it.")
+
+
+def _optimizer(sheet: Sheet) -> None:
+    if sheet.get("optimizer") == "galore-adamw":
+        sheet.put(use_galore=True, galore_rank=sheet.get("rank"), galore_target="all")
+        sheet.put(galore_update_interval=GALORE["update_proj_gap"], galore_scale=GALORE["scale"])
+        sheet.put(galore_proj_type=GALORE["proj_type"], galore_layerwise=False, optim="adamw_torch")
+    else:
+        sheet.fill({"optimizer": TRAINING["optimizer"]})
+
+
+def _template(sheet: Sheet, training: Training, objective: str) -> None:
+    """Without a name its template is read from the tokenizer; models without one are asked in plain text."""
+    if objective == "continued-pretraining":
+        sheet.put(template="empty")
+    elif training.base.chat:
+        sheet.put(template=None)
+    else:
+        sheet.put(template="empty")
+        because = "The template `empty` of LLaMA-Factory writes no end token after an answer, so it is not learned."
+        sheet.unsaid("prompt", because, "Add the model's end token to every answer in the rows.")
+
+
+def _described(training: Training, objective: str) -> dict[str, Any]:
+    judged = training.loss == "kto"
+    ranking = objective == "preference" and not judged
+    if objective == "continued-pretraining":
+        form: dict[str, Any] = {"formatting": "alpaca", "columns": {"prompt": "text"}}
+    elif training.base.chat:
+        tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+        columns = {"messages": "messages"} | ({"chosen": "chosen", "rejected": "rejected"} if ranking else {})
+        columns |= {"kto_tag": "label"} if judged else {}
+        form = {"formatting": "sharegpt", "columns": columns, "tags": {**tags, "system_tag": "system"}}
+    else:
+        columns = {"prompt": "prompt"} | (
+            {"chosen": "chosen", "rejected": "rejected"} if ranking else {"response": "completion"}
+        )
+        form = {"formatting": "alpaca", "columns": columns | ({"kto_tag": "label"} if judged else {})}
+    form["ranking"] = ranking
+    names = ["train", *(["validation"] if training.validation else [])]
+    return {name: {"file_name": f"{name}.jsonl", **form} for name in names}
+
+
+def _rows(name: str, rows: Sequence[Told]) -> dict[str, str]:
+    return {f"{name}.jsonl": jsonl(_record(row) for row in rows)} if rows else {}
+
+
+def _record(row: Told) -> dict[str, Any]:
+    if not row.turns:
+        return {"text": row.answer}
+    if row.worse is not None:
+        request = {"prompt": row.plain} if row.plain is not None else {"messages": list(row.turns)}
+        plain = row.plain is not None
+        answers = (row.answer, row.worse)
+        chosen, rejected = (f" {text}" if plain else assistant(text) for text in answers)
+        return {**request, "chosen": chosen, "rejected": rejected}
+    label = {} if row.good is None else {"label": row.good}
+    if row.plain is not None:
+        return {"prompt": row.plain, "completion": f" {row.answer}", **label}
+    return {"messages": [*row.turns, assistant(row.answer)], **label}

@@ -1,0 +1,265 @@
+"""A plan's training in the words of other tools: complete, read by our own review, and refused where it cannot be."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+import adapt
+from executors.export.document import Export
+from executors.export.recipes import RECIPES, export_recipe
+from executors.export.trainings import trainings
+from planner.documents import InputError, Pin, RunError
+from tests.executors.export.cases import COMMON, INSTRUCTION, METHODS, training_sources
+from tests.executors.export.goldens import CASES, CONFIGURATIONS, FOLDER, rendered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from executors.export.rendered import Rendered
+
+# What another value of a parameter is; those that a method lacks are passed over.
+OTHER: dict[str, Any] = {
+    "learning_rate": 0.0123,
+    "schedule": "linear",
+    "warmup_ratio": 0.5,
+    "epochs": 7.0,
+    "micro_batch": 16,
+    "accumulation": 3,
+    "max_length": 99,
+    "prompt_loss_weight": 1.0,
+    "gradient_checkpointing": False,
+    "optimizer": "adamw-8bit",
+    "weight_decay": 0.5,
+    "beta1": 0.5,
+    "beta2": 0.5,
+    "max_grad_norm": 9.0,
+    "precision": "fp32",
+    "base_dtype": "fp32",
+    "attention": "eager",
+    "distribution": "ddp",
+    "packing": True,
+    "length_grouped": False,
+    "early_stopping_patience": 5,
+    "evaluations_per_epoch": 4,
+    "checkpoint_s": 9.0,
+    "seed": 3,
+    "rank": 3,
+    "alpha": 5.0,
+    "rank_scaling": "rslora",
+    "dropout": 0.5,
+    "targets": ["q_proj"],
+    "initialisation": "olora",
+    "rate_ratio": 4.0,
+    "base_quantization": "int8",
+    "layers_trained": 2,
+}
+
+
+def render(folder: Path, target: str, case: str, **more: Any) -> Rendered:
+    [training] = trainings(training_sources(folder, case, **more))
+    return RECIPES[target](training)
+
+
+def possible(target: str) -> list[str]:
+    """The cases that a target does not refuse."""
+    refused = {
+        "axolotl": {"kto", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter"},
+        "llama-factory": {"ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "bitfit"},
+        "openai": {"continued-pretraining", "kto"},
+        "trl": {"adapter"},
+        "unsloth": set(METHODS)
+        - {"full", "lora", "lora-plus", "pissa", "qlora", "qlora-int8", "continued-pretraining", "dpo", "evaluations"},
+    }
+    return [case for case in METHODS if case not in refused[target]]
+
+
+ALL = [(target, case) for target in RECIPES for case in possible(target)]
+
+
+@pytest.mark.parametrize(("target", "case"), [(target, case) for target in RECIPES for case in METHODS])
+def test_a_target_says_the_method_or_names_who_can(tmp_path: Path, target: str, case: str) -> None:
+    if case in possible(target):
+        assert render(tmp_path, target, case).files
+        return
+    with pytest.raises(InputError, match=r"does not do|do not take|learns preferences") as refused:
+        render(tmp_path, target, case)
+    assert "trl" in str(refused.value) or "adapt" in str(refused.value)
+
+
+@pytest.mark.parametrize(("target", "case"), ALL)
+def test_every_parameter_is_said_or_listed(tmp_path: Path, target: str, case: str) -> None:
+    """Another value gives other files, or is told in other words."""
+    before = render(tmp_path, target, case)
+    told = [str(finding.where.pointer) + finding.message for finding in before.findings]
+    named = " ".join(told)
+    for name, value in {**COMMON, **METHODS[case]}.items():
+        if (
+            name not in OTHER
+            or value in (None, 0)
+            or f"/params/{name}" in named
+            or (target == "openai" and name in named)
+        ):
+            continue
+        if case == "pissa" and name == "base_dtype":
+            continue
+        other = {name: OTHER[name]}
+        if name == "initialisation" and "rank" not in METHODS[case]:
+            other = {name: "zero-output"} if case == "prefix-tuning" else {}
+        if case == "kto" and target == "trl" and name == "length_grouped":
+            continue  # the loss fixes the order of rows
+        if name == "evaluations_per_epoch" and value > 1:
+            other = {name: 1}
+        if case in ("dpo", "kto") and name in ("packing", "prompt_loss_weight"):
+            continue  # a comparison has no such thing
+        if case == "continued-pretraining" and name in ("packing", "prompt_loss_weight"):
+            other = {"packing": False} if name == "packing" else {}
+        if not other or OTHER[name] == value:
+            continue
+        after = render(tmp_path, target, case, **other)
+        changed = [str(finding.where.pointer) + finding.message for finding in after.findings]
+        assert (dict(after.files), changed) != (dict(before.files), told), name
+
+
+@pytest.mark.parametrize(("target", "case"), [pair for pair in ALL if pair[0] in ("axolotl", "llama-factory", "trl")])
+def test_our_own_review_finds_no_fault(tmp_path: Path, target: str, case: str) -> None:
+    out = tmp_path / "out"
+    export_recipe(training_sources(tmp_path, case), target, out)
+    [name, *_] = CONFIGURATIONS[target]
+    found = adapt.review([out / name], data=5000)
+    assert [item for item in found.findings if item.severity == "error"] == []
+    assert found.files[0].tool == target
+
+
+@pytest.mark.parametrize(("target", "case"), [(target, case) for target in RECIPES for case in CASES])
+def test_the_files_are_those_that_were_reviewed(target: str, case: str) -> None:
+    for name, content in rendered(target, case).items():
+        assert content == (FOLDER / name).read_text(encoding="utf-8"), name
+
+
+def test_rows_are_the_conversations_that_training_sees(tmp_path: Path) -> None:
+    row = json.loads(render(tmp_path, "trl", "lora").files["data/train.jsonl"].splitlines()[0])
+    assert row["prompt"][0] == {"role": "system", "content": INSTRUCTION}
+    assert row["prompt"][1] == {"role": "user", "content": "turn on the lamp in the kitchen"}
+    assert json.loads(row["completion"][0]["content"])["intent"] == "on"
+
+
+def test_a_model_without_a_template_is_given_text(tmp_path: Path) -> None:
+    row = json.loads(render(tmp_path, "trl", "lora", chat=False).files["data/train.jsonl"].splitlines()[0])
+    assert row["prompt"] == f"{INSTRUCTION}\n\nInput: turn on the lamp in the kitchen\nOutput:"
+    assert row["completion"].startswith(" {")
+
+
+def test_only_the_answer_is_learned_in_axolotl(tmp_path: Path) -> None:
+    row = json.loads(render(tmp_path, "axolotl", "lora").files["train.jsonl"].splitlines()[0])
+    assert [turn["train"] for turn in row["messages"]] == [False, False, True]
+
+
+@pytest.mark.parametrize("case", possible("unsloth"))
+def test_the_script_for_unsloth_is_python(tmp_path: Path, case: str) -> None:
+    ast.parse(render(tmp_path, "unsloth", case).files["train.py"])
+
+
+@pytest.mark.parametrize("case", possible("trl"))
+def test_the_command_of_trl_is_used_where_it_has_the_words(tmp_path: Path, case: str) -> None:
+    files = render(tmp_path, "trl", case).files
+    needs_script = case not in (
+        "full", "galore", "lora", "dora", "qlora", "qlora-int8", "continued-pretraining", "dpo", "kto",
+        "evaluations",
+    )  # fmt: skip
+    assert ("train.py" in files) == needs_script
+    if needs_script:
+        ast.parse(files["train.py"])
+        assert "<" + "ADAPTER>" not in files["train.py"]
+
+
+def test_an_export_says_what_it_holds(tmp_path: Path) -> None:
+    export = export_recipe(training_sources(tmp_path, "evaluations"), "trl", tmp_path / "out")
+    there = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert list(export.files) == there
+    assert Export.model_validate_json((tmp_path / "out" / "export.json").read_text()) == export
+    assert "The prompt's tokens weigh 0.1" in (tmp_path / "out" / "NOTES.md").read_text()
+
+
+def test_a_base_of_ones_own_is_named_instead(tmp_path: Path) -> None:
+    quantized = Pin(kind="model", path="package:weights/base.Q4_1.gguf", id="some/base")
+    sources = training_sources(tmp_path, "lora", base=quantized)
+    [training] = trainings(sources)
+    assert "base.Q4_1.gguf" in training.findings[0].message
+    export = export_recipe(sources, "trl", tmp_path / "out", base="mine/base")
+    settings = yaml.safe_load((tmp_path / "out" / "trl.yaml").read_text())
+    assert settings["model_name_or_path"] == "mine/base"
+    assert not any("Q4_1" in finding.message for finding in export.unsaid)
+
+
+def test_a_plan_that_trains_nothing_is_refused(tmp_path: Path) -> None:
+    sources = training_sources(tmp_path, "lora")
+    plan = sources.plan.model_copy(update={"steps": sources.plan.steps[:1]})
+    with pytest.raises(InputError, match="trains nothing"):
+        trainings(sources.__class__(plan, sources.root, sources.state))
+
+
+def test_rows_that_changed_since_the_plan_are_refused(tmp_path: Path) -> None:
+    sources = training_sources(tmp_path, "lora")
+    (tmp_path / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    with pytest.raises(InputError, match="has changed"):
+        trainings(sources)
+
+
+def test_a_comparison_of_equal_answers_is_refused(tmp_path: Path) -> None:
+    from executors.export.rows import comparisons
+    from executors.prompt.document import make_prompt
+
+    file = tmp_path / "pairs.jsonl"
+    rows = [
+        {"id": "same", "prompt": "a", "chosen": "b", "rejected": "b"},
+        {"prompt": "a", "chosen": "b", "rejected": "c"},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="1 rows do not hold two different answers, such as same"):
+        comparisons(file, make_prompt(""), single=False, chat=True)
+
+
+def test_too_few_rows_for_an_upload_are_refused(tmp_path: Path) -> None:
+    [training] = trainings(training_sources(tmp_path, "lora"))
+    del training.train[9:]
+    with pytest.raises(InputError, match="wants 10"):
+        RECIPES["openai"](training)
+
+
+def test_a_folder_that_is_there_is_not_touched(tmp_path: Path) -> None:
+    sources, out = training_sources(tmp_path, "lora"), tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    for replaces in (False, True):
+        with pytest.raises(InputError, match=r"there already|not made by an export"):
+            export_recipe(sources, "trl", out, replaces=replaces)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_an_earlier_export_is_replaced_when_asked(tmp_path: Path) -> None:
+    sources, out = training_sources(tmp_path, "lora"), tmp_path / "out"
+    export_recipe(sources, "trl", out)
+    with pytest.raises(InputError, match="--replace"):
+        export_recipe(sources, "axolotl", out)
+    export_recipe(sources, "axolotl", out, replaces=True)
+    assert (out / "axolotl.yml").is_file()
+    assert not (out / "trl.yaml").exists()
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sources = training_sources(tmp_path, "lora")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.setattr("executors.export.recipes._write", full)
+    with pytest.raises(RunError, match="disk is full"):
+        export_recipe(sources, "trl", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
