@@ -121,6 +121,7 @@ def _one(name: str) -> list[float]:
 def _params() -> dict[str, Any]:
     return {
         "objective": "sft",
+        "learn_turns": "last",
         "schedule": "constant",
         "warmup_ratio": 0.0,
         "epochs": 1.0,

@@ -29,10 +29,11 @@ def messages(prompt: Prompt, row: Row) -> list[dict[str, str]]:
 
 def render(tokenizer: Any, prompt: Prompt, row: Row) -> str:
     """The text that the model continues: the chat template with its generation prompt, or the plain format."""
-    return _rendered(tokenizer, messages(prompt, row))
+    return rendered(tokenizer, messages(prompt, row))
 
 
-def _rendered(tokenizer: Any, turns: list[dict[str, str]]) -> str:
+def rendered(tokenizer: Any, turns: list[dict[str, str]]) -> str:
+    """The text of a conversation that waits for its answer; see `render`."""
     return _chat(tokenizer, turns) if tokenizer.chat_template else _plain(turns)
 
 
@@ -43,7 +44,7 @@ def prompt_ids(tokenizer: Any, prompt: Prompt, row: Row) -> list[int]:
 
 def turn_ids(tokenizer: Any, turns: list[dict[str, str]]) -> list[int]:
     """The tokens of a conversation that waits for its answer; see `prompt_ids`."""
-    text = _rendered(tokenizer, turns)
+    text = rendered(tokenizer, turns)
     ids: list[int] = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
     if not tokenizer.chat_template and ids and ids[-1] == tokenizer.eos_token_id:
         return ids[:-1]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from executors.prompt.render import completion_ids, prompt_ids
+from executors.train.turns import all_answers_of, answer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from executors.data import Row
     from executors.prompt.document import Prompt
+    from executors.train.turns import Said
 
 IGNORED = -100
 
@@ -56,12 +57,26 @@ def answered(name: str, prompt: list[int], answer: list[int]) -> Example:
     return Example(name, [*prompt, *answer], [IGNORED] * len(prompt) + answer)
 
 
-def encode(tokenizer: Any, prompt: Prompt, rows: Sequence[Row], max_length: int) -> Examples:
-    """Tokenize rows that have answers; a row above `max_length` tokens is set aside whole, never cut."""
+def encode(
+    tokenizer: Any, prompt: Prompt, rows: Sequence[Row], max_length: int, learn_turns: str | None = "last"
+) -> Examples:
+    """Tokenize rows that have answers, of which the `last` or `all` are learned; see `fitting`."""
+    if learn_turns == "all":
+        return fitting(
+            (_example(row.id, said) for row in rows for said in all_answers_of(tokenizer, prompt, row)), max_length
+        )
+    return fitting((_example(row.id, answer_of(tokenizer, prompt, row)) for row in rows), max_length)
+
+
+def _example(name: str, said: Said) -> Example:
+    labels = [token if learned else IGNORED for token, learned in zip(said.ids, said.learned, strict=True)]
+    return Example(name, said.ids, labels)
+
+
+def fitting(examples: Iterable[Example], max_length: int) -> Examples:
+    """Examples of which those above `max_length` tokens are set aside whole, never cut."""
     kept: list[Example] = []
     too_long: list[Example] = []
-    for row in rows:
-        asked = prompt_ids(tokenizer, prompt, row)
-        example = answered(row.id, asked, completion_ids(tokenizer, row.completion or ""))
+    for example in examples:
         (kept if example.tokens <= max_length else too_long).append(example)
     return Examples(tuple(kept), tuple(too_long))

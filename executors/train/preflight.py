@@ -60,13 +60,17 @@ def preflight(job: Job) -> Ready:
         findings += check_template(tokenizer, prompt, files["train"][1][0])
     if findings:
         raise InputError(findings)
-    encoded = {name: encode(tokenizer, prompt, rows, job.params.max_length) for name, (_, rows) in files.items()}
+    params = job.params
+    encoded = {
+        name: encode(tokenizer, prompt, rows, params.max_length, params.learn_turns if name == "train" else "last")
+        for name, (_, rows) in files.items()
+    }
     for name, examples in encoded.items():
         stops = stop_ids(tokenizer, base)
-        findings += check_examples(examples, base, stops, job.params, str(files[name][0]))
+        findings += check_examples(examples, base, stops, params, str(files[name][0]))
     if findings:
         raise InputError(findings)
-    train = pack(encoded["train"], job.params.max_length) if job.params.packing else encoded["train"]
+    train = pack(encoded["train"], params.max_length) if params.packing else encoded["train"]
     return Ready(tokenizer, train, encoded.get("validation"))
 
 

@@ -62,6 +62,15 @@ def data_quality(survey: Survey) -> str | Unknown:
     return data.quality or Unknown("the spec does not say how clean the examples are")
 
 
+@fact(unit="fraction", cite=("book:finetuning-tactics",))
+def multi_turn_share(survey: Survey) -> float | Unknown:
+    """Rows of the training data that are conversations with more than one answer, as a fraction."""
+    data = _data(survey, "train")
+    if isinstance(data, Unknown):
+        return data
+    return Unknown("the training rows were not read") if data.multi_turn_share is None else data.multi_turn_share
+
+
 @fact(unit="rows", cite=("book:finetuning-tactics",))
 def example_rows(train_rows: int, preference_rows: int) -> int:
     """Examples of the wanted behaviour: labelled rows or comparisons, whichever are more."""

@@ -60,6 +60,7 @@ FIXED: dict[str, dict[str, JsonValue]] = {
 WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
+    "sft": ("learn_turns",),
     "preference": ("preference_beta",),
 }
 INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})

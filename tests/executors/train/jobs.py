@@ -69,7 +69,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 # What each objective has of its own.
 OBJECTIVES: dict[str, dict[str, Any]] = {
-    "sft": {},
+    "sft": {"learn_turns": "last"},
     "classification-head": {"labels": "found", "prompt_loss_weight": 0.0},
     "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
     "preference": {

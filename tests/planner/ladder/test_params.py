@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from executors.registry import executor_registry
-from executors.train.params import ALL_OWN, OWN, output_of
+from executors.train.params import ALL_OWN, LEARNING, OWN, output_of
 from planner.documents import InputError, Plan
 from planner.planning import plan
 from tests.planner.specs import spec
@@ -79,8 +79,9 @@ def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None
             if step.executor == name:
                 names = {field.alias or name for name, field in model.model_fields.items()}
                 if name == "train":
-                    # What belongs to other methods is left out.
-                    names -= set(ALL_OWN) - set(OWN[str(step.params["method"])])
+                    # What belongs to other methods and objectives is left out.
+                    method, objective = str(step.params["method"]), str(step.params["objective"])
+                    names -= set(ALL_OWN) - {*OWN[method], *LEARNING[objective]}
                 assert names <= step.params.keys(), (step.address, names - step.params.keys())
 
 
