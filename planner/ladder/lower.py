@@ -37,6 +37,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
         training(draft)
         regressions(draft)
         probing(draft)
+    _measured_rest(draft)
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)
@@ -56,8 +57,15 @@ def _asked(draft: Draft, rungs: Collection[str]) -> None:
     answered = any(step.executor == "evaluate" for step in draft.steps.values())
     if "finetune" in rungs and _undiagnosed(draft) and not answered:
         prompting(draft, "zero-shot")
+    if not draft.answer("rest_after_training"):
+        _measured_rest(draft)
+
+
+def _measured_rest(draft: Draft) -> None:
+    """What was put off until every rung was screened."""
     for rest in draft.later:
         rest()
+    draft.later.clear()
 
 
 def _undiagnosed(draft: Draft) -> bool:

@@ -93,6 +93,18 @@ def test_without_a_target_all_rungs_are_screened_before_the_best_are_measured() 
     assert gate.test == "<= 0.05"
 
 
+def test_without_a_target_the_prompts_of_a_small_model_wait_for_the_trained_one() -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
+    document = plan(spec(**NO_TARGET, **small))
+    found = [step.address for step in document.steps]
+    order = ["evaluate/few-shot-screen", "diagnose/prompting", "train/sft", "evaluate/sft", "prompt/few-shot"]
+    assert [found.index(address) for address in order] == sorted(found.index(address) for address in order)
+    [gate] = gates_of(document, "prompt/few-shot", "evaluate/few-shot-screen may be the best")
+    assert "evaluate/sft" in gate.steps
+    found = addresses(**small)
+    assert found.index("prompt/few-shot") < found.index("train/sft"), "with a target, training is the last rung"
+
+
 def test_without_a_target_nothing_follows_a_score_that_leaves_nothing_to_gain() -> None:
     document = plan(spec(**NO_TARGET))
     for address in ("evaluate/zero-shot-screen", "prompt/few-shot", "train/sft"):
