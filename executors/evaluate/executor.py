@@ -115,7 +115,7 @@ class Evaluate:
         records = [
             {"id": row.id, "prompt": row.prompt, "expected": case.expected, "prediction": case.prediction}
             | told(answers[row.id])
-            | {"scores": case_scores(case, params.metrics) | extras.scores(case) | grades.scores(row.id)}
+            | {"scores": case_scores(case, params.metrics) | extras.scores(row, case) | grades.scores(row.id)}
             | extras.record(row, case)
             | grades.record(row.id)
             | ({"passages": [passage.document for passage in found[row.id]]} if found else {})

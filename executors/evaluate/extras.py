@@ -10,6 +10,7 @@ from executors.evaluate.database import database_of
 from executors.evaluate.execution import verdict
 from executors.evaluate.own_metrics import OwnMetrics
 from executors.evaluate.perplexity import surprises
+from executors.evaluate.preferences import METRIC, margins, measured
 from executors.evaluate.scoring import case_counts
 from executors.evaluate.slices import slices
 from executors.intervals import perplexity
@@ -49,14 +50,17 @@ class Extras:
         self._databases = {row.id: database_of(Path(folder), row.db_id, row.id) for row in rows} if folder else {}
         read = surprises(job, asked) if "perplexity" in self._asked else []
         self._surprises = {row.id: surprise for row, surprise in zip(rows, read, strict=bool(read))}
+        compared = margins(job, asked) if METRIC in self._asked else []
+        self._margins = {row.id: margin for row, margin in zip(rows, compared, strict=bool(compared))}
 
     def database(self, row: Row) -> Path | None:
         """The database that a row's queries are run against."""
         return self._databases.get(row.id)
 
-    def scores(self, case: Case) -> dict[str, JsonValue]:
-        """The own metrics of a case; each case is given once, in the order of the rows."""
-        return self._own.score(case)
+    def scores(self, row: Row, case: Case) -> dict[str, JsonValue]:
+        """The own metrics of a case, and what it prefers; each case is given once, in the order of the rows."""
+        prefers = {METRIC: self._margins[row.id].agrees} if self._margins else {}
+        return self._own.score(case) | prefers
 
     def record(self, row: Row, case: Case) -> dict[str, Any]:
         """What the record of a case tells more: its part of pooled metrics, and how its query came out."""
@@ -70,9 +74,10 @@ class Extras:
         return found
 
     def measured(self) -> dict[str, Measurement]:
-        """Own metrics and perplexity over all cases."""
+        """Own metrics, perplexity and preferences over all cases."""
         read = {"perplexity": perplexity([*self._surprises.values()], self._seed)} if self._surprises else {}
-        return self._own.measured(self._seed) | read
+        preferred = measured([*self._margins.values()], self._seed) if self._margins else {}
+        return self._own.measured(self._seed) | read | preferred
 
     def notes(self, cases: Sequence[Case]) -> dict[str, JsonValue]:
         """The table of slices, and own metrics that failed."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 Metric = Literal[
     "accuracy", "agreement", "bleu", "chrf", "code_valid", "contains", "exact_match", "execution_accuracy",
     "final_answer", "html_valid", "json_exact", "json_valid", "judge", "label_accuracy", "macro_f1",
-    "normalised_match", "perplexity", "rouge_l", "schema_valid", "slot_f1", "sql_valid", "token_f1", "yaml_valid",
+    "normalised_match", "perplexity", "preference_accuracy", "rouge_l", "schema_valid", "slot_f1", "sql_valid",
+    "token_f1", "yaml_valid",
 ]  # fmt: skip
 
 

@@ -35,9 +35,10 @@ def unmet(step: Step) -> Iterator[Finding]:
     if "execution_accuracy" in asked and "database" not in step.inputs:
         message = "execution_accuracy needs an input `database` to run queries against."
         yield _finding("EVAL005", message, "Name it as /evaluation/database, or drop the metric.")
-    if "perplexity" in asked and "model" not in step.inputs:
-        message = "perplexity needs a model at hand: a server does not tell it."
-        yield _finding("EVAL006", message, "Name a local model, or drop the metric.")
+    for name in ("perplexity", "preference_accuracy"):
+        if name in asked and "model" not in step.inputs:
+            message = f"{name} needs a model at hand: a server does not tell it."
+            yield _finding("EVAL006", message, "Name a local model, or drop the metric.")
 
 
 def _own(step: Step, name: str) -> Iterator[Finding]:

@@ -41,29 +41,46 @@ class Piece(NamedTuple):
 
 def surprises(job: Job, rows: Sequence[Row]) -> list[Surprise]:
     """The surprise of a job's model at each row's answer after its prompt; at the whole text of a row without one."""
+    tokenizer = load_tokenizer(Path(job.inputs["model"]))
+    prompts = prompts_for(read_prompt(Path(job.inputs["prompt"])), rows)
+    texts = [_tokens(tokenizer, prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
+    return read_texts(job, texts, job.inputs["model"], job.inputs.get("adapter"), "reading expected answers")
+
+
+def read_texts(
+    job: Job,
+    texts: Sequence[tuple[list[int], list[int]]],
+    model: Path | str,
+    adapter: Path | str | None,
+    doing: str,
+) -> list[Surprise]:
+    """The surprise of a model at each text.
+
+    Args:
+        job: whose parameters say how the model is loaded and how many texts are read at once.
+        texts: token ids of the context and of what is scored after it.
+        model: its folder.
+        adapter: folder of an adapter on top.
+        doing: what is told of it.
+    """
     import torch
 
-    folder, device = Path(job.inputs["model"]), device_name()
-    tokenizer = load_tokenizer(folder)
-    prompts = prompts_for(read_prompt(Path(job.inputs["prompt"])), rows)
-    model = load_model(folder, job.params.dtype, device=device, quantization=job.params.quantization)
-    if "adapter" in job.inputs:
-        model = load_adapter(model, Path(job.inputs["adapter"]))
-    window = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    pieces = [
-        piece
-        for at, (prompt, row) in enumerate(zip(prompts, rows, strict=True))
-        for piece in cut(at, *_tokens(tokenizer, prompt, row), window)
-    ]
-    sums, counts = [0.0] * len(rows), [0] * len(rows)
+    folder = Path(model)
+    pad = int(load_tokenizer(folder).pad_token_id)
+    loaded = load_model(folder, job.params.dtype, device=device_name(), quantization=job.params.quantization)
+    if adapter is not None:
+        loaded = load_adapter(loaded, Path(adapter))
+    window = getattr(loaded.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    pieces = [piece for at, (context, target) in enumerate(texts) for piece in cut(at, context, target, window)]
+    sums, counts = [0.0] * len(texts), [0] * len(texts)
     done = 0
     with torch.inference_mode():
-        for batch in _batches(pieces, job.params.batch_size, model):
-            for piece, nll in zip(batch, _nll(model, batch, int(tokenizer.pad_token_id)), strict=True):
+        for batch in _batches(pieces, job.params.batch_size, loaded):
+            for piece, nll in zip(batch, _nll(loaded, batch, pad), strict=True):
                 sums[piece.row] += nll
                 counts[piece.row] += len(piece.ids) - piece.start
             done += len(batch)
-            tell(job, "reading expected answers", done, len(pieces), "texts")
+            tell(job, doing, done, len(pieces), "texts")
     return [Surprise(nll, count) for nll, count in zip(sums, counts, strict=True)]
 
 

@@ -108,6 +108,9 @@ def evaluate(
     reads = {**inputs, "data": data_pin(draft, "evaluation")}
     if "execution_accuracy" in metrics and spec.evaluation.database:
         reads["database"] = Input(pin="data/database")
+    before = _before(draft, inputs) if "preference_accuracy" in metrics else None
+    if before is not None:
+        reads["before"] = before
     return draft.add(
         Step(
             address=f"evaluate/{name}",
@@ -133,6 +136,15 @@ def evaluate(
     )
 
 
+def _before(draft: Draft, inputs: dict[str, Input]) -> Input | None:
+    """The model from which the one that is measured was trained; None where it was not."""
+    source, trained = inputs.get("model"), "adapter" in inputs
+    while source is not None and (source.step or "").startswith(("train/", "merge/", "quantize/")):
+        trained = trained or not str(source.step).startswith("quantize/")
+        source = draft.steps[str(source.step)].inputs.get("model")
+    return source if trained else None
+
+
 def how_answered(draft: Draft, inputs: dict[str, Input]) -> dict[str, JsonValue]:
     """The parameters of everything that lets a model answer rows."""
     return {
@@ -141,6 +153,7 @@ def how_answered(draft: Draft, inputs: dict[str, Input]) -> dict[str, JsonValue]
         "dtype": draft.answer("base_dtype"),
         "quantization": _bits(draft, inputs),
         "decoding": _decoding(draft),
+        "grammar": grammar(draft),
         "endpoint": None if "model" in inputs else endpoint(draft.spec, str(draft.answer("base_model"))),
         "samples": int(draft.answer("samples")),
         "temperature": draft.thresholds["sampling_temperature"],
@@ -156,9 +169,15 @@ def _bits(draft: Draft, inputs: dict[str, Input]) -> str:
 
 def _decoding(draft: Draft) -> str:
     """How the executor holds an answer's form: as decided, where it has the labels, the schema or the grammar."""
-    decided = str(draft.answer("decoding"))
-    at_hand = draft.spec.task.output.labels if decided == "labels" else draft.spec.task.output.format == "json"
-    return decided if at_hand else "free"
+    decided, output = str(draft.answer("decoding")), draft.spec.task.output
+    has = {"labels": output.labels, "pattern": output.pattern, "grammar": draft.survey.grammar}
+    return decided if has.get(decided) or (output.format == "json" and decided in ("schema", "grammar")) else "free"
+
+
+def grammar(draft: Draft) -> str | None:
+    """The grammar or the regular expression that decoding can be held to; None where it needs none."""
+    output = draft.spec.task.output
+    return {"pattern": output.pattern, "grammar": draft.survey.grammar}.get(str(draft.answer("decoding")))
 
 
 def answer_limit(draft: Draft) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 # Metrics that need more than an answer and what was expected; the last resort is right or wrong by the task's form.
-UNSUITED = frozenset({"agreement", "execution_accuracy", "judge", "perplexity"})
+UNSUITED = frozenset({"agreement", "execution_accuracy", "judge", "perplexity", "preference_accuracy"})
 ANY_FORM = "accuracy"
 CHOICES = ("balanced", "diverse", "similar")
 TEMPLATES = ("plain", "form-first", "repeated")

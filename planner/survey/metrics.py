@@ -62,6 +62,7 @@ MEASURED_METRICS = frozenset(
         "macro_f1",
         "normalised_match",
         "perplexity",
+        "preference_accuracy",
         "rouge_l",
         "schema_valid",
         "slot_f1",

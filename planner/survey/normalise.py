@@ -75,14 +75,18 @@ def fit_metrics(
         filled: what was filled in; metrics that the spec names are left as they are.
         data: the surveys by role.
     """
-    shares = [
-        data[role].reasoned_share or 0.0 for role in ("evaluation", "test", "validation", "train") if role in data
-    ]
-    is_open = any(each.pointer == METRICS for each in filled) and not spec.evaluation.target
-    if not is_open or not shares or shares[0] < MOST:
+    if spec.evaluation.target or not any(each.pointer == METRICS for each in filled):
         return spec, filled
-    names, because = default_metrics(spec.task.kind, spec.task.output.format, has_final_answers=True)
-    if names == spec.evaluation.metrics or "final_answer" not in names:
+    first = next((data[role] for role in ("evaluation", "test", "validation", "train") if role in data), None)
+    if first is None:
+        return spec, filled
+    if first.shape == "prompt/chosen/rejected":
+        names, because = ("preference_accuracy",), "the rows to measure on compare two answers"
+    elif (first.reasoned_share or 0.0) >= MOST:
+        names, because = default_metrics(spec.task.kind, spec.task.output.format, has_final_answers=True)
+    else:
+        return spec, filled
+    if names == spec.evaluation.metrics or not {"preference_accuracy", "final_answer"} & {*names}:
         return spec, filled
     made = Filled(pointer=METRICS, value=list(names), because=because)
     evaluation = spec.evaluation.model_copy(update={"metrics": names})
