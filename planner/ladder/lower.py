@@ -35,9 +35,9 @@ def lower(draft: Draft) -> tuple[Step, ...]:
         if _undiagnosed(draft):
             diagnose(draft)
         training(draft)
+        _measured_rest(draft)
         regressions(draft)
         probing(draft)
-    _measured_rest(draft)
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)
@@ -70,6 +70,7 @@ def _measured_rest(draft: Draft) -> None:
 
 def _undiagnosed(draft: Draft) -> bool:
     """Whether the run must find out before it trains: what fails is not known, or cheaper rungs will change it."""
-    if draft.fact("model_generates") is False:
+    if draft.fact("model_generates") is False or draft.answer("objective") == "preference":
+        # Comparisons are about behaviour, and know no right answer that a wrong one could be held against.
         return False
     return draft.fact("behaviour_share") is None or draft.answer("approach") in ("prompt", "few-shot", "rag")
