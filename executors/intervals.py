@@ -32,7 +32,7 @@ def proportion(hits: int, n: int) -> Measurement:
 
 
 def mean(values: Sequence[float], seed: int) -> Measurement:
-    """The mean of a score a case with its percentile bootstrap interval over cases [efron-1979-bootstrap]."""
+    """The mean of a number a case with its percentile bootstrap interval over cases [efron-1979-bootstrap]."""
     import numpy as np
 
     n = len(values)
@@ -44,6 +44,15 @@ def mean(values: Sequence[float], seed: int) -> Measurement:
     low, high = np.quantile(means, [0.025, 0.975])
     value = float(scores.mean())
     return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
+
+
+def mean_score(values: Sequence[float], seed: int) -> Measurement:
+    """The mean of scores of 0 to 1; see `mean`.
+
+    Where all cases are wholly wrong or wholly right, no resample shows another: then it is the interval of a share.
+    """
+    ends = {float(value) for value in values}
+    return proportion(int(sum(values)), len(values)) if ends in ({0.0}, {1.0}) else mean(values, seed)
 
 
 def median(values: Sequence[float]) -> Measurement:
@@ -64,7 +73,7 @@ def median(values: Sequence[float]) -> Measurement:
 def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
     """Micro F1 over cases of (right, predicted, expected) with its percentile bootstrap interval over cases.
 
-    Nothing expected and nothing predicted is a perfect score.
+    Nothing expected and nothing predicted is a perfect score. At either end: see `mean_score`.
     """
     import numpy as np
 
@@ -76,6 +85,8 @@ def f1(counts: Sequence[tuple[int, int, int]], seed: int) -> Measurement:
     sums = np.stack([draw.multinomial(n, even) @ table for _ in range(RESAMPLES)])
     low, high = np.quantile(micro_f1(sums), [0.025, 0.975])
     value = float(micro_f1(table.sum(axis=0)[None])[0])
+    if value in (0.0, 1.0):
+        return proportion(int(value) * n, n)
     # A resample cannot show what is rarer than the sample: the interval must at least hold the value itself.
     return Measurement(value=value, low=min(float(low), value), high=max(float(high), value), n=n, interval="bootstrap")
 

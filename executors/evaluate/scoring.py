@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from executors.evaluate.metrics import MEANS, SCORES, SENTENCES, SHARES, slot_counts
 from executors.evaluate.text_scores import corpus_score
-from executors.intervals import RESAMPLES, f1, macro_f1, mean, proportion
+from executors.intervals import RESAMPLES, f1, macro_f1, mean_score, proportion
 from executors.json_answers import label_of
 from planner.documents import Measurement
 
@@ -65,7 +65,7 @@ def _pooled(name: str, cases: Sequence[Case], *, strict: bool, seed: int) -> Mea
     if name in SHARES:
         return proportion(sum(SHARES[name](case, strict=strict) for case in cases), len(cases))
     if name in MEANS:
-        return mean([MEANS[name](case, strict=strict) for case in cases], seed)
+        return mean_score([MEANS[name](case, strict=strict) for case in cases], seed)
     return _corpus(name, cases, strict=strict)
 
 

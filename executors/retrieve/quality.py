@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executors.intervals import mean, proportion
+from executors.intervals import mean_score, proportion
 from executors.text_match import contains
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def rank_of_gold(row: Row, passages: Sequence[Passage]) -> int | None:
 def quality(ranks: Sequence[int | None], seed: int) -> Mapping[str, Measurement]:
     """Recall at some cutoffs, and the mean reciprocal rank."""
     found = {f"recall_at_{k}": proportion(sum(_within(rank, k) for rank in ranks), len(ranks)) for k in CUTOFFS}
-    return {**found, "mrr": mean([1 / rank if rank else 0.0 for rank in ranks], seed)}
+    return {**found, "mrr": mean_score([1 / rank if rank else 0.0 for rank in ranks], seed)}
 
 
 def _within(rank: int | None, k: int) -> bool:

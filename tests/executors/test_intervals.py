@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.intervals import f1, proportion
+from executors.intervals import f1, mean, mean_score, proportion
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,12 @@ def test_f1_is_the_micro_f1_with_a_seeded_interval_around_it(cases: list[tuple[i
     assert found.low is not None and found.high is not None
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert found == f1(cases, seed)
+
+
+def test_scores_that_are_all_wrong_or_all_right_are_as_uncertain_as_shares() -> None:
+    for value in (0.0, 1.0):
+        found, share = mean_score([value] * 24, 0), proportion(int(value) * 24, 24)
+        assert (found.low, found.high, found.n) == (share.low, share.high, 24)
+    nothing = f1([(0, 2, 3)] * 24, 0)
+    assert (nothing.value, nothing.high) == (0.0, proportion(0, 24).high)
+    assert mean_score([0.25, 0.75], 0) == mean([0.25, 0.75], 0)
