@@ -39,6 +39,15 @@ def preference_rows(survey: Survey) -> int:
     return (data.rows or 0) if data else 0
 
 
+@fact(cite=("ethayarajh-2024-kto",))
+def single_answers_judged(survey: Survey) -> bool | Unknown:
+    """Whether the preference data judge one answer a row, and do not compare two."""
+    data = survey.data.get("preferences")
+    if data is None or data.shape is None:
+        return Unknown("no preference data are at hand")
+    return data.shape == "prompt/completion/label"
+
+
 @fact(unit="documents")
 def document_rows(survey: Survey) -> int:
     """Documents at hand for retrieval or for training on raw text; 0 when there are none."""

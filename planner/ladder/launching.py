@@ -56,12 +56,16 @@ FIXED: dict[str, dict[str, JsonValue]] = {
     **{name: {"rate_ratio": 1.0} for name, own in BY_METHOD.items() if own[: len(LOW_RANK)] == LOW_RANK},
     "adapter": {"bottleneck": 64},
 }
+# The same of objectives: no label is doubted, and good and bad answers weigh alike.
+FIXED_BY_OBJECTIVE: dict[str, dict[str, JsonValue]] = {
+    "preference": {"label_smoothing": 0.0, "desirable_weight": 1.0, "undesirable_weight": 1.0},
+}
 # Methods whose result is a whole model, not something beside one.
 WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),
-    "preference": ("preference_beta",),
+    "preference": ("preference_loss", "preference_beta"),
 }
 INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})
 FLOATS = frozenset({"alpha", "epochs", "beta1", "beta2", "max_grad_norm"})
@@ -108,7 +112,7 @@ def train(draft: Draft, wanted: Training) -> str:
         "checkpoint_s": float(draft.answer("checkpoint_s")),
         "seed": SEED,
     }
-    params |= FIXED.get(method, {}) | _spread(draft) | wanted.changes
+    params |= FIXED.get(method, {}) | FIXED_BY_OBJECTIVE.get(wanted.objective, {}) | _spread(draft) | wanted.changes
     params |= _room_for_passages(draft, wanted.inputs, params)
     reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
     return draft.add(

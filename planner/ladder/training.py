@@ -10,6 +10,7 @@ from planner.ladder.launching import BY_METHOD, Training, output_of, train
 from planner.ladder.paths import before_training as before_base
 from planner.ladder.prompting import add_prompt, base_model, evaluate
 from planner.ladder.retrieving import reading
+from planner.survey.data_remarks import PREFERENCE_SHAPES
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -87,7 +88,9 @@ def _train(
     if stage != "sft":
         # Only questions are asked with passages; text and comparisons stand for themselves.
         sources = {name: source for name, source in sources.items() if name not in ("index", "encoder", "reranker")}
-    if draft.fact("validation_rows"):
+    # Comparisons are not validated on rows that compare nothing.
+    foreign = stage == "preference" and validation and validation.shape not in (None, *PREFERENCE_SHAPES)
+    if draft.fact("validation_rows") and not foreign:
         sources["validation"] = Input(pin="data/validation")
     if method != draft.answer("method"):
         changes = {"learning_rate": draft.answer("pair_learning_rate")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import networkx
@@ -13,6 +14,8 @@ from planner.rules import core_book
 from tests.planner.specs import EXPLORED, spec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planner.documents import Plan, Step
 
 CHAT: dict[str, Any] = {
@@ -123,7 +126,54 @@ def test_comparisons_keep_near_the_model_that_they_start_from() -> None:
     step = trained(data__train=None, data__preferences={"examples": 9000, "mean_tokens": 500})
     assert step.inputs["train"].pin == "data/preferences"
     assert step.params["preference_beta"] == 0.1
+    assert step.params["preference_loss"] == "sigmoid"
     assert step.params["learning_rate"] == 5e-6
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> dict[str, Any]:
+    """A spec with comparisons to learn from and to measure on."""
+    rows = [{"prompt": f"ask {at}", "chosen": f"good {at}", "rejected": f"bad {at}"} for at in range(240)]
+    for name, part in (("train", rows[:200]), ("test", rows[200:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    return {
+        "task": {"description": "Answer as people prefer."},
+        "models": SMALL,
+        "hardware": "a10g",
+        "attempts": EXPLORED,
+        "failures": {"style": 30},
+        "data": {"preferences": "train.jsonl", "test": "test.jsonl"},
+    }
+
+
+def test_what_was_trained_on_comparisons_is_measured_against_what_it_was(
+    compared: dict[str, Any], tmp_path: Path
+) -> None:
+    document = plan(compared, folder=tmp_path)
+    assert document.spec.evaluation.metrics == ("preference_accuracy",)
+    assert not any(step.executor == "diagnose" for step in document.steps), "no answer is right or wrong"
+    base = document.step("train/preference").inputs["model"]
+    measured = [step for step in document.steps if step.executor == "evaluate"]
+    assert [step.inputs.get("before") for step in measured] == [
+        base if "adapter" in step.inputs or "merge" in str(step.inputs["model"].step) else None for step in measured
+    ]
+    assert sum("before" in step.inputs for step in measured) >= 1
+    TrainParams.model_validate(document.step("train/preference").params)
+
+
+def test_verdicts_on_single_answers_are_learned_by_kto(compared: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"prompt": f"ask {at}", "completion": f"said {at}", "label": at % 2 == 0} for at in range(200)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    step = plan(compared, folder=tmp_path).step("train/preference")
+    assert step.params["preference_loss"] == "kto"
+    TrainParams.model_validate(step.params)
+
+
+def test_comparisons_are_not_validated_on_other_rows(compared: dict[str, Any], tmp_path: Path) -> None:
+    row = {"prompt": "ask", "completion": "said"}
+    (tmp_path / "valid.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    compared["data"]["validation"] = "valid.jsonl"
+    assert "validation" not in plan(compared, folder=tmp_path).step("train/preference").inputs
 
 
 def test_progression_goes_from_the_cheapest_to_the_best() -> None:
