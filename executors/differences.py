@@ -105,5 +105,5 @@ def _regressions(plan: Plan, records: _Records) -> list[Comparison]:
     for address in probed:
         before = f"{address}-before"
         asked += [(address, before, metric) for metric in records.steps[address].metrics if before in probed]
-    found = [records.compare(*each) for each in asked]
+    found = [records.compare(*each) for each in dict.fromkeys(asked)]
     return [each for each in found if each is not None]

@@ -78,7 +78,7 @@ def in_the_running(draft: Draft, first: str, headroom: float = 0.0) -> tuple[Gat
                 steps=(first,),
                 bound="low" if lower_is_better(metric) else "high",
                 test=f"<= {goal:g}" if lower_is_better(metric) else f">= {_needed(draft, goal) - headroom:.3g}",
-                because="even the upper end of its interval is below what meets the target beyond chance",
+                because="not even the upper end of its interval meets the target beyond chance",
             )
             for metric, goal in sorted(target.items())
             if not (headroom and lower_is_better(metric))
