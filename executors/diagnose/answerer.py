@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 # An answer that so many training rows give, such as yes, is one of a few to choose from and no fact.
 CLOSED = 3
-# Forms that decoding can be held to.
-HELD: dict[str, Decoding] = {"json": "schema", "label": "labels"}
+# A grammar has this rule, and a regular expression has not.
+ROOT = re.compile(r"^\s*root\s*::=", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ModelAnswers:
         # A prompt that shows the nearest examples already would only be asked again.
         if self.train and self.prompt.nearest is None and self.job.params.examples:
             found.add(EXAMPLES)
-        if self.form.format in HELD and (self.form.format != "label" or self.form.labels):
+        if self._held is not None:
             found.add(CONSTRAINED)
         if "stronger" in self.job.inputs or self.job.params.stronger_endpoint is not None:
             found.add(STRONGER)
@@ -74,6 +75,15 @@ class ModelAnswers:
         answers, _ = collect(job, backend_of(job, self.form), questions, made, f"experiment: {experiment}")
         said = {name: final_answer(prompt, answer.text) for name, answer in answers.items() if not answer.error}
         return [said.get(row.id) for row in rows]
+
+    @property
+    def _held(self) -> Decoding | None:
+        """What decoding can be held to; None where nothing says the form."""
+        if self.form.grammar is not None:
+            return "grammar" if ROOT.search(self.form.grammar) else "pattern"
+        if self.form.format == "label":
+            return "labels" if self.form.labels else None
+        return "schema" if self.form.format == "json" else None
 
     def _untold(self, prompt: Prompt, row: Row) -> Prompt:
         """Without examples that hold the answer: they shall show how to answer, not what."""
@@ -111,7 +121,8 @@ class ModelAnswers:
             "dtype": given.dtype,
             "quantization": given.quantization,
             "endpoint": given.stronger_endpoint if experiment == STRONGER else given.endpoint,
-            "decoding": HELD[self.form.format] if experiment == CONSTRAINED else "free",
+            "decoding": self._held if experiment == CONSTRAINED else "free",
+            "grammar": self.form.grammar,
             "limit": None,
             "seed": given.seed,
         }

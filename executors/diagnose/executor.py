@@ -38,6 +38,8 @@ class DiagnoseParams(Params):
     """JSON Schema that answers should satisfy."""
     labels: list[str] | None
     """The closed set of labels."""
+    grammar: str | None = None
+    """Grammar or regular expression of the answers, where one is given; experiments hold decoding to it."""
     kind: TaskKind
     """Kind of the task: whether its answers are made of what the request says."""
     limit: Annotated[int, Field(ge=1)] | None = 60
@@ -101,7 +103,7 @@ class Diagnose:
             InputError: a prediction answers no row of the data; documents or a model cannot be read.
         """
         params: DiagnoseParams = job.params
-        form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
+        form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()), params.grammar)
         path = Path(job.inputs["predictions"])
         rows = {row.id: row for row in read_rows(Path(job.inputs["data"]))}
         answered = [_answered(rows, record, path) for record in read_predictions(path)]

@@ -22,6 +22,8 @@ class AnswerForm:
     format: OutputFormat
     schema: dict[str, Any] | None = None
     labels: tuple[str, ...] = ()
+    grammar: str | None = None
+    """A grammar in EBNF that decoding can be held to, or the regular expression where it is held to a pattern."""
 
     @cached_property
     def label_name(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from executors.evaluate.backends import Answer
@@ -30,8 +31,8 @@ def request_parameters(endpoint: Endpoint, max_tokens: int, decoding: Decoding, 
 def form_parameters(decoding: Decoding, form: AnswerForm) -> Parameters:
     """Constrained decoding as servers take it.
 
-    Labels have no common name: `structured_outputs` and, before 0.12, `guided_choice` are vLLM's, `grammar` is
-    llama.cpp's. Each leaves the words of the others aside.
+    Labels, patterns and grammars have no common name: `structured_outputs` and, before 0.12, `guided_choice` and its
+    like are vLLM's, `grammar` is llama.cpp's. Each leaves the words of the others aside.
     """
     if decoding == "free":
         return {}
@@ -42,6 +43,11 @@ def form_parameters(decoding: Decoding, form: AnswerForm) -> Parameters:
         return {
             "extra_body": {"structured_outputs": {"choice": labels}, "guided_choice": labels, "grammar": grammar},
         }
+    if form.grammar is not None and decoding == "pattern":
+        return {"extra_body": {"structured_outputs": {"regex": form.grammar}, "guided_regex": form.grammar}}
+    if form.grammar is not None and decoding == "grammar":
+        held = {"structured_outputs": {"grammar": form.grammar}, "guided_grammar": form.grammar}
+        return {"extra_body": held | {"grammar": form.grammar}}
     if form.schema is None:
         return {"response_format": {"type": "json_object"}}
     named = {"name": "answer", "schema": form.schema, "strict": True}
@@ -54,6 +60,10 @@ def leaves_form(answer: Answer, decoding: Decoding, form: AnswerForm) -> bool:
         return False
     if decoding == "labels":
         return answer.text not in form.labels
+    if decoding == "pattern":
+        return re.fullmatch(form.grammar or "", answer.text, re.DOTALL) is None
+    if form.grammar is not None:
+        return False
     value = parse_strict(answer.text)
     return isinstance(value, Missing) or not form.validator.is_valid(value)
 

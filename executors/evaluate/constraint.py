@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from executors.evaluate.case import AnswerForm
 
-Decoding = Literal["free", "labels", "schema", "grammar"]
+Decoding = Literal["free", "labels", "schema", "pattern", "grammar"]
 # Longest run of spaces between the parts of JSON: a model that may, pads without end.
 WHITESPACE = 2
 
@@ -24,8 +24,9 @@ class Constraint:
         """Compile the form.
 
         Args:
-            decoding: `labels`, `schema` (JSON of the schema, or any JSON without one), `grammar` (of the format).
-            form: the labels or the schema.
+            decoding: `labels`, `schema` (JSON of the schema, or any JSON without one), `pattern` (a regular
+                expression), `grammar` (the form's own, or JSON's).
+            form: the labels, the schema, the expression or the grammar.
             tokenizer: of the model that answers.
             vocabulary: width of the model's logits, padding included.
             stops: tokens that end an answer.
@@ -70,7 +71,17 @@ def mask_logits(logits: Any, matchers: Sequence[Any], width: int) -> Any:
 
 
 def _compile(compiler: Any, decoding: Decoding, form: AnswerForm, *, spaced: bool) -> Any:
-    """The form as a grammar; `spaced` answers start with a space, as those of a base model do."""
+    """The form as a grammar; `spaced` labels start with a space, as the answers of a base model do."""
+    import xgrammar
+
+    if form.grammar is not None and decoding in ("pattern", "grammar"):
+        if decoding == "grammar":
+            return compiler.compile_grammar(form.grammar)
+        held = xgrammar.Grammar.from_regex(form.grammar)
+        space = xgrammar.Grammar.from_ebnf('root ::= " "')
+        return compiler.compile_grammar(xgrammar.Grammar.concat(space, held) if spaced else held)
+    if decoding == "pattern":
+        raise ValueError("no regular expression is given")
     if decoding == "labels":
         if not form.labels:
             raise ValueError("no labels are given")

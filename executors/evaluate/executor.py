@@ -57,7 +57,9 @@ class EvaluateParams(Params):
     quantization: Quantization = "none"
     """Fewer bits of the weights while they answer, where 16 do not fit the device."""
     decoding: Decoding = "free"
-    """Whether answers can leave their form: `free`, or constrained to `labels`, `schema` or `grammar`."""
+    """Whether answers can leave their form: `free`, or held to `labels`, `schema`, `pattern` or `grammar`."""
+    grammar: str | None = None
+    """Grammar in EBNF for the decoding `grammar`, regular expression for `pattern`; null where neither is given."""
     endpoint: Endpoint | None = None
     """The server that answers, in place of an input `model`."""
     judge: JudgeParams | None = None
@@ -104,7 +106,7 @@ class Evaluate:
         """
         params: EvaluateParams = job.params
         rows = _rows(Path(job.inputs["data"]), params)
-        form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()))
+        form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()), params.grammar)
         asked, found = ask(job, rows)
         answers, notes = answer_all(job, asked, form) if params.metrics != ["perplexity"] else unasked(rows)
         grades = grade_all(job, rows, answers)

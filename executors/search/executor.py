@@ -75,6 +75,8 @@ class PromptSearchParams(Params):
     """Fewer bits of the weights while they answer."""
     decoding: Decoding
     """Whether answers can leave their form."""
+    grammar: str | None = None
+    """Grammar in EBNF for the decoding `grammar`, regular expression for `pattern`; null where neither is given."""
     endpoint: Endpoint | None
     """The server that answers, in place of an input `model`."""
     samples: Annotated[int, Field(ge=1, le=64)]
@@ -120,7 +122,8 @@ class PromptSearch:
         """
         params: PromptSearchParams = job.params
         pool, rows, chosen_on = split(job)
-        trials = Trials(job, pool, rows, AnswerForm(params.format, params.json_schema, tuple(params.labels or ())))
+        form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()), params.grammar)
+        trials = Trials(job, pool, rows, form)
         space = Space(params.templates, params.counts, params.choices, params.passages, params.format)
         best, rounds, entries = space.start(), 0, dict["Variant", Entry]()
         for stage in space.stages():

@@ -31,6 +31,11 @@ class Output(Document):
     """JSON Schema of a structured answer, inline or as a path."""
     labels: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     """The closed set of labels of a classification."""
+    pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Regular expression of a whole answer, for decoding held to it."""
+    grammar: Annotated[str, Field(min_length=1)] | None = None
+    """Path of a grammar of the answers (EBNF with a rule `root`, as xgrammar and llama.cpp read it), for decoding held
+    to it: a syntax that no library brings a grammar of, such as SQL, YAML, HTML or a language of your own."""
     rarity: Literal["common", "rare"] = "common"
     """Whether a model saw this syntax often in pretraining (JSON) or seldom (your own language)."""
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from planner.survey import Survey
 
 # Formats whose grammar comes with libraries of constrained decoding.
-GRAMMARS = frozenset({"json", "yaml", "sql", "html"})
 
 
 @fact(cite=("book:finetuning-and-rag",), words=words_of(Task, "kind"))
@@ -92,10 +91,17 @@ def has_schema(survey: Survey) -> bool:
     return bool(survey.schema)
 
 
+@fact(cite=("willard-2023-guided-generation",), words=("none", "pattern", "grammar"))
+def answer_rule(spec: Spec) -> str:
+    """What the spec gives, beside labels and a schema, that decoding can be held to."""
+    output = spec.task.output
+    return "grammar" if output.grammar else "pattern" if output.pattern else "none"
+
+
 @fact(cite=("willard-2023-guided-generation", "dong-2024-xgrammar"))
-def constrainable(output_format: str, closed_labels: bool, rare_syntax: bool) -> bool:  # noqa: FBT001
-    """Whether decoding can be held to the form of an answer by what is at hand: labels, or a common grammar."""
-    return closed_labels or (output_format in GRAMMARS and not rare_syntax)
+def constrainable(output_format: str, closed_labels: bool, answer_rule: str) -> bool:  # noqa: FBT001
+    """Whether decoding can be held to the form of an answer by what is at hand: labels, JSON, or a rule of the spec."""
+    return closed_labels or output_format == "json" or answer_rule != "none"
 
 
 @fact(unit="tenants", cite=("book:lora",))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planner.documents import Input, Step
 from planner.ladder.endpoints import endpoint
 from planner.ladder.pins import data_pin
-from planner.ladder.prompting import SEED, answer_limit
+from planner.ladder.prompting import SEED, answer_limit, grammar
 from planner.ladder.retrieving import HYBRID
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def diagnose(draft: Draft) -> None:
             inputs=inputs,
             params={
                 **draft.output_params(),
+                "grammar": grammar(draft),
                 "kind": draft.spec.task.kind,
                 "limit": int(draft.thresholds["diagnosed_cases"]),
                 "examples": min(int(draft.thresholds["examples_in_prompt"]), draft.fact("train_rows") or 0),

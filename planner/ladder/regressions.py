@@ -114,6 +114,7 @@ def _guard(
                     "batch_size": int(draft.thresholds["evaluation_batch"]),
                     "dtype": draft.answer("base_dtype"),
                     "decoding": "free",
+                    "grammar": None,
                     "endpoint": None,
                     "samples": 1,
                     "temperature": draft.thresholds["sampling_temperature"],

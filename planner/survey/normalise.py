@@ -81,7 +81,8 @@ def fit_metrics(
     if first is None:
         return spec, filled
     if first.shape == "prompt/chosen/rejected":
-        names, because = ("preference_accuracy",), "the rows to measure on compare two answers"
+        names: tuple[str, ...] = ("preference_accuracy",)
+        because = "the rows to measure on compare two answers"
     elif (first.reasoned_share or 0.0) >= MOST:
         names, because = default_metrics(spec.task.kind, spec.task.output.format, has_final_answers=True)
     else:

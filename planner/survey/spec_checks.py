@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planner.documents import DataSource, Finding, InputError, Severity, Spec, near
 from planner.survey.endpoint_checks import check_endpoints
 from planner.survey.metrics import KNOWN_METRICS, UNBOUNDED_METRICS
-from planner.survey.plain_text import read_json
+from planner.survey.plain_text import read_json, read_text
 from planner.survey.problems import pointer_to, problem
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def check_spec(spec: Spec, folder: Path, *, file: str | None = None) -> tuple[Fi
         _metrics(spec, file),
         _labels(spec, file),
         _schema(spec, folder, file),
+        _held(spec, folder, file),
         _models(spec, file),
         check_endpoints(spec, file),
     )
@@ -53,6 +55,24 @@ def load_schema(spec: Spec, folder: Path) -> dict[str, Any] | None:
             "SPEC030", f"`{schema}` holds no JSON object.", "Write a JSON Schema.", pointer="/task/output/schema"
         )
     return value
+
+
+def load_grammar(spec: Spec, folder: Path) -> str | None:
+    """The text of the answers' grammar, read from its file.
+
+    Raises:
+        InputError: the file cannot be read, or has no rule `root`.
+    """
+    name = spec.task.output.grammar
+    if name is None:
+        return None
+    pointer = "/task/output/grammar"
+    text = read_text(folder / name, name, code="SPEC", pointer=pointer)
+    if re.search(r"^\s*root\s*::=", text, re.MULTILINE) is None:
+        message = f"`{name}` has no rule `root ::= ...`."
+        fix = "Write the grammar in EBNF, as xgrammar and llama.cpp read it."
+        raise InputError.one("SPEC047", message, fix, pointer=pointer)
+    return text
 
 
 def source_path(source: str | DataSource | None) -> str | None:
@@ -117,6 +137,25 @@ def _labels(spec: Spec, file: str | None) -> Iterator[Finding]:
         fix = 'Set /task/output/format to "label", or leave the labels out.'
         message = f"Labels are listed, and the answers' format is {output.format}."
         yield problem("SPEC036", message, fix, file=file, pointer=pointer, severity="warning")
+
+
+def _held(spec: Spec, folder: Path, file: str | None) -> Iterator[Finding]:
+    """What decoding could be held to beside labels and a schema."""
+    output = spec.task.output
+    try:
+        load_grammar(spec, folder)
+    except InputError as error:
+        yield from error.findings
+    try:
+        re.compile(output.pattern or "")
+    except re.error as error:
+        message = f"The pattern is no regular expression: {error}."
+        yield problem("SPEC048", message, "Correct it.", file=file, pointer="/task/output/pattern")
+    named = [name for name in ("json_schema", "labels", "pattern", "grammar") if getattr(output, name) is not None]
+    if len(named) > 1 and {"pattern", "grammar"} & set(named):
+        message = f"Decoding can be held to one of {' and '.join(named).replace('json_schema', 'schema')}."
+        fix = "Leave the others out; a grammar can say all of them."
+        yield problem("SPEC049", message, fix, file=file, pointer="/task/output")
 
 
 def _schema(spec: Spec, folder: Path, file: str | None) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from planner.survey.hardware import look_at_hardware
 from planner.survey.merge_sources import look_at_sources
 from planner.survey.model_files import look_at_model
 from planner.survey.problems import raise_errors
-from planner.survey.spec_checks import check_spec, load_schema
+from planner.survey.spec_checks import check_spec, load_grammar, load_schema
 from planner.survey.tokens import ESTIMATED, TokenCounter, counter_of_file, counter_of_gguf
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Survey:
     """The JSON Schema of the answers, loaded when the spec gives a path."""
     findings: tuple[Finding, ...]
     """Warnings and notes."""
+    grammar: str | None = None
+    """The text of the answers' grammar, where the spec names one."""
     merge_sources: tuple[SourceSurvey, ...] = ()
     """The sources of the spec's merge, in its order."""
     encoder: EncoderSurvey | None = None
@@ -76,9 +78,18 @@ def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
     except InputError as error:
         raise InputError(dict.fromkeys([*findings, *error.findings])) from None
     kept = raise_errors([*findings, *hardware.findings])
-    schema = load_schema(spec, folder)
-    encoder = look_at_encoder(spec, models.values())
-    return Survey(hardware.record, hardware.sources, data, models, failures, schema, kept, sources, encoder)
+    return Survey(
+        hardware=hardware.record,
+        hardware_sources=hardware.sources,
+        data=data,
+        models=models,
+        failures=failures,
+        schema=load_schema(spec, folder),
+        findings=kept,
+        grammar=load_grammar(spec, folder),
+        merge_sources=sources,
+        encoder=look_at_encoder(spec, models.values()),
+    )
 
 
 def tokenizer_of(models: Iterable[ModelSurvey]) -> TokenCounter:

@@ -98,6 +98,12 @@ def test_a_whole_answer_outside_of_its_form_is_seen(answer: Answer, decoding: An
     assert leaves_form(answer, decoding, form) is leaves
 
 
+def test_what_leaves_a_pattern_is_seen_and_a_grammar_is_trusted() -> None:
+    form = AnswerForm("text", grammar="[0-9]+")
+    assert [leaves_form(Answer(text), "pattern", form) for text in ("12", "twelve")] == [False, True]
+    assert not leaves_form(Answer("twelve"), "grammar", form)
+
+
 def test_examples_are_left_out_a_quarter_at_a_time_the_first_ones_first() -> None:
     turns = [{"role": "system", "content": "s"}]
     for number in range(5):

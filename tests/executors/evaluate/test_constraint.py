@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ from executors.evaluate.case import AnswerForm
 from executors.evaluate.constraint import Constraint
 from executors.evaluate.generation import Generation, generate
 from planner.documents import InputError
-from tests.executors.tiny import TINY_SCHEMA
+from tests.executors.tiny import TINY_SCHEMA, make_tiny_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,20 @@ def test_an_answer_that_ends_is_valid_by_the_schema(tiny_model: Path) -> None:
     }
     for text in answers(tiny_model, "schema", AnswerForm("json", fixed), tokens=120):
         Draft202012Validator(fixed).validate(json.loads(text))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_pattern_and_a_grammar_of_the_users_hold_every_answer(tmp_path: Path, chat: bool) -> None:
+    model = make_tiny_model(tmp_path, chat=chat)
+    dates = answers(model, "pattern", AnswerForm("text", grammar=r"[0-9]{4}-[0-9]{2}"), tokens=40)
+    assert all(re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) for text in dates)
+    sql = 'root ::= "SELECT " ("a" | "b") " FROM t" (" WHERE a = " [0-9])?'
+    for text in answers(model, "grammar", AnswerForm("sql", grammar=sql), tokens=60):
+        assert re.fullmatch(r"SELECT (a|b) FROM t( WHERE a = [0-9])?", text)
+    for decoding, wrong in (("pattern", "(ab"), ("grammar", "root ::= (")):
+        with pytest.raises(InputError, match="Answers cannot be constrained"):
+            answers(model, decoding, AnswerForm("text", grammar=wrong), tokens=4)
 
 
 @pytest.mark.slow

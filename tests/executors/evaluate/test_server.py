@@ -295,6 +295,18 @@ FORMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"decoding": "schema"}, {"response_format": {"type": "json_schema"}}),
     ({"decoding": "grammar", "schema": None}, {"response_format": {"type": "json_object"}}),
     (
+        {"decoding": "pattern", "format": "text", "schema": None, "grammar": "[ab]+"},
+        {"structured_outputs": {"regex": "[ab]+"}, "guided_regex": "[ab]+"},
+    ),
+    (
+        {"decoding": "grammar", "format": "sql", "schema": None, "grammar": 'root ::= "a"'},
+        {
+            "structured_outputs": {"grammar": 'root ::= "a"'},
+            "guided_grammar": 'root ::= "a"',
+            "grammar": 'root ::= "a"',
+        },
+    ),
+    (
         {"decoding": "labels", "format": "label", "labels": ["a", 'b"c'], "schema": None},
         {
             "guided_choice": ["a", 'b"c'],

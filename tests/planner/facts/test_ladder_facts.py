@@ -230,7 +230,8 @@ def test_there_is_always_room_for_one_passage(context: int, chunk: int, asked: i
     ("output", "can"),
     [
         ({"format": "json"}, True),
-        ({"format": "sql"}, True),
+        ({"format": "sql"}, False),
+        ({"format": "text", "pattern": "[0-9]+"}, True),
         ({"format": "label", "labels": ["a", "b"]}, True),
         ({"format": "yaml", "rarity": "rare"}, False),
         ({"format": "dsl"}, False),

@@ -98,7 +98,8 @@ def test_decoding_is_held_to_the_labels_in_every_measurement() -> None:
     [
         ({"format": "json", "schema": {"type": "object"}}, "schema", "schema"),
         ({"format": "json"}, "grammar", "grammar"),
-        ({"format": "sql"}, "grammar", "free"),
+        ({"format": "sql"}, "free", "free"),
+        ({"format": "text", "pattern": "[0-9]+"}, "pattern", "pattern"),
         ({"format": "dsl"}, "free", "free"),
         ({"format": "text"}, "free", "free"),
     ],

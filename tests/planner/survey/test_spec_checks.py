@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from planner.planning import plan
 from planner.survey import check_spec, load_schema, normalise
 from planner.survey.schema_check import schema_problem
 from tests.planner.survey.conftest import spec_of, write_rows
@@ -155,3 +156,31 @@ def test_open_fields_are_filled_with_a_reason(tmp_path: Path) -> None:
 def test_metrics_follow_the_target_before_the_kind(tmp_path: Path) -> None:
     full, _ = normalise(spec_of(evaluation={"target": {"f1": 0.5}}), tmp_path)
     assert full.evaluation.metrics == ("f1",)
+
+
+def test_a_grammar_is_read_and_decoding_is_held_to_it(tmp_path: Path) -> None:
+    (tmp_path / "sql.ebnf").write_text('root ::= "SELECT " [a-z]+')
+    task = {"description": "Write the query", "kind": "semantic-parsing", "output": {"format": "sql"}}
+    held = spec_of(task={**task, "output": {"format": "sql", "grammar": "sql.ebnf"}})
+    document = plan(held, folder=tmp_path)
+    decided = document.decision("decoding")
+    assert decided is not None and decided.answer == "grammar"
+    measured = document.step("evaluate/zero-shot").params
+    assert (measured["decoding"], measured["grammar"]) == ("grammar", 'root ::= "SELECT " [a-z]+')
+    free = plan(spec_of(task=task), folder=tmp_path).decision("decoding")
+    assert free is not None and "give one as task.output.grammar" in free.because
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({"format": "sql", "grammar": "none.ebnf"}, "does not exist"),
+        ({"format": "sql", "grammar": "json.gbnf"}, "has no rule `root ::= ...`"),
+        ({"pattern": "(a"}, "no regular expression: missing )"),
+        ({"pattern": "a", "labels": ["a", "b"]}, "held to one of labels and pattern"),
+    ],
+)
+def test_what_decoding_cannot_be_held_to_is_told(tmp_path: Path, output: dict[str, Any], said: str) -> None:
+    (tmp_path / "json.gbnf").write_text("value ::= [0-9]")
+    found = check_spec(spec_of(task={"description": "Do it", "output": output}), tmp_path)
+    assert said in "\n".join(map(str, found))
