@@ -105,7 +105,7 @@ def _guard(
                 address=f"evaluate/{address}",
                 title=title,
                 executor="evaluate",
-                version="1",
+                version="2",
                 inputs={**inputs, **data},
                 params={
                     "metrics": [metric],
