@@ -21,6 +21,7 @@ _EXECUTORS = {
     "baselines": "executors.evaluate:Baselines",
     "diagnose": "executors.diagnose:Diagnose",
     "evaluate": "executors.evaluate:Evaluate",
+    "linear-probe": "executors.train:FitProbe",
     "merge": "executors.merge:Merge",
     "merge-models": "executors.merge:MergeModels",
     "prepare": "executors.prepare:Prepare",

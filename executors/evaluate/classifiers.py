@@ -94,6 +94,11 @@ class LinearProbe:
         """The label of each row."""
         return [str(label) for label in self._head.predict(self._of(rows))]
 
+    def parts(self) -> tuple[list[str], Any, Any, Any, Any]:
+        """What was learned: labels, their coefficients and intercepts, and the mean and scale of the features."""
+        scaler, ridge = self._head
+        return [*ridge.classes_], ridge.coef_, ridge.intercept_, scaler.mean_, scaler.scale_
+
     def _of(self, rows: Sequence[Row]) -> Any:
         import numpy as np
 
