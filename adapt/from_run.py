@@ -117,11 +117,11 @@ def _attempt(
     source = {name: steps[each.step] for name, each in step.inputs.items() if each.step in steps}
     index = source.get("index")
     retrieval = str(index.params["method"]) if index else None
-    trained = next((each for each in source.values() if each.executor == "train"), None)
+    trained = next((each for each in source.values() if each.executor in ("train", "linear-probe")), None)
     if trained is not None:
         rows = reports[trained.address].notes.get("rows")
         examples = rows if isinstance(rows, int) else None
-        method = str(trained.params["method"])
+        method = str(trained.params.get("method", trained.executor))
         return Attempt.model_validate(
             {"approach": "finetune", "method": method, "examples": examples, "retrieval": retrieval, "metrics": metrics}
         )

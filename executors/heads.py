@@ -110,10 +110,18 @@ def load_classifier(
     return model
 
 
-def load_labelling(model: Path, adapter: Path | None, dtype: Dtype, quantization: Quantization, pad_id: int) -> Any:
+def load_labelling(
+    model: Path,
+    adapter: Path | None,
+    dtype: Dtype,
+    quantization: Quantization,
+    pad_id: int,
+    *,
+    device: str | None = None,
+) -> Any:
     """The classifier of a model folder, or of a base and an adapter that was trained with a head."""
     labels = labels_of(model, adapter)
-    found = load_classifier(model, dtype, labels, pad_id, quantization=quantization)
+    found = load_classifier(model, dtype, labels, pad_id, quantization=quantization, device=device)
     return found if adapter is None else load_adapter(found, adapter)
 
 

@@ -173,6 +173,17 @@ def load_adapter(model: Any, folder: Path) -> Any:
         raise InputError.one("MODEL005", message, "Name the base that it was trained on.", file=str(folder)) from error
 
 
+def adapter_kind(folder: Path) -> str:
+    """What an adapter is, by its configuration: peft's word, such as `LORA`, or ours, such as `bottleneck`."""
+    import json
+
+    try:
+        found = json.loads((folder / bottleneck.CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(found.get("adapter_type") or found.get("peft_type") or "") if isinstance(found, dict) else ""
+
+
 def virtual_tokens(folder: Path) -> int:
     """How many virtual tokens an adapter puts before each prompt, by its configuration."""
     import json

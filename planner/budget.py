@@ -99,9 +99,11 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     if step.executor in answering and "model" in step.inputs:
         time, memory = answering[step.executor](draft, step, size, rate), _inference_memory(draft, step)
         return Resources(device=device, device_memory=memory, time=time)
-    if step.executor == "probes":
-        flops = probe_tokens(step.params) * size * FORWARD
-        return Resources(device=device, device_memory=_inference_memory(draft, step), time=_flops_time(flops, rate))
+    if step.executor in ("probes", "linear-probe"):
+        probes = step.executor == "probes"
+        flops = probe_tokens(step.params) * size * FORWARD if probes else probe_seconds(draft) * rate.expected
+        memory = _inference_memory(draft, step) if probes else None
+        return Resources(device=device, device_memory=memory, time=_flops_time(flops, rate))
     if step.executor in ("prepare", "merge", "merge-models", "quantize"):
         data = 2.0 * size
         seconds = [data / each for each in reversed(CONVERT_BYTES_PER_S)]

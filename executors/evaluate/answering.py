@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from executors.evaluate.predictions import Made, screened
 from executors.evaluate.questions import answers_of_rows, questions_for
+from executors.heads import is_classifier
 from executors.progress import say, tell
 from executors.prompt.document import read_prompt
 from executors.prompt.passages import with_passages
@@ -48,11 +49,15 @@ def answer_all(job: Job, rows: Sequence[Row], form: AnswerForm) -> tuple[dict[st
         InputError: a row does not fit the model's context window together with its answer; a server refuses to answer.
         RunError: a server answers nothing.
     """
-    prompt, samples = read_prompt(Path(job.inputs["prompt"])), job.params.samples
-    questions = questions_for(prompt, rows, samples=samples, seed=job.params.seed)
     made = Made(job.checkpoints / "predictions.jsonl")
     if "screened" in job.inputs:
         made.answers = screened(Path(job.inputs["screened"])) | made.answers
+    if job.params.decoding == "head" or is_classifier(job.inputs):
+        from executors.evaluate.labelling import Labelling, questions_of
+
+        return collect(job, Labelling(job), questions_of(rows), made, "reading")
+    prompt, samples = read_prompt(Path(job.inputs["prompt"])), job.params.samples
+    questions = questions_for(prompt, rows, samples=samples, seed=job.params.seed)
     job = with_room(job, prompt)
     answers, notes = collect(job, backend_of(job, form), questions, made, "answering")
     return answers_of_rows(prompt, rows, answers, form, samples=samples), notes

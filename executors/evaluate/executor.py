@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from planner.documents.events import ErrorClass
 
 NEEDED = ("prompt", "data")
+# What a classifier needs: it reads requests as they are.
+NEEDED_BY_HEAD = ("model", "data")
 
 
 class EvaluateParams(Params):
@@ -56,8 +58,9 @@ class EvaluateParams(Params):
     """Data type of the weights while they answer."""
     quantization: Quantization = "none"
     """Fewer bits of the weights while they answer, where 16 do not fit the device."""
-    decoding: Decoding = "free"
-    """Whether answers can leave their form: `free`, or held to `labels`, `schema`, `pattern` or `grammar`."""
+    decoding: Decoding | Literal["head"] = "free"
+    """Whether answers can leave their form: `free`, or held to `labels`, `schema`, `pattern` or `grammar`; with `head`
+    nothing is written, and the label with the highest score of a classifier is the answer."""
     grammar: str | None = None
     """Grammar in EBNF for the decoding `grammar`, regular expression for `pattern`; null where neither is given."""
     endpoint: Endpoint | None = None
@@ -88,7 +91,7 @@ class Evaluate:
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs, and metrics that what is given cannot support."""
         del site
-        found = missing_inputs(step, NEEDED, "EVAL002")
+        found = missing_inputs(step, NEEDED_BY_HEAD if step.params.get("decoding") == "head" else NEEDED, "EVAL002")
         return [*found, *unready(step), *unmet(step)]
 
     def estimate(self, step: Step, site: Site) -> Resources:

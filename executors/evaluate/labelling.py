@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from executors.evaluate.backends import Answer, Question
 from executors.evaluate.batches import plan_batches
 from executors.evaluate.features import Reader
-from executors.heads import is_probe, labels_of, load_labelling, load_probe, text_of
+from executors.heads import is_classifier, is_probe, labels_of, load_labelling, load_probe, text_of
 from executors.models import load_tokenizer
+from planner.documents import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,11 +30,19 @@ class Labelling:
     """A classifier's folder, or an adapter with a head, or a probe, on a model of this machine."""
 
     def __init__(self, job: Job) -> None:
-        """Take the job; weights are loaded when something is to be answered."""
+        """Take the job; weights are loaded when something is to be answered.
+
+        Raises:
+            InputError: what is named is no classifier.
+        """
         self.job = job
         self.model = Path(job.inputs["model"])
         self.adapter = Path(job.inputs["adapter"]) if "adapter" in job.inputs else None
         self.notes: dict[str, JsonValue] = {}
+        if not is_classifier(job.inputs):
+            message = "The model has no head over labels, and decoding `head` writes no words."
+            fix = "Name a classifier, or set decoding to labels."
+            raise InputError.one("EVAL021", message, fix, pointer="/params/decoding")
 
     def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
         """Yield the answers of one batch after another; see `Backend`. What exceeds the model's window is cut."""

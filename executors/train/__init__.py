@@ -2,5 +2,6 @@
 
 from executors.train.executor import Train
 from executors.train.params import TrainParams
+from executors.train.probe import FitProbe
 
-__all__ = ["Train", "TrainParams"]
+__all__ = ["FitProbe", "Train", "TrainParams"]

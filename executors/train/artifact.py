@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from executors import bottleneck
 from executors.heads import write_labels
 from executors.train.methods.applied import fresh_modules
-from executors.train.objectives import OBJECTIVES
 from executors.train.params import ALL_OWN, IN_PLACE, given, output_of
 from planner.documents import pretty_json
 
@@ -46,6 +45,8 @@ def write_result(trainer: KeptTrainer, applied: Applied, base: Path, out: Path, 
     """
     params, ready = trainer.plan.params, trainer.plan.ready
     if params.method in IN_PLACE:
+        from executors.train.objectives import OBJECTIVES
+
         load = OBJECTIVES[params.objective].load
         _write_model(applied.model, load(base, params, ready, "cpu"), out)
     else:

@@ -132,6 +132,7 @@ def _folded(head: LinearProbe, labels: tuple[str, ...]) -> tuple[Any, Any]:
 
     classes, coefficients, intercepts, mean, scale = head.parts()
     if len(classes) == 2:  # noqa: PLR2004 - scikit-learn scores the second of two alone
+        coefficients, intercepts = np.atleast_2d(coefficients), np.atleast_1d(intercepts)
         coefficients = np.concatenate([-coefficients, coefficients])
         intercepts = np.concatenate([-intercepts, intercepts])
     weights = coefficients / scale
@@ -155,8 +156,8 @@ def _card(layer: int, labels: tuple[str, ...], rows: int, score: float) -> str:
             "",
             "# Linear probe",
             "",
-            f"A linear head on the mean of the hidden states after layer {layer}, on the base model that it was fitted "
-            "on. `executors.heads.load_probe(folder)` reads it; scores are `features @ weight.T + bias`.",
+            f"A linear head on the mean of the hidden states after layer {layer} of the base that it was fitted on.",
+            "`executors.heads.load_probe(folder)` reads it; scores are `features @ weight.T + bias`.",
             "",
             f"Labels: {', '.join(labels)}. Fitted on {rows} rows; accuracy where the layer was chosen {score:.4f}.",
             "",

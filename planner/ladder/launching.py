@@ -112,6 +112,8 @@ def train(draft: Draft, wanted: Training) -> str:
         "checkpoint_s": float(draft.answer("checkpoint_s")),
         "seed": SEED,
     }
+    if wanted.objective == "classification-head":
+        params["labels"] = labels_told(draft)
     params |= FIXED.get(method, {}) | FIXED_BY_OBJECTIVE.get(wanted.objective, {}) | _spread(draft) | wanted.changes
     params |= _room_for_passages(draft, wanted.inputs, params)
     reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
@@ -132,6 +134,11 @@ def train(draft: Draft, wanted: Training) -> str:
         ),
         because=(*reasons, "offload") if "offload" in params else reasons,
     )
+
+
+def labels_told(draft: Draft) -> JsonValue:
+    """What a head tells apart: the labels of the spec, or with `found` those of the training rows."""
+    return draft.output_params()["labels"] or "found"
 
 
 def named(draft: Draft, objective: str, method: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planner.ladder import heads
 from planner.ladder.asking import prompting
 from planner.ladder.baselines import baselines
 from planner.ladder.diagnosing import diagnose
@@ -36,8 +37,10 @@ def lower(draft: Draft) -> tuple[Step, ...]:
             diagnose(draft)
         training(draft)
         _measured_rest(draft)
-        regressions(draft)
-        probing(draft)
+        if draft.answer("objective") != heads.OBJECTIVE:
+            # What only gives scores to labels neither refuses nor speaks, and has no other skill.
+            regressions(draft)
+            probing(draft)
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)

@@ -122,6 +122,8 @@ def evaluate(
                 "metrics": metrics,
                 **draft.output_params(),
                 **how_answered(draft, inputs),
+                # Without a prompt only a classifier can answer.
+                **({} if "prompt" in inputs else {"decoding": "head"}),
                 "judge": judge(draft.spec),
                 "passages": None,
                 "limit": limit or spec.evaluation.limit,

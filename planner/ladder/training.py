@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
+from planner.ladder import heads
 from planner.ladder.exits import before_training
 from planner.ladder.launching import BY_METHOD, Training, output_of, train
+from planner.ladder.paths import Before
 from planner.ladder.paths import before_training as before_base
 from planner.ladder.prompting import add_prompt, base_model, evaluate
 from planner.ladder.retrieving import reading
@@ -29,17 +31,23 @@ def training(draft: Draft, base: Input | None = None) -> None:
         # No way of training fits: the decisions say what it would need.
         return
     gates = draft.gates() + before_training(draft)
-    add_prompt(draft, "short", examples=0, show_form=False, gates=gates)
+    headed = draft.answer("objective") == heads.OBJECTIVE
     base = base or base_model(draft)
-    inputs = {"model": base, "prompt": Input(step="prompt/short", output="prompt")}
+    inputs = {"model": base}
+    if not headed or draft.answer("path") == "distillation":
+        add_prompt(draft, "short", examples=0, show_form=False, gates=gates)
+        inputs["prompt"] = Input(step="prompt/short", output="prompt")
     index = next((address for address in draft.steps if address.startswith("retrieve/")), None)
     if index:
         # The reader learns from the prompts that it will be given: with passages in them, of the first search, which
         # alone is sure to be there.
         inputs |= reading(draft, index)
-    before = before_base(draft, inputs, gates)
+    # A probe costs less than what would test the code and the data before it.
+    before = Before() if draft.answer("method") == heads.PROBE else before_base(draft, inputs, gates)
     base = before.model or base
     inputs["model"] = base
+    if headed:
+        inputs = {"model": base}
     previous = output = ""
     objective = str(draft.answer("objective"))
     for stage, role in STAGES.get(objective, ((objective, "train"),)):
@@ -92,6 +100,8 @@ def _train(
     foreign = stage == "preference" and validation and validation.shape not in (None, *PREFERENCE_SHAPES)
     if draft.fact("validation_rows") and not foreign:
         sources["validation"] = Input(pin="data/validation")
+    if stage == heads.OBJECTIVE:
+        return heads.train_head(draft, sources, method, gates)
     if method != draft.answer("method"):
         changes = {"learning_rate": draft.answer("pair_learning_rate")}
         if "rank" in BY_METHOD.get(method, ()):

@@ -110,8 +110,7 @@ class HeadTrainer(KeptTrainer):
         checkpointing = plan.params.gradient_checkpointing
         own = TrainingArguments(
             **settings(plan),
-            gradient_checkpointing=checkpointing,
-            gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None,
+            activation_checkpointing=checkpointing,
         )
         if checkpointing:
             # Otherwise nothing before the first adapter has a gradient to carry.

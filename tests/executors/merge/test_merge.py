@@ -9,7 +9,9 @@ import pytest
 from executors.contract import Job
 from executors.merge import Merge, MergeParams
 from planner.documents import InputError, RunError
-from tests.executors.tiny import make_tiny_model
+from tests.executors.tiny import PLACES, make_tiny_model
+from tests.executors.train.jobs import make_job, perform
+from tests.executors.train.labelled import head_job, measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +94,53 @@ def test_weights_that_are_not_finite_fail_the_step(tmp_path: Path) -> None:
     adapter = make_adapter(base, tmp_path / "adapter", scale=1e38)
     with pytest.raises(RunError, match="not finite"):
         merge(tmp_path, base, adapter, "fp16")
+
+
+@pytest.mark.parametrize("method", ["dora", "ia3"])
+def test_scaled_weights_fold_as_low_rank_ones_do(method: str, tmp_path: Path, tiny_model: Path) -> None:
+    import torch
+
+    from executors.models import load_adapter, load_model
+
+    job = make_job(tmp_path / "train", tiny_model, method=method, epochs=0.5)
+    perform(job)
+    adapter = job.out / "adapter"
+    merged = load_model(merge(tmp_path, tiny_model, adapter), "fp32", device="cpu")
+    both = load_adapter(load_model(tiny_model, "fp32", device="cpu"), adapter)
+    ids = torch.arange(5, 40)[None]
+    with torch.inference_mode():
+        expected, plain = both(ids).logits, load_model(tiny_model, "fp32", device="cpu")(ids).logits
+        assert float((merged(ids).logits - expected).abs().max()) < 2e-5
+        assert float((plain - expected).abs().max()) > 1e-2
+
+
+def test_a_head_is_folded_with_its_adapter_and_keeps_the_names_of_its_labels(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "train").mkdir()
+    job = head_job(tmp_path / "train", tiny_model)
+    perform(job)
+    left = {"model": tiny_model, "adapter": job.out / "adapter"}
+    before, folded = measured(tmp_path, **left), merge(tmp_path, tiny_model, job.out / "adapter")
+    config = json.loads((folded / "config.json").read_text(encoding="utf-8"))
+    assert config["architectures"] == ["LlamaForSequenceClassification"]
+    assert sorted(config["id2label"].values()) == sorted(PLACES)
+    after = measured(tmp_path, model=folded)
+    assert [each["prediction"] for each in after[1]] == [each["prediction"] for each in before[1]]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"adapter_type": "bottleneck"}, "A bottleneck adapter bends what it reads, which no matrix does, so it"),
+        ({"adapter_type": "linear-probe"}, "A probe is a head on features of one layer of the base"),
+        ({"peft_type": "PROMPT_TUNING"}, "A soft prompt is input, not weights, so it cannot be folded."),
+        ({"peft_type": "PREFIX_TUNING"}, "A prefix is keys and values beside the input, not weights"),
+    ],
+)
+def test_what_changes_no_weights_is_refused_before_anything_is_loaded(
+    config: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("executors.merge.executor.load_model")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match=said) as caught:
+        merge(tmp_path, tmp_path, tmp_path)
+    assert caught.value.findings[0].fix == "Serve it beside the base: set serving to adapters."

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from executors.train.params import IN_PLACE, output_of
-from tests.executors.encoders import label_rows, make_tiny_encoder
-from tests.executors.tiny import PLACES, make_tiny_model, write_rows
-from tests.executors.train.jobs import METHODS, make_job, perform
+from tests.executors.encoders import make_tiny_encoder
+from tests.executors.tiny import PLACES, make_tiny_model
+from tests.executors.train.jobs import METHODS, perform
+from tests.executors.train.labelled import head_job, measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*gradient_checkpointing")]
 
 HEADED = [method for method in METHODS if "virtual_tokens" not in METHODS[method]]
-RATES = {"full": 0.005, "galore": 0.01, "partial": 0.005, "bitfit": 0.03, "ia3": 0.03, "adapter": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +29,6 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def biased_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("biased") / "model", biases=True)
-
-
-def head_job(work: Path, model: Path, **changes: Any) -> Job:
-    method = changes.get("method", "lora")
-    own = {"objective": "classification-head", "learning_rate": RATES.get(method, 0.01), "epochs": 6.0}
-    job = make_job(work, model, **(own | changes))
-    train = write_rows(work / "train.jsonl", label_rows(30))
-    validation = write_rows(work / "validation.jsonl", label_rows(10, start=30))
-    return replace(job, inputs={"model": model, "train": train, "validation": validation})
 
 
 def scores(model: Any, pad: int) -> Any:
@@ -100,3 +90,9 @@ def test_a_head_learns_labels_with_every_method_that_can_and_reloads_exactly(
     assert [item.name for item in job.out.iterdir()] == [output_of(method)]
     pad = trainer.plan.ready.tokenizer.pad_token_id
     assert float((scores(reloaded(job), pad) - scores(trainer.model, pad)).abs().max()) == 0.0
+    if method in ("lora", "full", "adapter"):
+        left = {output_of(method): job.out / output_of(method)}
+        result, records = measured(tmp_path, **({"model": job.inputs["model"]} | left))
+        assert result.notes["answered_by"] == "a head"
+        assert {record["prediction"] for record in records} <= set(PLACES)
+        assert result.metrics["label_accuracy"].value >= 0.6
