@@ -50,6 +50,7 @@ def measured(work: Path, **inputs: Path) -> tuple[Outcome, list[dict[str, Any]]]
             "batch_size": 3,
             "dtype": "fp32",
             "decoding": "head",
+            "grammar": None,
             "limit": None,
             "seed": 0,
         }
