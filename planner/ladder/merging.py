@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from planner.documents import Alternative, Input, JsonValue, Stage, Step
+from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, add_prompt, evaluate
 from planner.ladder.training import training
+from planner.survey.metrics import MEASURED_METRICS
 
 if TYPE_CHECKING:
     from planner.documents import Gate
@@ -18,6 +20,10 @@ STACKS = ("depth-upscaling", "passthrough")
 NEED_BASE = ("task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "moe")
 PRUNING = ("ties", "dare-linear", "dare-ties", "della")
 MODEL = "merge/models"
+# Of two, each difference is a tie.
+MAJORITY = 3
+# Metrics that follow from an answer and what was expected.
+VOTED = MEASURED_METRICS - {"agreement", "judge", "perplexity", "preference_accuracy"}
 
 
 def merging(draft: Draft) -> None:
@@ -43,7 +49,7 @@ def merging(draft: Draft) -> None:
         because=("merge",),
     )
     if draft.gates() and draft.fact("has_evaluation_data"):
-        _sources(draft, draft.gates())
+        _vote(draft, _sources(draft, draft.gates()))
 
 
 def _prompt(draft: Draft) -> None:
@@ -51,13 +57,39 @@ def _prompt(draft: Draft) -> None:
         add_prompt(draft, "zero-shot", examples=0, show_form=True)
 
 
-def _sources(draft: Draft, gates: tuple[Gate, ...]) -> None:
+def _vote(draft: Draft, members: list[str]) -> None:
+    """The majority of the models' own answers: what a merge is to come near to, at the price of all of them."""
+    asked = dict.fromkeys([*draft.spec.evaluation.metrics, *sorted(draft.spec.evaluation.target)])
+    metrics: list[JsonValue] = [name for name in asked if name in VOTED]
+    if len(members) < MAJORITY or not metrics:
+        return
+    reads = {f"member-{number}": Input(step=member, output="predictions") for number, member in enumerate(members)}
+    database = {"database": Input(pin="data/database")} if "execution_accuracy" in metrics else {}
+    draft.add(
+        Step(
+            address="evaluate/ensemble",
+            title=f"Let the {len(members)} models vote: each answer costs what all of theirs cost",
+            executor="ensemble",
+            version="1",
+            inputs={**reads, **database, "data": data_pin(draft, "evaluation")},
+            params={"metrics": metrics, **draft.output_params(), "seed": SEED},
+            outputs=("predictions",),
+            rung="ensemble",
+            gates=draft.gates(),
+            known_after=tuple(map(str, metrics)),
+        ),
+        because=("merge",),
+    )
+
+
+def _sources(draft: Draft, gates: tuple[Gate, ...]) -> list[str]:
     """Every whole model that is merged, measured alone: which skill a merge that disappoints has lost."""
     _prompt(draft)
+    measured = []
     for number, source in enumerate(draft.survey.merge_sources):
         if source.kind == "adapter":
             continue
-        evaluate(
+        address = evaluate(
             draft,
             f"source-{number}",
             f"Measure {source.id} alone",
@@ -69,6 +101,8 @@ def _sources(draft: Draft, gates: tuple[Gate, ...]) -> None:
             because=("merge",),
             gates=gates,
         )
+        measured.append(address)
+    return measured
 
 
 def _merge(draft: Draft) -> None:

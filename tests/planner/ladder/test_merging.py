@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from executors.evaluate import EnsembleParams
 from planner.documents import InputError, Plan
 from planner.facts.merging import METHODS
 from planner.ladder.merging import stacked
@@ -203,3 +204,17 @@ def test_a_named_method_is_taken_or_warned_of(intent: str) -> None:
             assert decision is not None
             warned = {finding.code for finding in document.warnings} & MERGE_WARNINGS
             assert decision.answer == method or warned, (names, method, decision.answer)
+
+
+def test_three_models_also_vote_where_the_merge_misses_the_target() -> None:
+    measured = {"metrics": ["exact_match"], "target": {"exact_match": 0.9}}
+    document = merged(sources("a", "b", "c"), method="linear", evaluation=measured, data={"test": {"examples": 100}})
+    step = document.step("evaluate/ensemble")
+    assert {name: source.step for name, source in step.inputs.items() if source.step} == {
+        f"member-{number}": f"evaluate/source-{number}" for number in range(3)
+    }
+    assert (step.executor, step.rung) == ("ensemble", "ensemble")
+    EnsembleParams.model_validate(step.params)
+    assert [gate.name for gate in step.gates] == ["target not met by evaluate/merged"]
+    two = merged(sources("a", "b"), method="linear", evaluation=measured, data={"test": {"examples": 100}})
+    assert "evaluate/ensemble" not in {step.address for step in two.steps}
