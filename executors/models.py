@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from executors import bottleneck
@@ -10,8 +11,7 @@ from executors.quantized import Quantization, keep_weights, layers_in_bits, load
 from planner.documents import InputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
 Dtype = Literal["bf16", "fp16", "fp32"]
 DTYPE_BYTES: dict[Dtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
@@ -164,6 +164,9 @@ def load_adapter(model: Any, folder: Path) -> Any:
     try:
         if bottleneck.is_bottleneck(folder):
             return bottleneck.load(model, folder)
+        added = _new_tokens(folder)
+        if added and max(added) >= model.get_input_embeddings().num_embeddings:
+            model.resize_token_embeddings(max(added) + 1, mean_resizing=False)
         with warnings.catch_warnings():
             # peft asks transformers by a name that is on its way out.
             warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
@@ -184,6 +187,22 @@ def adapter_kind(folder: Path) -> str:
     return str(found.get("adapter_type") or found.get("peft_type") or "") if isinstance(found, dict) else ""
 
 
+def tokenizer_folder(inputs: Mapping[str, Path | str]) -> Path:
+    """Where the tokenizer of a step's inputs is: beside the model, or an adapter that has learned tokens."""
+    adapter = inputs.get("adapter")
+    return Path(adapter if adapter is not None and _new_tokens(Path(adapter)) else inputs["model"])
+
+
+def _new_tokens(folder: Path) -> list[int]:
+    """Tokens whose embeddings an adapter has learned."""
+    import json
+
+    file = folder / bottleneck.CONFIG
+    found = json.loads(file.read_text(encoding="utf-8")).get("trainable_token_indices") if file.is_file() else None
+    lists = found.values() if isinstance(found, dict) else [found or []]
+    return [token for tokens in lists for token in tokens]
+
+
 def virtual_tokens(folder: Path) -> int:
     """How many virtual tokens an adapter puts before each prompt, by its configuration."""
     import json
@@ -199,6 +218,11 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     # A classifier generates nothing.
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write a tokenizer and its chat template; the same content gives the same bytes."""
     # How a tokenizer was found on this machine is no part of it.
     for name in ("local_files_only", "is_local", "name_or_path", "gguf_file"):
         tokenizer.init_kwargs.pop(name, None)

@@ -11,7 +11,16 @@ from executors.evaluate.backends import Answer
 from executors.evaluate.constraint import Constraint, Decoding
 from executors.evaluate.generation import Generation, generate
 from executors.evaluate.sampling import Sampling
-from executors.models import device_name, gguf_file, load_adapter, load_model, load_tokenizer, virtual_tokens
+from executors.models import (
+    device_name,
+    gguf_file,
+    load_adapter,
+    load_model,
+    load_tokenizer,
+    tokenizer_folder,
+    virtual_tokens,
+)
+from executors.prompt.infilling import gap_ends
 from executors.prompt.render import answer, fitted_ids, turn_end_id
 from planner.documents import InputError
 
@@ -31,7 +40,7 @@ class Local:
         """Read the tokenizer; weights are loaded when something is to be answered, unless `like` has them."""
         self.job, self.form = job, form
         self.folder = Path(job.inputs["model"])
-        self.tokenizer = load_tokenizer(self.folder)
+        self.tokenizer = load_tokenizer(tokenizer_folder(job.inputs))
         self.notes: dict[str, JsonValue] = {}
         self._loaded: list[tuple[Any, Generation]] = [] if like is None else like._loaded
 
@@ -112,7 +121,7 @@ class Local:
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     ends = model.generation_config.eos_token_id
     known = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    return frozenset({*known, turn_end_id(tokenizer), int(tokenizer.eos_token_id)})
+    return frozenset({*known, *gap_ends(tokenizer), turn_end_id(tokenizer), int(tokenizer.eos_token_id)})
 
 
 def context_window(folder: Path) -> int | None:

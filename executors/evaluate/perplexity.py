@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.evaluate.batches import plan_batches
-from executors.models import device_name, load_adapter, load_model, load_tokenizer
+from executors.models import device_name, load_adapter, load_model, load_tokenizer, tokenizer_folder
 from executors.progress import tell
 from executors.prompt.document import read_prompt
 from executors.prompt.nearest import prompts_for
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 def surprises(job: Job, rows: Sequence[Row]) -> list[Surprise]:
     """The surprise of a job's model at each row's answer after its prompt; at the whole text of a row without one."""
-    tokenizer = load_tokenizer(Path(job.inputs["model"]))
+    tokenizer = load_tokenizer(tokenizer_folder(job.inputs))
     prompts = prompts_for(read_prompt(Path(job.inputs["prompt"])), rows)
     texts = [_tokens(tokenizer, prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
     return read_texts(job, texts, job.inputs["model"], job.inputs.get("adapter"), "reading expected answers")

@@ -17,6 +17,7 @@ from executors.models import (
     load_tokenizer,
     quantized,
     save_model,
+    tokenizer_folder,
     torch_dtype,
 )
 from executors.progress import tell
@@ -105,7 +106,7 @@ def fold(base: Path, adapter: Path, dtype: Dtype, folder: Path) -> None:
         message = "The base is quantized: adding an adapter to rounded weights is not what was trained."
         raise InputError.one("MERGE002", message, "Merge into the base before quantization.", file=str(base))
     # bf16 holds 8 bits: small updates would vanish in the sum.
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(tokenizer_folder({"model": base, "adapter": adapter}))
     if is_classifier({"adapter": adapter}):
         model = load_labelling(base, adapter, "fp32", "none", tokenizer.pad_token_id, device="cpu")
     else:

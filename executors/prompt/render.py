@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from executors.prompt.infilling import infill_ids, marks_of, parts
+from planner.documents.public_rows import HOLE
+
 if TYPE_CHECKING:
     from executors.data import Row
     from executors.prompt.document import Prompt
@@ -44,6 +47,10 @@ def prompt_ids(tokenizer: Any, prompt: Prompt, row: Row) -> list[int]:
 
 def turn_ids(tokenizer: Any, turns: list[dict[str, str]]) -> list[int]:
     """The tokens of a conversation that waits for its answer; see `prompt_ids`."""
+    gap, marks = parts(turns[-1]["content"]), marks_of(tokenizer) if HOLE in turns[-1]["content"] else None
+    if gap and marks:
+        # A model that was trained to fill gaps is asked as it was trained, without instruction and examples.
+        return infill_ids(tokenizer, marks, *gap)
     text = rendered(tokenizer, turns)
     ids: list[int] = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
     if not tokenizer.chat_template and ids and ids[-1] == tokenizer.eos_token_id:

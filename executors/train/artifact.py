@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from executors import bottleneck
 from executors.heads import write_labels
+from executors.models import load_tokenizer, save_tokenizer
 from executors.train.methods.applied import fresh_modules
 from executors.train.params import ALL_OWN, IN_PLACE, given, output_of
 from planner.documents import pretty_json
@@ -60,6 +61,8 @@ def write_result(trainer: KeptTrainer, applied: Applied, base: Path, out: Path, 
     for pattern in TOKENIZER_FILES:
         for file in sorted(base.glob(pattern)):
             shutil.copyfile(file, out / file.name)
+    if len(ready.tokenizer) != len(load_tokenizer(base)):
+        save_tokenizer(ready.tokenizer, out)
     (out / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -91,7 +94,11 @@ def _for_unchanged(start: dict[str, Any], config: dict[str, Any], file: Path) ->
     began = {name.replace(".default.", "."): tensor.cpu() for name, tensor in start.items()}
     # A is (rank, inputs), B is (outputs, rank).
     joined = {
-        name: torch.cat([now, began[name]], 0) if ".lora_A." in name else torch.cat([now, -began[name]], 1)
+        name: now
+        if ".lora_" not in name
+        else torch.cat([now, began[name]], 0)
+        if ".lora_A." in name
+        else torch.cat([now, -began[name]], 1)
         for name, now in load_file(file).items()
     }
     save_file({name: tensor.contiguous() for name, tensor in joined.items()}, file)

@@ -83,7 +83,7 @@ class Train:
 
 NOT_FINITE = "TRAIN020"
 # Objectives that learn from text as it is, without a prompt.
-PROMPTLESS = frozenset({"continued-pretraining", "classification-head"})
+PROMPTLESS = frozenset({"continued-pretraining", "classification-head", "infilling"})
 
 
 def _more_packages(step: Step) -> list[tuple[str, str]]:

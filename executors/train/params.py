@@ -36,6 +36,7 @@ LEARNING: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),
     "classification-head": ("labels",),
     "continued-pretraining": ("held_out",),
+    "infilling": ("held_out", "fim_rate", "spm_rate"),
     "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
 }
 # Losses of preference training that judge single answers; all others compare two.
@@ -61,7 +62,7 @@ EVERYTHING = frozenset({"full", "galore"})
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
-    objective: Literal["sft", "classification-head", "continued-pretraining", "preference"]
+    objective: Literal["sft", "classification-head", "continued-pretraining", "infilling", "preference"]
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
         "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
@@ -92,6 +93,10 @@ class TrainParams(Params):
     """Which answers of a conversation are learned; the others are read as its prompt is."""
     held_out: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the documents of raw text that validates where there is no input `validation`."""
+    fim_rate: Share | None = None
+    """Share of whole texts that get a gap; the others are learned as they are. Rows with a gap keep it."""
+    spm_rate: Share | None = None
+    """Share of texts with a gap that are read suffix first, then prefix and middle; the others in prefix first."""
     preference_loss: Literal[
         "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "apo_zero",
         "apo_down", "orpo", "kto", "apo_zero_unpaired",

@@ -110,17 +110,23 @@ def check_template(tokenizer: Any, prompt: Prompt, row: Row) -> list[Finding]:
     return [finding("TRAIN002", message, "Use a chat template with a generation prompt.")]
 
 
-def check_examples(examples: Examples, base: Path, stops: set[int], params: TrainParams, file: str) -> list[Finding]:
+def check_examples(
+    examples: Examples, base: Path, stops: set[int], params: TrainParams, file: str, *, new_tokens: int = 0
+) -> list[Finding]:
     """Rows fit, are known to the model, and end with a token that stops generation."""
     if not examples.kept:
         shortest = min(len(example.ids) for example in examples.too_long)
         longer = f"All {len(examples.too_long)} rows are longer than {params.max_length} tokens"
         message = f"{longer}, the shortest has {shortest}."
         return [finding("DATA102", message, f"Set max_length to {shortest} or more.", file)]
-    return check_tokens(examples.kept, base, params, file) + check_labels(examples.kept, stops, file)
+    return check_tokens(examples.kept, base, params, file, new_tokens=new_tokens) + check_labels(
+        examples.kept, stops, file
+    )
 
 
-def check_tokens(examples: Sequence[Example], base: Path, params: TrainParams, file: str) -> list[Finding]:
+def check_tokens(
+    examples: Sequence[Example], base: Path, params: TrainParams, file: str, *, new_tokens: int = 0
+) -> list[Finding]:
     """Sequences fit the model's window, and it knows their tokens."""
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     longest = max(examples, key=lambda example: len(example.ids))
@@ -133,7 +139,7 @@ def check_tokens(examples: Sequence[Example], base: Path, params: TrainParams, f
         findings.append(finding("DATA103", message, f"Set max_length to {window - soft} or less.", file))
     vocabulary = config.get("vocab_size")
     highest = max(max(example.ids) for example in examples)
-    if vocabulary and highest >= vocabulary:
+    if vocabulary and highest >= vocabulary + new_tokens:
         message = f"The tokenizer gives token {highest}, but the model knows {vocabulary}."
         findings.append(finding("TRAIN003", message, "Use the tokenizer that belongs to the model.", str(base)))
     return findings

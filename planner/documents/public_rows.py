@@ -26,6 +26,10 @@ KEYS = ("answerKey", "answer_idx", "correct", "answer", "label")
 FINAL_ANSWER = re.compile(r"####[ \t]*\S|\\boxed\{|\banswer(?:\s+is|:)[ \t]*:?[ \t]*\S", re.IGNORECASE)
 
 
+# Where a text has a gap to be filled; CodeLlama's tokenizer reads it so too.
+HOLE = "<FILL_ME>"
+
+
 class Asked(NamedTuple):
     """A request and every answer that counts as right, the one to learn from first."""
 
@@ -177,8 +181,24 @@ def _story(row: Row) -> Asked:
     return Asked(f"{text(row, 'Body')} {text(row, 'Question')}", (_answer(row, "Answer"),))
 
 
+def _gap(prefix: str, middle: str) -> Callable[[Row], Asked]:
+    """A text with a gap, in the shapes of infilling sets: what is missing is the answer; other parts may be empty."""
+
+    def read(row: Row) -> Asked:
+        for field in (prefix, "suffix"):
+            if not isinstance(row[field], str):
+                raise ValueError(f"`{field}` is {kind(row[field])}, not text")  # noqa: TRY004 - one error for all
+        return Asked(f"{row[prefix]}{HOLE}{row['suffix']}", (text(row, middle),))
+
+    return read
+
+
 # The first shape whose fields a row has: the more telling ones stand first.
 PUBLIC_SHAPES: dict[str, PublicShape] = {
+    "prefix/suffix/middle": PublicShape(("prefix", "suffix", "middle"), _gap("prefix", "middle")),
+    "prompt/suffix/canonical_solution": PublicShape(
+        ("prompt", "suffix", "canonical_solution"), _gap("prompt", "canonical_solution")
+    ),
     "question/query": PublicShape(("question", "query"), _query),
     "question/SQL": PublicShape(("question", "SQL"), _query),
     "question/sql": PublicShape(("question", "sql"), _query),

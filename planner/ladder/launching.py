@@ -65,6 +65,7 @@ WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),
+    "infilling": ("fim_rate", "spm_rate"),
     "preference": ("preference_loss", "preference_beta"),
 }
 INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})

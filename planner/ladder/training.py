@@ -50,7 +50,10 @@ def training(draft: Draft, base: Input | None = None) -> None:
         inputs = {"model": base}
     previous = output = ""
     objective = str(draft.answer("objective"))
-    for stage, role in STAGES.get(objective, ((objective, "train"),)):
+    stages = STAGES.get(objective, ((objective, "train"),))
+    if objective == "infilling" and not draft.fact("train_rows"):
+        stages = ((objective, "documents"),)
+    for stage, role in stages:
         if previous:
             # What a stage learned is in the weights that the next one starts from.
             inputs["model"] = _whole(draft, previous, output, inputs)
@@ -93,7 +96,13 @@ def _train(
         if as_text:
             sources["validation"] = Input(pin="data/validation")
         return train(draft, Training(stage, stage, sources, gates, changes))
-    if stage != "sft":
+    if stage == "infilling":
+        # A gap is asked for by its marks alone.
+        sources = {name: sources[name] for name in ("model", "train")}
+        whole = train_on.pin == "data/documents" or _shape(draft, "train") == "text"
+        held_out = float(draft.thresholds["raw_text_held_out"]) if whole and not draft.fact("validation_rows") else 0.0
+        changes["held_out"] = held_out
+    elif stage != "sft":
         # Only questions are asked with passages; text and comparisons stand for themselves.
         sources = {name: source for name, source in sources.items() if name not in ("index", "encoder", "reranker")}
     # Comparisons are not validated on rows that compare nothing.
@@ -107,6 +116,11 @@ def _train(
         if "rank" in BY_METHOD.get(method, ()):
             changes["rank"] = int(draft.answer("pair_rank"))
     return train(draft, Training(stage, stage, sources, gates, changes, method=method))
+
+
+def _shape(draft: Draft, role: str) -> str | None:
+    found = draft.survey.data.get(role)
+    return found.shape if found else None
 
 
 def _whole(draft: Draft, previous: str, output: str, inputs: dict[str, Input]) -> Input:

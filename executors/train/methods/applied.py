@@ -68,3 +68,29 @@ def linear_layers(model: Any) -> dict[str, Any]:
 def is_named(name: str, targets: Iterable[str]) -> bool:
     """Whether a module has one of these names, or a path that ends in one."""
     return any(name == target or name.endswith(f".{target}") for target in targets)
+
+
+# Under which a model remembers the tokens that it was given.
+NEW = "adapt_new_tokens"
+
+
+def mark_new(model: Any, tokens: list[int]) -> None:
+    """Give a model tokens that it has not seen: each begins as the mean of all others; see `new_tokens`."""
+    import torch
+
+    table = model.get_input_embeddings()
+    known = min(*tokens, table.num_embeddings)
+    if max(tokens) >= table.num_embeddings:
+        model.resize_token_embeddings(max(tokens) + 1, mean_resizing=False)
+    with torch.no_grad():
+        for layer in {
+            id(each): each for each in (model.get_input_embeddings(), model.get_output_embeddings())
+        }.values():
+            layer.weight[tokens] = layer.weight[:known].float().mean(0).to(layer.weight.dtype)
+    setattr(model, NEW, tokens)
+
+
+def new_tokens(model: Any) -> list[int]:
+    """Tokens that a model was given, whose embeddings must be learned."""
+    tokens: list[int] = getattr(model, NEW, [])
+    return tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from executors.bottleneck import inputs_of, outputs_of
-from executors.train.methods.applied import Applied, is_named, linear_layers, with_peft
+from executors.train.methods.applied import Applied, is_named, linear_layers, new_tokens, with_peft
 from executors.train.params import given
 from planner.documents import Finding, InputError, near
 
@@ -33,7 +33,7 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
     findings += too_wide(rank, chosen)
     if findings:
         raise InputError(findings)
-    start = given(params.initialisation)
+    start, new = given(params.initialisation), new_tokens(model)
     adapted = with_peft(
         model,
         LoraConfig(
@@ -46,14 +46,23 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
             init_lora_weights=STARTS[start],
             target_modules=targets,
             bias="none",
+            trainable_token_indices={embeddings_name(model): new} if new else None,
         ),
     )
     each = params.method == "dora"
     values = sum(rank * (inputs_of(layer) + outputs_of(layer)) + each * outputs_of(layer) for layer in chosen.values())
+    values += len(new) * model.get_input_embeddings().weight.shape[1]
     began = None
     if start != "zero-output":
         began = {name: at.detach().clone() for name, at in adapted.named_parameters() if at.requires_grad}
     return Applied(adapted, values, start=began)
+
+
+def embeddings_name(model: Any) -> str:
+    """The last part of the name of the input embeddings."""
+    table = model.get_input_embeddings()
+    names: list[str] = [name for name, module in model.named_modules() if module is table]
+    return names[0].rpartition(".")[2]
 
 
 def too_wide(rank: int, layers: dict[str, Any]) -> list[Finding]:

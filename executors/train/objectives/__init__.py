@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.models import load_model
-from executors.train.objectives import classification, comparing, preference, raw_text
+from executors.train.objectives import classification, comparing, infilling, preference, raw_text
 from executors.train.preflight import preflight
 from executors.train.trainer import SupervisedTrainer
 
@@ -40,5 +40,6 @@ OBJECTIVES: dict[str, Objective] = {
     "sft": Objective(preflight, SupervisedTrainer),
     "preference": Objective(preference.prepare, comparing.trainer_for),
     "classification-head": Objective(classification.prepare, classification.HeadTrainer, classification.load),
+    "infilling": Objective(infilling.prepare, SupervisedTrainer, infilling.load),
     "continued-pretraining": Objective(raw_text.prepare, SupervisedTrainer),
 }

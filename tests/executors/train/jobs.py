@@ -71,6 +71,7 @@ METHODS: dict[str, dict[str, Any]] = {
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "sft": {"learn_turns": "last"},
     "classification-head": {"labels": "found", "prompt_loss_weight": 0.0},
+    "infilling": {"held_out": 0.0, "fim_rate": 0.9, "spm_rate": 0.5},
     "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
     "preference": {
         "preference_loss": "sigmoid",

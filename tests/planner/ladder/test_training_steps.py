@@ -221,3 +221,16 @@ def test_every_path_is_a_graph_without_circles_and_tells_the_others(path: str) -
 def test_without_a_smaller_model_there_is_only_the_direct_path() -> None:
     document = drawn(models=[{"id": "house/one", "params": 3_000_000_000}])
     assert document.alternatives == ()
+
+
+@pytest.mark.parametrize("data", ["train", "documents"])
+def test_infilling_says_how_gaps_are_made(data: str) -> None:
+    texts = {"examples": 3000, "mean_tokens": 300}
+    given = {"data__train": None, "data__validation": None, f"data__{data}": texts}
+    step = trained(**given, task__infilling=True, task__kind="code", overrides={"approach": "finetune"})
+    assert step.params["objective"] == "infilling"
+    assert (step.params["fim_rate"], step.params["spm_rate"]) == (0.9, 0.5)
+    assert step.inputs.keys() == {"model", "train"}
+    assert step.inputs["train"].pin == f"data/{data}"
+    assert step.params["held_out"] == (0.05 if data == "documents" else 0.0)
+    TrainParams.model_validate(step.params)
