@@ -28,7 +28,7 @@ from planner.ladder import Draft, alternatives, lower, pins, risks
 from planner.rules import core_book, evaluate, plan_table, user_books, warnings
 from planner.rules.memo import Store, sign_of
 from planner.rules.obstacles import obstacle_status
-from planner.survey import Survey, fit_metrics, normalise, read_spec, surveyed
+from planner.survey import Survey, fit_labels, fit_metrics, normalise, read_spec, surveyed
 from planner.survey import survey as look
 from planner.survey.plain_text import read_text
 from planner.survey.spec_syntax import parse_text
@@ -69,7 +69,7 @@ def plan(
         spec, home = _read(source, folder)
         spec, filled = normalise(spec, home)
         survey = look(spec, home, file=str(source) if isinstance(source, str | Path) else None)
-        spec, filled = fit_metrics(spec, filled, survey.data)
+        spec, filled = fit_labels(*fit_metrics(spec, filled, survey.data), survey.data)
         return draw(spec, (*known, *filled), survey, decide(spec, survey, home))
 
 

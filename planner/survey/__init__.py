@@ -7,7 +7,7 @@ from planner.survey.hardware import HardwareSurvey, look_at_hardware, survey_har
 from planner.survey.metrics import KNOWN_METRICS, default_metrics
 from planner.survey.model_files import survey_model
 from planner.survey.model_survey import ModelSurvey
-from planner.survey.normalise import fit_metrics, normalise
+from planner.survey.normalise import fit_labels, fit_metrics, normalise
 from planner.survey.record import survey_of, surveyed
 from planner.survey.spec_checks import check_spec, load_schema
 from planner.survey.spec_file import read_spec
@@ -24,6 +24,7 @@ __all__ = [
     "Survey",
     "check_spec",
     "default_metrics",
+    "fit_labels",
     "fit_metrics",
     "load_schema",
     "look_at_hardware",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 80
 METRICS = "/evaluation/metrics"
+# Before free text is taken for labels: at most so many, each in so many rows.
+MOST_LABELS, ROWS_PER_LABEL = 20, 10
 # Of the rows, before the data's habit is taken for the task's.
 MOST = 0.9
 
@@ -93,6 +95,35 @@ def fit_metrics(
     evaluation = spec.evaluation.model_copy(update={"metrics": names})
     kept = tuple(made if each.pointer == METRICS else each for each in filled)
     return spec.model_copy(update={"evaluation": evaluation}), kept
+
+
+def fit_labels(
+    spec: Spec, filled: tuple[Filled, ...], data: Mapping[str, DataSurvey]
+) -> tuple[Spec, tuple[Filled, ...]]:
+    """The labels of a task that lists none, where its data answer with a few words that repeat.
+
+    Then baselines can be measured, and answers held to the set. Numbers are no labels, and rows to measure on that
+    answer anything else say that the set is not closed.
+
+    Args:
+        spec: normalised.
+        filled: what was filled in before.
+        data: the surveys by role.
+    """
+    output, train = spec.task.output, data.get("train")
+    if output.labels is not None or output.format not in ("text", "label") or train is None or not train.labels:
+        return spec, filled
+    few = len(train.labels) <= min(MOST_LABELS, (train.rows or 0) // ROWS_PER_LABEL)
+    counted = any(label.strip("-+").replace(".", "").isdigit() for label in train.labels)
+    measured = [data[role] for role in ("evaluation", "test", "validation") if role in data]
+    closed = all(other.labels and other.labels.keys() <= train.labels.keys() for other in measured)
+    if not closed or (output.format == "text" and (counted or not few)):
+        return spec, filled
+    labels = tuple(train.labels)
+    because = f"the answers of {train.rows:,} rows to train on are {len(labels)} words that repeat"
+    made = Filled(pointer="/task/output/labels", value=list(labels), because=because)
+    task = spec.task.model_copy(update={"output": output.model_copy(update={"labels": labels})})
+    return spec.model_copy(update={"task": task}), (*filled, made)
 
 
 def _name_of(folder: Path) -> str:
