@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 TEXT_KINDS = ("majority", "nearest", "tfidf-logistic")
 PROBE = "linear-probe"
-OF_LABELS = frozenset({"accuracy", "exact_match", "label_accuracy", "macro_f1", "normalised_match"})
+# Metrics that a label alone decides; answers of one word have those of text, too.
+OF_LABELS = frozenset(
+    {"accuracy", "contains", "exact_match", "label_accuracy", "macro_f1", "normalised_match", "token_f1"}
+)
 # Weights that lie on this machine: nothing is fetched for a yardstick.
 AT_HAND = frozenset({"folder", "hub-cache", "gguf"})
 
@@ -53,7 +56,7 @@ def baselines(draft: Draft) -> None:
 
 
 def _metrics(draft: Draft) -> list[JsonValue]:
-    """Those of the evaluation that a label alone decides, so that the baselines can meet the target."""
+    """Those of the evaluation, so that the baselines can meet the target."""
     evaluation = draft.spec.evaluation
     asked = dict.fromkeys([*evaluation.metrics, *sorted(evaluation.target)])
     return [name for name in asked if name in OF_LABELS] or ["label_accuracy"]

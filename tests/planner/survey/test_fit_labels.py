@@ -34,6 +34,7 @@ def test_yes_and_no_are_labels_and_have_baselines(tmp_path: Path) -> None:
     assert document.spec.task.output.labels == ("no", "yes")
     assert "/task/output/labels" in {each.pointer for each in document.filled}
     assert document.steps[0].executor == "baselines"
+    assert document.steps[0].params["metrics"] == ["exact_match", "token_f1"], "those that a target may be set on"
     assert document.step("evaluate/zero-shot").params["decoding"] == "labels"
 
 
