@@ -20,6 +20,7 @@ BUILT_IN = "built in"
 _EXECUTORS = {
     "baselines": "executors.evaluate:Baselines",
     "diagnose": "executors.diagnose:Diagnose",
+    "distill": "executors.distill:Distill",
     "ensemble": "executors.evaluate:Ensemble",
     "evaluate": "executors.evaluate:Evaluate",
     "linear-probe": "executors.train:FitProbe",

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.documents import Input, JsonValue, Step
 from planner.ladder.endpoints import endpoint
 from planner.ladder.launching import Training, output_of, train
-from planner.ladder.prompting import SEED, evaluate
+from planner.ladder.pins import data_pin
+from planner.ladder.prompting import SEED, evaluate, how_answered
 from planner.ladder.siblings import Candidate, candidates
 
 if TYPE_CHECKING:
     from planner.documents import Gate
     from planner.ladder.draft import Draft
+
+
+# Of a request that a teacher makes up: a screen of text.
+REQUEST_TOKENS = 256
 
 
 class Before(NamedTuple):
@@ -93,6 +98,7 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
         trained = train(draft, Training("teacher", "sft", own, gates, {}, f"Train the teacher {teacher.id}"))
         output = output_of(str(draft.answer("method")))
         source[output] = Input(step=trained, output=output)
+    source |= _evaluation(draft)
     address = draft.add(
         Step(
             address="distill/rows",
@@ -100,16 +106,7 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
             executor="distill",
             version="1",
             inputs=source,
-            params={
-                "rows": int(draft.thresholds["distilled_rows"]),
-                "endpoint": where,
-                **draft.output_params(),
-                "keep_given_rows": True,
-                "drop_duplicates": True,
-                "drop_overlap_with_test": True,
-                "temperature": 1.0,
-                "seed": SEED,
-            },
+            params=_writing(draft, source, teacher, where),
             outputs=("rows",),
             gates=gates,
             known_after=("rows written", "rows kept"),
@@ -118,6 +115,38 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
     )
     student = None if teacher.named else _model(draft, models_of(draft).cheapest)
     return Before(Input(step=address, output="rows"), student)
+
+
+def _evaluation(draft: Draft) -> dict[str, Input]:
+    """The data that are measured on, so that none of their requests is written."""
+    pin = data_pin(draft, "evaluation")
+    known = draft.survey.data.get(str(pin.pin).removeprefix("data/"))
+    return {"test": pin} if known is not None else {}
+
+
+def _writing(
+    draft: Draft, source: dict[str, Input], teacher: Candidate, where: dict[str, JsonValue] | None
+) -> dict[str, JsonValue]:
+    """How rows are written: as answers of a rung, and checked before they are learned from."""
+    answered = how_answered(draft, source)
+    names = ("max_new_tokens", "batch_size", "dtype", "quantization", "decoding", "grammar")
+    return {
+        "rows": int(draft.thresholds["distilled_rows"]),
+        "task": draft.spec.task.description,
+        # A teacher that was trained knows the form.
+        "examples": int(draft.thresholds["examples_in_prompt"]) if teacher.named else 0,
+        "keep_given_rows": True,
+        "drop_duplicates": True,
+        "near_duplicate": draft.thresholds["near_duplicate_share"],
+        "drop_overlap_with_test": "test" in source,
+        "most_tries": draft.thresholds["distilled_tries"],
+        "request_tokens": REQUEST_TOKENS,
+        **draft.output_params(),
+        **{name: answered[name] for name in names},
+        "endpoint": where,
+        "temperature": 1.0,
+        "seed": SEED,
+    }
 
 
 def _teacher(draft: Draft) -> Candidate:

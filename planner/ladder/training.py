@@ -115,7 +115,9 @@ def _train(
         changes = {"learning_rate": draft.answer("pair_learning_rate")}
         if "rank" in BY_METHOD.get(method, ()):
             changes["rank"] = int(draft.answer("pair_rank"))
-    return train(draft, Training(stage, stage, sources, gates, changes, method=method))
+    # What a teacher wrote is learned as any pairs are.
+    objective = "sft" if stage == "distillation" else stage
+    return train(draft, Training(stage, objective, sources, gates, changes, method=method))
 
 
 def _shape(draft: Draft, role: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import networkx
 import pytest
 
+from executors.distill import DistillParams
 from executors.train.params import TrainParams
 from planner.planning import plan
 from planner.rules import core_book
@@ -192,7 +193,11 @@ def test_a_teacher_writes_the_rows_that_the_student_learns_from() -> None:
     document = drawn(models=models, data__train={"examples": 200, "mean_tokens": 200, "quality": "curated"})
     assert answers(document)["path"] == "distillation"
     assert document.step("train/distillation").inputs["train"].step == "distill/rows"
-    assert document.step("distill/rows").params["rows"] == 10_000
+    written = document.step("distill/rows")
+    assert written.params["rows"] == 10_000
+    DistillParams.model_validate(written.params)
+    assert {field.alias or name for name, field in DistillParams.model_fields.items()} == written.params.keys()
+    TrainParams.model_validate(document.step("train/distillation").params)
     assert "train/teacher" not in [step.address for step in document.steps], "a teacher that is named knows already"
 
 
