@@ -109,11 +109,15 @@ def _for_unchanged(start: dict[str, Any], config: dict[str, Any], file: Path) ->
 def _write_model(trained: Any, model: Any, out: Path) -> None:
     """A whole model folder in the base's dtype: the model as it was loaded, but for what was trained."""
     import torch
+    from peft import PeftModel
 
+    # Adapters that were begun anew are folded for the last time; all that they were beside has changed.
+    restarted = isinstance(trained, PeftModel)
+    trained = trained.merge_and_unload() if restarted else trained
     held = dict(model.named_parameters())
     with torch.no_grad():
         for name, weight in trained.named_parameters():
-            if weight.requires_grad:
+            if restarted or weight.requires_grad:
                 held[name].copy_(weight)
     model.save_pretrained(out)
 

@@ -18,6 +18,7 @@ from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 from executors.train import checkpoints, sharding
 from executors.train.optimizers import NAMES, loading, own_optimizer
 from executors.train.ranks import Ranks
+from executors.train.restarts import Restarts, folded_weights, steps_between, with_warmups
 from executors.train.sharding import take, whole
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         for weight in trained:
             weight.requires_grad = True
         self.remove_callback(PrinterCallback)
+        params, total = plan.params, plan.watch.schedule.total
+        self.restarted_every = steps_between(total, params.restarts) if params.restarts else None
+        self.folded = folded_weights(applied.model) if params.restarts else frozenset[str]()
+        if self.restarted_every:
+            self.add_callback(Restarts(self.restarted_every, total, params.seed))
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the parent trains."""
@@ -119,6 +125,14 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
             model = self.model if model is None else model
             self.optimizer: Any = own_optimizer(model, self.plan.params, self.get_decay_parameter_names(model))
         return super().create_optimizer()
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """As planned; with restarts the rate rises anew after each."""
+        found = super().create_scheduler(num_training_steps, optimizer)
+        if self.restarted_every:
+            every, ratio = self.restarted_every, self.plan.params.warmup_ratio
+            found.lr_lambdas = [with_warmups(rate, every, ratio) for rate in found.lr_lambdas]
+        return found
 
     def get_train_dataloader(self) -> Any:
         """The batches of the plan, padded to the longest row of each."""
@@ -189,7 +203,8 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
         folder, ranks = Path(self.args.output_dir), self.plan.ranks
         with checkpoints.writing(folder, self.state.global_step, ranks) as target:
-            trained = {name: at for name, at in self.model.named_parameters() if at.requires_grad}
+            held = self.model.named_parameters()
+            trained = {name: at for name, at in held if at.requires_grad or name in self.folded}
             gathered = {name: whole(at.detach()).cpu().contiguous() for name, at in trained.items()}
             self._save_optimizer_and_scheduler(str(target))
             self._save_rng_state(str(target))

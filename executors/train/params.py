@@ -25,6 +25,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "lora": LOW_RANK,
     "dora": LOW_RANK,
     "qlora": (*LOW_RANK, "base_quantization"),
+    "relora": (*LOW_RANK, "restarts"),
     "ia3": (),
     "adapter": ("bottleneck",),
     "prompt-tuning": ("virtual_tokens", "initialisation"),
@@ -47,6 +48,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "lora": ("zero-output", "pissa", "olora"),
     "dora": ("zero-output",),
     "qlora": ("zero-output",),
+    "relora": ("zero-output",),
     "prompt-tuning": ("sampled-vocabulary", "random"),
     "prefix-tuning": ("random", "zero-output"),
     "p-tuning": ("random",),
@@ -54,9 +56,13 @@ STARTS: dict[str, tuple[str, ...]] = {
 # Initialisations of peft that look at data first, which training does not gather: they would run without.
 NEED_DATA = ("eva", "lora_ga", "lora-ga", "corda", "loftq")
 # Methods that train weights of the model itself, and so leave a whole model.
-IN_PLACE = frozenset({"full", "partial", "bitfit", "galore"})
+IN_PLACE = frozenset({"full", "partial", "bitfit", "galore", "relora"})
 # Methods that train every weight.
 EVERYTHING = frozenset({"full", "galore"})
+
+
+# Distributions in which every device holds whole weights.
+WHOLE = ("single", "ddp")
 
 
 class TrainParams(Params):
@@ -65,7 +71,7 @@ class TrainParams(Params):
     objective: Literal["sft", "classification-head", "continued-pretraining", "infilling", "preference"]
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
-        "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "ia3", "adapter", "prompt-tuning",
+        "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "relora", "ia3", "adapter", "prompt-tuning",
         "prefix-tuning", "p-tuning",
     ]  # fmt: skip
     rank: Count | None = None
@@ -82,6 +88,8 @@ class TrainParams(Params):
     """Learning rate of the output side of a low-rank adapter over that of its input side; above 1 it is LoRA+."""
     base_quantization: Literal["nf4", "fp4", "int8"] | None = None
     """What the frozen weights are rounded to; of 4 bits the scales are rounded too."""
+    restarts: Count | None = None
+    """How often, evenly spread over the steps, adapters are folded into the weights and begun anew."""
     layers_trained: Count | None = None
     """Blocks that are trained, counted from the last."""
     bottleneck: Count | None = None
@@ -189,6 +197,10 @@ class TrainParams(Params):
             (
                 (method == "galore") != (self.optimizer == "galore-adamw"),
                 f"method {method} does not go with optimizer {self.optimizer}: galore and galore-adamw need each other",
+            ),
+            (
+                method == "relora" and self.distribution not in WHOLE,
+                f"relora folds adapters into whole weights, which {self.distribution} has not: use single or ddp",
             ),
             (
                 method == "galore" and self.base_dtype == "fp16",

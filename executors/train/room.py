@@ -54,7 +54,7 @@ def most_trained(shapes: dict[str, list[int]], params: TrainParams) -> int:
 
     Embedding and output head are matrices too, but carry no adapter; soft prompts are counted by the widest matrix.
     """
-    if params.method in IN_PLACE:
+    if params.method in IN_PLACE and params.method != "relora":
         return sum(_count(shape) for name, shape in shapes.items() if _in_place(name, shapes, params))
     matrices = [shape for shape in shapes.values() if len(shape) == MATRIX]
     widest = max((min(shape) for shape in matrices), default=0)
@@ -67,6 +67,9 @@ def most_trained(shapes: dict[str, list[int]], params: TrainParams) -> int:
         "p-tuning": tokens * widest + 3 * (widest * widest + widest),
     }
     low_rank = sum((params.rank or 0) * sum(shape) + max(shape) for shape in matrices)
+    if params.method == "relora":
+        # What is folded is a part of every checkpoint.
+        low_rank += sum(map(_count, matrices))
     return most.get(params.method, low_rank)
 
 

@@ -55,13 +55,15 @@ BY_METHOD: dict[str, tuple[str, ...]] = {
 FIXED: dict[str, dict[str, JsonValue]] = {
     **{name: {"rate_ratio": 1.0} for name, own in BY_METHOD.items() if own[: len(LOW_RANK)] == LOW_RANK},
     "adapter": {"bottleneck": 64},
+    # As in its paper: three folds and a last one [lialin-2023-relora].
+    "relora": {"rate_ratio": 1.0, "restarts": 3},
 }
 # The same of objectives: no label is doubted, and good and bad answers weigh alike.
 FIXED_BY_OBJECTIVE: dict[str, dict[str, JsonValue]] = {
     "preference": {"label_smoothing": 0.0, "desirable_weight": 1.0, "undesirable_weight": 1.0},
 }
 # Methods whose result is a whole model, not something beside one.
-WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore"})
+WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),

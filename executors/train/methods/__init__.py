@@ -29,6 +29,8 @@ METHODS: dict[str, Callable[[Any, TrainParams], Applied]] = {
     "lora": low_rank,
     "dora": low_rank,
     "qlora": low_rank,
+    # Its restarts are what makes ReLoRA: see executors.train.restarts.
+    "relora": low_rank,
     "ia3": ia3,
     "adapter": adapter,
     "prompt-tuning": prompt_tuning,

@@ -59,6 +59,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "lora": {},
     "dora": {},
     "qlora": {"base_quantization": "nf4"},
+    "relora": {"restarts": 1},
     "ia3": {"learning_rate": 0.3},
     "adapter": {"bottleneck": 16, "learning_rate": 0.01},
     "prompt-tuning": {"virtual_tokens": 8, "initialisation": "sampled-vocabulary", "learning_rate": 0.3},

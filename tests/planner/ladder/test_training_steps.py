@@ -51,7 +51,7 @@ def test_a_training_names_what_its_method_has_and_nothing_else(method: str) -> N
     assert ("rank" in step.params) == (method in low_rank | {"galore"})
     assert ("virtual_tokens" in step.params) == method.endswith("-tuning")
     assert ("layers_trained" in step.params) == (method == "partial")
-    whole = method in {"full", "partial", "bitfit", "galore"}
+    whole = method in {"full", "partial", "bitfit", "galore", "relora"}
     assert step.outputs == (("model",) if whole else ("adapter",))
     if method == "lora":
         assert step.params.keys() <= TrainParams.model_fields.keys()
