@@ -32,6 +32,7 @@ _EXECUTORS = {
     "prompt-search": "executors.search:PromptSearch",
     "quantize": "executors.quantize:Quantize",
     "retrieve": "executors.retrieve:Retrieve",
+    "rewrite": "executors.evaluate:Rewrite",
     "train": "executors.train:Train",
 }
 _PLACES = {"local": "executors.places.local:LocalPlace"}

@@ -4,6 +4,7 @@ from executors.evaluate.baselines import Baselines, BaselinesParams
 from executors.evaluate.ensemble import Ensemble, EnsembleParams
 from executors.evaluate.executor import Evaluate, EvaluateParams
 from executors.evaluate.probes_executor import Probes, ProbesParams
+from executors.evaluate.rewriting import Rewrite, RewriteParams
 
 __all__ = [
     "Baselines",
@@ -14,4 +15,6 @@ __all__ = [
     "EvaluateParams",
     "Probes",
     "ProbesParams",
+    "Rewrite",
+    "RewriteParams",
 ]

@@ -30,12 +30,13 @@ def ask(job: Job, rows: Sequence[Row]) -> tuple[list[Row], dict[str, list[Passag
     """The rows as the model is asked them, and the passages that were found for each; none without an index."""
     if "index" not in job.inputs:
         return list(rows), {}
+    from executors.evaluate.rewriting import queries
     from executors.retrieve.index import Index
 
     index = Index(Path(job.inputs["index"]), job.inputs.get("encoder"), job.inputs.get("reranker"))
     # What is asked for goes before what the prompt was chosen with, and both before what the index was made for.
     wanted = job.params.passages or read_prompt(Path(job.inputs["prompt"])).passages
-    found = index.retrieve([row.prompt for row in rows], wanted)
+    found = index.retrieve(queries(job, rows), wanted)
     asked = [with_passages(row, passages) for row, passages in zip(rows, found, strict=True)]
     return asked, {row.id: passages for row, passages in zip(rows, found, strict=True)}
 

@@ -111,9 +111,10 @@ class Evaluate:
         rows = _rows(Path(job.inputs["data"]), params)
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()), params.grammar)
         asked, found = ask(job, rows)
+        # Before the answers: a row whose database is not there is told at once.
+        extras = Extras(job, rows, asked)
         answers, notes = answer_all(job, asked, form) if params.metrics != ["perplexity"] else unasked(rows)
         grades = grade_all(job, rows, answers)
-        extras = Extras(job, rows, asked)
         cases = [
             Case(form, answers[row.id].text, row.completion or "", row.others, extras.database(row)) for row in rows
         ]

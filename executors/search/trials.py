@@ -10,6 +10,7 @@ from executors.evaluate.answering import backend_of, collect, with_room
 from executors.evaluate.case import Case
 from executors.evaluate.predictions import Made
 from executors.evaluate.questions import answers_of_rows, questions_for
+from executors.evaluate.rewriting import queries
 from executors.evaluate.scoring import LENIENT, measure
 from executors.json_answers import label_property
 from executors.prompt.composing import Asked, compose
@@ -127,7 +128,7 @@ class Trials:
 
         inputs = self.job.inputs
         index = Index(Path(inputs["index"]), inputs.get("encoder"), inputs.get("reranker"))
-        found = index.retrieve([row.prompt for row in self.rows], max(self.job.params.passages))
+        found = index.retrieve(queries(self.job, self.rows), max(self.job.params.passages))
         return {row.id: passages for row, passages in zip(self.rows, found, strict=True)}
 
     def _backend(self, prompt: Prompt) -> Backend:

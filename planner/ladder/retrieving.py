@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
 from planner.ladder.asking import searched
-from planner.ladder.prompting import SEED, add_prompt, answering
+from planner.ladder.prompting import SEED, add_prompt, answering, how_answered
 from planner.ladder.screening import follow, measure, screen
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         add_prompt(draft, "zero-shot", examples=0, show_form=True, gates=draft.gates())
     title, because = "Measure the answers with retrieved passages", ("approach", "retrieval")
     evidence = reading(draft, index)
+    if draft.answer("query_rewriting") and _questions(draft):
+        evidence |= _rewriting(draft, method, {**evidence, **_questions(draft)}, gates)
     inputs = {**answering(draft), "prompt": Input(step="prompt/zero-shot", output="prompt"), **evidence}
     if not draft.answer("prompt_search"):
         measure(draft, method, title, rung=f"rag ({method})", inputs=inputs, because=because)
@@ -73,6 +75,31 @@ def retrieving(draft: Draft, kind: str | None = None) -> None:
         return
     first = screen(draft, method, title, rung=f"rag ({method})", inputs=inputs, because=because)
     follow(draft, lambda: searched(draft, method, title, evidence, _counts(draft), first))
+
+
+def _rewriting(draft: Draft, method: str, reads: dict[str, Input], gates: tuple[Gate, ...]) -> dict[str, Input]:
+    """Queries in the model's words, measured on questions that are no test; the input that tells how to make them."""
+    how = how_answered(draft, answering(draft))
+    step = draft.add(
+        Step(
+            address=f"rewrite/{method}",
+            title="Measure whether queries in the model's words find more than the requests",
+            executor="rewrite",
+            version="1",
+            inputs={**answering(draft), **reads},
+            params={
+                "max_new_tokens": int(draft.thresholds["query_tokens"]),
+                **{name: how[name] for name in ("batch_size", "dtype", "quantization", "endpoint")},
+                "limit": int(draft.thresholds["rewritten_queries"]),
+                "seed": SEED,
+            },
+            outputs=("rewriting",),
+            gates=gates,
+            known_after=("gain", "use"),
+        ),
+        because=("query_rewriting",),
+    )
+    return {"rewriting": Input(step=step, output="rewriting")}
 
 
 def _measured_before(draft: Draft, method: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from executors.evaluate import RewriteParams
 from executors.registry import executor_registry
 from planner.documents import Plan, fingerprint
 from planner.planning import plan
@@ -201,3 +202,16 @@ def test_the_prompt_around_passages_is_found_by_measurement(asked: dict[str, Any
 def test_a_small_reader_is_given_fewer_passages(model: str, loss: float) -> None:
     step = plan(spec(task=QUESTIONS, data=SIZES, models=[{"id": model}])).step("retrieve/bm25")
     assert step.params["recall_loss"] == loss
+
+
+def test_queries_are_written_anew_where_that_was_decided_and_can_be_measured(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    document = plan({**asked, "overrides": {"query_rewriting": True}}, folder=tmp_path)
+    step = document.step("rewrite/bm25")
+    assert step.inputs["index"].step == "retrieve/bm25"
+    RewriteParams.model_validate(step.params)
+    reading = [each for each in document.steps if each.executor == "evaluate" and "index" in each.inputs]
+    assert reading
+    assert {each.inputs["rewriting"].step for each in reading if "bm25" in each.address} == {"rewrite/bm25"}
+    assert not [each for each in plan(asked, folder=tmp_path).steps if each.executor == "rewrite"]
