@@ -38,6 +38,7 @@ LEARNING: dict[str, tuple[str, ...]] = {
     "classification-head": ("labels",),
     "continued-pretraining": ("held_out",),
     "infilling": ("held_out", "fim_rate", "spm_rate"),
+    "distillation": ("learn_turns", "distill_temperature", "hard_label_weight", "divergence"),
     "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
 }
 # Losses of preference training that judge single answers; all others compare two.
@@ -68,7 +69,7 @@ WHOLE = ("single", "ddp")
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
-    objective: Literal["sft", "classification-head", "continued-pretraining", "infilling", "preference"]
+    objective: Literal["sft", "classification-head", "continued-pretraining", "infilling", "distillation", "preference"]
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
         "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "relora", "ia3", "adapter", "prompt-tuning",
@@ -106,8 +107,8 @@ class TrainParams(Params):
     spm_rate: Share | None = None
     """Share of texts with a gap that are read suffix first, then prefix and middle; the others in prefix first."""
     preference_loss: Literal[
-        "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "apo_zero",
-        "apo_down", "orpo", "kto", "apo_zero_unpaired",
+        "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard",
+        "apo_zero", "apo_down", "orpo", "kto", "apo_zero_unpaired",
     ] | None = None  # fmt: skip
     """By trl's names: `sigmoid` is DPO; `kto` and `apo_zero_unpaired` learn from single answers that were judged."""
     preference_beta: Annotated[float, Field(gt=0)] | None = None
@@ -118,6 +119,12 @@ class TrainParams(Params):
     """Weight of good answers, by losses on single answers."""
     undesirable_weight: Annotated[float, Field(gt=0)] | None = None
     """Weight of bad answers, by losses on single answers."""
+    distill_temperature: Annotated[float, Field(gt=0)] | None = None
+    """Both models' logits are divided by it: above 1, what a teacher holds for unlikely counts for more."""
+    hard_label_weight: Share | None = None
+    """Weight of the rows' own tokens in distillation; the teacher's distribution has the rest."""
+    divergence: Share | None = None
+    """From 0, KL from teacher to student, to 1, the reverse; between them the generalized Jensen-Shannon one."""
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["linear", "cosine", "constant"]
     warmup_ratio: Share

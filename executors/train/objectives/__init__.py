@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.models import load_model
-from executors.train.objectives import classification, comparing, infilling, preference, raw_text
+from executors.train.objectives import classification, comparing, distilling, infilling, preference, raw_text
 from executors.train.preflight import preflight
 from executors.train.trainer import SupervisedTrainer
 
@@ -38,6 +38,7 @@ class Objective(NamedTuple):
 
 OBJECTIVES: dict[str, Objective] = {
     "sft": Objective(preflight, SupervisedTrainer),
+    "distillation": Objective(distilling.prepare, distilling.DistillingTrainer),
     "preference": Objective(preference.prepare, comparing.trainer_for),
     "classification-head": Objective(classification.prepare, classification.HeadTrainer, classification.load),
     "infilling": Objective(infilling.prepare, SupervisedTrainer, infilling.load),

@@ -74,6 +74,12 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "classification-head": {"labels": "found", "prompt_loss_weight": 0.0},
     "infilling": {"held_out": 0.0, "fim_rate": 0.9, "spm_rate": 0.5},
     "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
+    "distillation": {
+        "learn_turns": "last",
+        "distill_temperature": 2.0,
+        "hard_label_weight": 0.5,
+        "divergence": 0.0,
+    },
     "preference": {
         "preference_loss": "sigmoid",
         "preference_beta": 0.1,
