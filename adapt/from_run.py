@@ -40,7 +40,7 @@ def spec_of_run(run: Path) -> Known:
     Raises:
         InputError: there is no such run, or it measured nothing.
     """
-    state, report, plan = _find(run)
+    state, report, plan = find_run(run)
     folder = state.folder.parent
     attempts = tuple(_attempts(plan, report, state))
     failures = _failures(plan, report, state)
@@ -62,8 +62,15 @@ def spec_of_run(run: Path) -> Known:
     return Known(plan.spec.model_copy(update=update), folder, tuple(filled))
 
 
-def _find(run: Path) -> tuple[State, RunReport, Plan]:
-    """The state folder, the report and the plan of a run."""
+def find_run(run: Path) -> tuple[State, RunReport, Plan]:
+    """The state folder, the report and the plan of a run.
+
+    Args:
+        run: the plan's file, its state folder `.adapt`, or the folder of one run in it.
+
+    Raises:
+        InputError: there is no such run.
+    """
     import adapt
     from executors.state import STATE_FOLDER, State
     from executors.status import read_status

@@ -95,13 +95,14 @@ class Page:
             self.blocks.append(Grid(tuple(columns[index] for index in kept), cells))
 
 
-def _spans(words: Words) -> list[Span]:
+def spans(words: Words) -> list[Span]:
+    """Words as pieces of one look each."""
     parts = words if isinstance(words, tuple) else (words,)
     return [Span(part) if isinstance(part, str) else part for part in parts]
 
 
 def _plain(words: Words) -> str:
-    return "".join(span.text for span in _spans(words))
+    return "".join(span.text for span in spans(words))
 
 
 def on_terminal(page: Page) -> RenderableType:
@@ -154,7 +155,7 @@ def _text(words: Words, base: str = "") -> RenderableType:
     from rich.text import Text
 
     text = Text(style=base)
-    for span in _spans(words):
+    for span in spans(words):
         text.append(span.text, style=_STYLES[span.look] or None)
     return text
 
@@ -186,5 +187,5 @@ def _bullets(item: Item, depth: int) -> list[str]:
 def _marked(words: Words) -> str:
     return "".join(
         f"**{span.text}**" if span.look in ("strong", "answer") and span.text.strip() else span.text
-        for span in _spans(words)
+        for span in spans(words)
     )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from executors.export.rendered import Rendered
-    from executors.export.sources import Sources
     from executors.export.trainings import Training
+    from executors.sources import Sources
     from planner.documents import Finding
 
 RECIPES: dict[str, Callable[[Training], Rendered]] = {

@@ -18,8 +18,8 @@ from planner.documents import Finding, InputError, Where
 
 if TYPE_CHECKING:
     from executors.export.rows import Told
-    from executors.export.sources import Sources
     from executors.prompt.document import Prompt
+    from executors.sources import Sources
     from planner.documents import Input, Step
     from planner.documents.finding import Severity
 

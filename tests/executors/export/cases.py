@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from executors.export.sources import Sources, sources_of
+from executors.sources import Sources, sources_of
 from planner.documents import DeviceFacts, HardwareRecord, Input, Pin, Step, fingerprint
 from tests.executors.plans import make_plan
 from tests.executors.tiny import tiny_rows

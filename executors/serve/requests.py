@@ -1,0 +1,136 @@
+"""Requests of OpenAI's interface, read strictly: what this server cannot do is refused, never passed over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from executors.serve.asked import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STOPS = 4
+
+
+class ApiError(Exception):
+    """An answer that is an error, in the shape of the interface."""
+
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, param: str | None = None, kind: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param = status, message, code, param
+        self.kind = kind or ("invalid_request_error" if status < 500 else "server_error")  # noqa: PLR2004
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the client is sent."""
+        found = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": found}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: Literal["text"]
+    text: str
+
+
+class _Message(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+    @property
+    def turn(self) -> dict[str, str]:
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return {"role": "system" if self.role == "developer" else self.role, "content": text}
+
+
+class _StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class _Common(BaseModel):
+    """What both kinds of request share."""
+
+    model: str
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int | None = None
+    stop: str | Annotated[list[str], Field(max_length=STOPS)] | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    # What is asked for with these changes answers, and is not done here: only the value that changes nothing is taken.
+    n: Literal[1] | None = None
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
+    logit_bias: None = None
+
+    def shared(self) -> dict[str, Any]:
+        """The fields of an `Ask` that both have."""
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return {
+            "model": self.model,
+            "temperature": self.temperature or 0.0,
+            "top_p": 1.0 if self.top_p is None else self.top_p,
+            "seed": self.seed,
+            "stop": tuple(text for text in stop if text),
+        }
+
+
+class ChatRequest(_Common):
+    """A conversation that waits for its answer."""
+
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: Literal[False] | None = None
+    tools: None = None
+    functions: None = None
+    response_format: dict[Literal["type"], Literal["text"]] | None = None
+
+    def ask(self) -> Ask:
+        """The request as the engine takes it.
+
+        Raises:
+            ApiError: the conversation does not wait for an answer.
+        """
+        turns = tuple(message.turn for message in self.messages)
+        if turns[-1]["role"] != "user":
+            raise ApiError(400, "The last message must be of the user.", param="messages")
+        if any(turn["role"] == "system" for turn in turns[1:]):
+            raise ApiError(400, "A system message must be the first one.", param="messages")
+        return Ask(turns=turns, max_tokens=self.max_completion_tokens or self.max_tokens, **self.shared())
+
+
+class CompletionRequest(_Common):
+    """A text to be continued."""
+
+    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    logprobs: None = None
+    echo: Literal[False] | None = None
+    best_of: Literal[1] | None = None
+    suffix: None = None
+
+    def ask(self) -> Ask:
+        """The request as the engine takes it."""
+        text = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+        # Older than its kin, this request continues 16 tokens where it does not say.
+        return Ask(turns=None, text=text, max_tokens=self.max_tokens or 16, **self.shared())
+
+
+def parse(kind: type[ChatRequest | CompletionRequest], values: object) -> ChatRequest | CompletionRequest:
+    """A request from JSON values.
+
+    Raises:
+        ApiError: naming the field that cannot be used, and why.
+    """
+    if not isinstance(values, dict):
+        raise ApiError(400, "The body must be a JSON object.")
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first: Mapping[str, Any] = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ApiError(400, f"{name}: {first['msg']}.", param=name or None) from error

@@ -1,0 +1,165 @@
+"""What a run can serve: its base as it is, and each rung that was measured on it, under a name of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from executors.evaluate.case import AnswerForm
+from executors.evaluate.executor import EvaluateParams
+from executors.prompt.document import read_prompt
+from executors.train.params import given
+from planner.documents import InputError, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from executors.models import Dtype
+    from executors.prompt.document import Prompt
+    from executors.quantized import Quantization
+    from executors.report import StepReport
+    from executors.sources import Sources
+    from planner.documents import Step
+
+SEARCH = ("encoder", "index", "reranker")
+FINISHED = ("cached", "done")
+# Longest answer of a model that no rung has measured, in tokens.
+ANSWER_TOKENS = 256
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model by name: what stands before a request, and what is on top of the base."""
+
+    name: str
+    adapter: Path | None = None
+    prompt: Prompt | None = None
+    """Put before every request, as it was when the rung was measured; None sends requests as they come."""
+    search: dict[str, Path | str] = field(default_factory=dict)
+    """The index and the models that its search needs; empty without one."""
+    form: AnswerForm | None = None
+    params: EvaluateParams | None = None
+    """How the rung was measured; None for the base as it is."""
+
+    @property
+    def answer_tokens(self) -> int:
+        """Longest answer where a request does not say."""
+        thinking = self.prompt.thinking_tokens if self.prompt else 0
+        return (self.params.max_new_tokens if self.params else ANSWER_TOKENS) + thinking
+
+
+@dataclass(frozen=True)
+class Served:
+    """A base and all that is served on it."""
+
+    folder: Path
+    dtype: Dtype
+    quantization: Quantization
+    variants: tuple[Variant, ...]
+    """The first is what is asked for most: the run's own result."""
+
+
+@dataclass(frozen=True)
+class _Rung:
+    step: Step
+    folder: Path
+    adapter: Path | None
+
+
+def served(runs: Sequence[Sources], *, merged: bool = False) -> Served:
+    """What several runs on one base serve together.
+
+    Args:
+        runs: each with a report.
+        merged: whether the last rung is served, as it is merged or quantized, in place of the base with adapters.
+
+    Raises:
+        InputError: a run has measured nothing, or the runs are on different bases.
+    """
+    bases: list[tuple[Path, Dtype, Quantization]] = []
+    variants: list[Variant] = []
+    for run in runs:
+        folder, found = _of_run(run, merged=merged)
+        measured = given(found[0].params)
+        bases.append((folder, measured.dtype, measured.quantization))
+        variants += found
+    if len({fingerprint(base[0])[0] for base in bases}) > 1:
+        names = ", ".join(run.plan.name for run in runs)
+        message = f"The runs {names} are on different bases, and one server holds one base."
+        raise InputError.one("SERVE002", message, "Serve them apart, on ports of their own.")
+    folder, dtype, quantization = bases[0]
+    plain = Variant(_base_name(runs[0], folder, merged=merged))
+    return Served(folder, dtype, quantization, (*_distinct(variants), plain))
+
+
+def _of_run(run: Sources, *, merged: bool) -> tuple[Path, list[Variant]]:
+    """The model folder of a run, and its rungs on it; the result of the run first."""
+    reports = {step.address: step for step in (run.report.steps if run.report else ())}
+    rungs = [rung for step in run.plan.steps if (rung := _rung(step, reports, run)) is not None]
+    if not rungs:
+        message = f"The run of {run.plan.name} has no rung that was measured with a model on this machine."
+        raise InputError.one("SERVE001", message, "Run the plan first: adapt run PLAN.")
+    best = _best(rungs, run, merged=merged)
+    chosen = [best, *(rung for rung in rungs if rung.folder == best.folder and rung is not best)]
+    return best.folder, [_variant(rung, run, is_best=rung is best) for rung in chosen]
+
+
+def _rung(step: Step, reports: dict[str, StepReport], run: Sources) -> _Rung | None:
+    report = reports.get(step.address)
+    if step.executor != "evaluate" or not step.rung or report is None or report.status not in FINISHED:
+        return None
+    if step.params.get("decoding") == "head":
+        # A head gives labels their scores, and writes no text.
+        return None
+    found = {name: run.find(step.inputs[name]) for name in ("model", "adapter") if name in step.inputs}
+    folder, adapter = found.get("model"), found.get("adapter")
+    if not isinstance(folder, Path) or ("adapter" in found and not isinstance(adapter, Path)):
+        return None
+    return _Rung(step, folder, adapter if isinstance(adapter, Path) else None)
+
+
+def _best(rungs: list[_Rung], run: Sources, *, merged: bool) -> _Rung:
+    """The rung that reached the target; else the last one that is no proof of another, unless that is wanted."""
+    if merged:
+        return rungs[-1]
+    reached = run.report.reached if run.report else None
+    own = [rung for rung in rungs if "reference" not in rung.step.inputs] or rungs
+    return next((rung for rung in own if rung.step.rung == reached), own[-1])
+
+
+def _variant(rung: _Rung, run: Sources, *, is_best: bool) -> Variant:
+    params = EvaluateParams.model_validate(dict(rung.step.params))
+    prompt = run.find(rung.step.inputs["prompt"])
+    search = {
+        name: source for name in SEARCH if name in rung.step.inputs and (source := run.find(rung.step.inputs[name]))
+    }
+    return Variant(
+        name=run.plan.name if is_best else f"{run.plan.name}:{rung.step.address.rpartition('/')[2]}",
+        adapter=rung.adapter,
+        prompt=read_prompt(prompt) if isinstance(prompt, Path) else None,
+        search=search,
+        form=AnswerForm(params.format, params.json_schema, tuple(params.labels or ())),
+        params=params,
+    )
+
+
+def _base_name(run: Sources, folder: Path, *, merged: bool) -> str:
+    """The id of the base; of a merged model, which is no base, the plan's name with what it is."""
+    if merged:
+        return f"{run.plan.name}:plain"
+    decision = run.plan.decision("base_model")
+    pin = run.plan.pins.get("model/base")
+    return str((pin.id if pin else None) or (decision.answer if decision else None) or folder.name)
+
+
+def _distinct(variants: list[Variant]) -> list[Variant]:
+    """Runs of plans of one name are told apart by a number."""
+    seen: dict[str, int] = {}
+    found = []
+    for variant in variants:
+        seen[variant.name] = seen.get(variant.name, 0) + 1
+        number = seen[variant.name]
+        name = variant.name if number == 1 else f"{variant.name}@{number}"
+        found.append(variant if number == 1 else replace(variant, name=name))
+    return found
