@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from executors import bottleneck
 from executors.quantized import Quantization, keep_weights, layers_in_bits, loading_options
+from executors.rope import stretch, stretched
 from planner.documents import InputError, RunError
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def load_adapter(model: Any, folder: Path) -> Any:
     try:
         if bottleneck.is_bottleneck(folder):
             return bottleneck.load(model, folder)
+        stretch(model, stretched(folder))
         added = _new_tokens(folder)
         if added and max(added) >= model.get_input_embeddings().num_embeddings:
             model.resize_token_embeddings(max(added) + 1, mean_resizing=False)

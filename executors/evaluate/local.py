@@ -22,6 +22,7 @@ from executors.models import (
 )
 from executors.prompt.infilling import gap_ends
 from executors.prompt.render import answer, fitted_ids, turn_end_id
+from executors.rope import window_of
 from planner.documents import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Local:
 
     def _read(self, questions: Sequence[Question]) -> list[list[int]]:
         """The tokens of the questions, without the examples that may be left out and do not fit."""
-        window = context_window(self.folder)
+        window = context_window(self.folder, self.job.inputs.get("adapter"))
         if window is not None and "adapter" in self.job.inputs:
             window -= virtual_tokens(Path(self.job.inputs["adapter"]))
         room = None if window is None else window - self.job.params.max_new_tokens
@@ -124,13 +125,12 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset({*known, *gap_ends(tokenizer), turn_end_id(tokenizer), int(tokenizer.eos_token_id)})
 
 
-def context_window(folder: Path) -> int | None:
-    """Tokens that a model reads in all; None where its configuration does not say."""
+def context_window(folder: Path, adapter: Path | str | None = None) -> int | None:
+    """Tokens that a model reads in all, with an adapter on top; None where its configuration does not say."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config(decoder=True)
-    window: int | None = getattr(config, "max_position_embeddings", None)
-    return window
+    own = adapter is not None and (Path(adapter) / "config.json").is_file()
+    return window_of(AutoConfig.from_pretrained(adapter if own else folder, local_files_only=True))
 
 
 def check_window(

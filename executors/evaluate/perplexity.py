@@ -12,6 +12,7 @@ from executors.progress import tell
 from executors.prompt.document import read_prompt
 from executors.prompt.nearest import prompts_for
 from executors.prompt.render import completion_ids, prompt_ids
+from executors.rope import window_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def read_texts(
     loaded = load_model(folder, job.params.dtype, device=device_name(), quantization=job.params.quantization)
     if adapter is not None:
         loaded = load_adapter(loaded, Path(adapter))
-    window = getattr(loaded.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    window = window_of(loaded.config)
     pieces = [piece for at, (context, target) in enumerate(texts) for piece in cut(at, context, target, window)]
     sums, counts = [0.0] * len(texts), [0] * len(texts)
     done = 0

@@ -56,6 +56,9 @@ def write_result(trainer: KeptTrainer, applied: Applied, base: Path, out: Path, 
             bottleneck.save(applied.model, given(params.bottleneck), out, fresh_modules(applied.model))
         else:
             _write_peft(applied, out)
+            if "positions" in ready.notes:
+                # Whoever loads the adapter must read positions as it was trained.
+                applied.model.get_base_model().config.save_pretrained(out)
         if ready.labels:
             write_labels(ready.labels, out)
     for pattern in TOKENIZER_FILES:
@@ -75,7 +78,7 @@ def _write_peft(applied: Applied, out: Path) -> None:
     if applied.start is not None:
         config |= _for_unchanged(applied.start, config, out / WEIGHTS)
     # peft writes sets, whose order changes from process to process, and where the base lay on this machine.
-    for name in ("target_modules", "feedforward_modules"):
+    for name in ("target_modules", "feedforward_modules", "modules_to_save"):
         if isinstance(config.get(name), list):
             config[name].sort()
     config["base_model_name_or_path"] = None

@@ -24,6 +24,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "galore": ("rank",),
     "lora": LOW_RANK,
     "dora": LOW_RANK,
+    "longlora": LOW_RANK,
     "qlora": (*LOW_RANK, "base_quantization"),
     "relora": (*LOW_RANK, "restarts"),
     "ia3": (),
@@ -37,6 +38,7 @@ LEARNING: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),
     "classification-head": ("labels",),
     "continued-pretraining": ("held_out",),
+    "long-context": ("learn_turns", "scaling", "scaling_factor"),
     "infilling": ("held_out", "fim_rate", "spm_rate"),
     "distillation": ("learn_turns", "distill_temperature", "hard_label_weight", "divergence"),
     "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
@@ -48,6 +50,7 @@ DOUBTING = ("exo_pair", "robust")
 STARTS: dict[str, tuple[str, ...]] = {
     "lora": ("zero-output", "pissa", "olora"),
     "dora": ("zero-output",),
+    "longlora": ("zero-output",),
     "qlora": ("zero-output",),
     "relora": ("zero-output",),
     "prompt-tuning": ("sampled-vocabulary", "random"),
@@ -69,10 +72,13 @@ WHOLE = ("single", "ddp")
 class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
-    objective: Literal["sft", "classification-head", "continued-pretraining", "infilling", "distillation", "preference"]
+    objective: Literal[
+        "sft", "classification-head", "continued-pretraining", "infilling", "long-context", "distillation", "preference",
+    ]  # fmt: skip
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
-        "full", "partial", "bitfit", "galore", "lora", "dora", "qlora", "relora", "ia3", "adapter", "prompt-tuning",
+        "full", "partial", "bitfit", "galore", "lora", "dora", "longlora", "qlora", "relora", "ia3", "adapter",
+        "prompt-tuning",
         "prefix-tuning", "p-tuning",
     ]  # fmt: skip
     rank: Count | None = None
@@ -102,6 +108,10 @@ class TrainParams(Params):
     """Which answers of a conversation are learned; the others are read as its prompt is."""
     held_out: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the documents of raw text that validates where there is no input `validation`."""
+    scaling: Literal["none", "linear", "dynamic", "yarn"] | None = None
+    """How rotary positions are stretched beyond the context of the base."""
+    scaling_factor: Annotated[float, Field(ge=1)] | None = None
+    """How many times as far they reach."""
     fim_rate: Share | None = None
     """Share of whole texts that get a gap; the others are learned as they are. Rows with a gap keep it."""
     spm_rate: Share | None = None

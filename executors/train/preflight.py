@@ -132,6 +132,7 @@ def check_tokens(
     longest = max(examples, key=lambda example: len(example.ids))
     findings = []
     window = config.get("max_position_embeddings")
+    window = window and int(window * (params.scaling_factor or 1))
     soft = params.virtual_tokens or 0
     if window and len(longest.ids) + soft > window:
         beside = f" beside {soft} virtual ones" if soft else ""

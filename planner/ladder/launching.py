@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Gate, Input, JsonValue, Retry, Step
@@ -67,6 +68,7 @@ WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),
+    "long-context": ("learn_turns", "scaling"),
     "infilling": ("fim_rate", "spm_rate"),
     "preference": ("preference_loss", "preference_beta"),
 }
@@ -103,7 +105,7 @@ def train(draft: Draft, wanted: Training) -> str:
         The step's address.
     """
     method = wanted.method or str(draft.answer("method"))
-    names = named(draft, wanted.objective, method)
+    names = named(wanted.objective, method)
     validated = "validation" in wanted.inputs or bool(wanted.changes.get("held_out"))
     stops = validated and bool(draft.answer("early_stopping"))
     params: dict[str, JsonValue] = {name: _value(draft, name) for name in names}
@@ -119,6 +121,10 @@ def train(draft: Draft, wanted: Training) -> str:
         params["labels"] = labels_told(draft)
     params |= FIXED.get(method, {}) | FIXED_BY_OBJECTIVE.get(wanted.objective, {}) | _spread(draft) | wanted.changes
     params |= _room_for_passages(draft, wanted.inputs, params)
+    if wanted.objective == "long-context":
+        length, context = int(str(params["max_length"])), draft.fact("context_tokens")
+        longer = context if params["scaling"] != "none" else None
+        params["scaling_factor"] = float(max(1, math.ceil(length / longer))) if longer else 1.0
     reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
     return draft.add(
         Step(
@@ -144,12 +150,9 @@ def labels_told(draft: Draft) -> JsonValue:
     return draft.output_params()["labels"] or "found"
 
 
-def named(draft: Draft, objective: str, method: str) -> tuple[str, ...]:
+def named(objective: str, method: str) -> tuple[str, ...]:
     """The decisions that are parameters of a training, those that mean nothing to its method left out."""
-    names = (*COMMON, *BY_METHOD.get(method, ()), *BY_OBJECTIVE.get(objective, ()))
-    if draft.answer("scaling") != "none" and objective == "long-context":
-        names = (*names, "scaling")
-    return names
+    return (*COMMON, *BY_METHOD.get(method, ()), *BY_OBJECTIVE.get(objective, ()))
 
 
 def _value(draft: Draft, name: str) -> JsonValue:

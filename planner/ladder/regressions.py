@@ -25,7 +25,7 @@ def regressions(draft: Draft) -> None:
     if trained is None or draft.answer("regression_guard") == "none":
         return
     [output, *_] = draft.steps[trained].outputs
-    after = {"model": base_model(draft), output: Input(step=trained, output=output)}
+    after = {"model": draft.steps[trained].inputs["model"], output: Input(step=trained, output=output)}
     held_back = draft.steps[trained].gates
     others = [(number, other) for number, other in enumerate(draft.spec.task.other_tasks) if other.data is not None]
     kept: list[Gate] = []

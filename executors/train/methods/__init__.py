@@ -28,6 +28,7 @@ METHODS: dict[str, Callable[[Any, TrainParams], Applied]] = {
     "bitfit": bitfit,
     "lora": low_rank,
     "dora": low_rank,
+    "longlora": low_rank,
     "qlora": low_rank,
     # Its restarts are what makes ReLoRA: see executors.train.restarts.
     "relora": low_rank,

@@ -34,6 +34,9 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
     if findings:
         raise InputError(findings)
     start, new = given(params.initialisation), new_tokens(model)
+    more = beside(model) if params.method == "longlora" else []
+    beside_it = [module for name, module in model.named_modules() if is_named(name, more)]
+    whole = sum(weight.numel() for module in beside_it for weight in module.parameters(recurse=False))
     adapted = with_peft(
         model,
         LoraConfig(
@@ -46,16 +49,27 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
             init_lora_weights=STARTS[start],
             target_modules=targets,
             bias="none",
+            modules_to_save=more or None,
+            ensure_weight_tying=bool(more),
             trainable_token_indices={embeddings_name(model): new} if new else None,
         ),
     )
     each = params.method == "dora"
     values = sum(rank * (inputs_of(layer) + outputs_of(layer)) + each * outputs_of(layer) for layer in chosen.values())
+    values += whole
     values += len(new) * model.get_input_embeddings().weight.shape[1]
     began = None
     if start != "zero-output":
         began = {name: at.detach().clone() for name, at in adapted.named_parameters() if at.requires_grad}
     return Applied(adapted, values, start=began)
+
+
+def beside(model: Any) -> list[str]:
+    """Names of the norms and the input embeddings, which LongLoRA trains whole [chen-2023-longlora]."""
+    norms = {
+        name.rpartition(".")[2] for name, module in model.named_modules() if type(module).__name__.endswith("Norm")
+    }
+    return sorted({*norms, embeddings_name(model)})
 
 
 def embeddings_name(model: Any) -> str:

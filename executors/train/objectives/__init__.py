@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.models import load_model
-from executors.train.objectives import classification, comparing, distilling, infilling, preference, raw_text
+from executors.train.objectives import (
+    classification,
+    comparing,
+    distilling,
+    infilling,
+    long_context,
+    preference,
+    raw_text,
+)
 from executors.train.preflight import preflight
 from executors.train.trainer import SupervisedTrainer
 
@@ -41,6 +49,7 @@ OBJECTIVES: dict[str, Objective] = {
     "distillation": Objective(distilling.prepare, distilling.DistillingTrainer),
     "preference": Objective(preference.prepare, comparing.trainer_for),
     "classification-head": Objective(classification.prepare, classification.HeadTrainer, classification.load),
+    "long-context": Objective(long_context.prepare, SupervisedTrainer, long_context.load),
     "infilling": Objective(infilling.prepare, SupervisedTrainer, infilling.load),
     "continued-pretraining": Objective(raw_text.prepare, SupervisedTrainer),
 }

@@ -58,6 +58,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "galore": {"rank": 8, "optimizer": "galore-adamw", "learning_rate": 0.02},
     "lora": {},
     "dora": {},
+    "longlora": {"learning_rate": 0.01},
     "qlora": {"base_quantization": "nf4"},
     "relora": {"restarts": 1},
     "ia3": {"learning_rate": 0.3},
@@ -72,6 +73,7 @@ METHODS: dict[str, dict[str, Any]] = {
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "sft": {"learn_turns": "last"},
     "classification-head": {"labels": "found", "prompt_loss_weight": 0.0},
+    "long-context": {"learn_turns": "last", "scaling": "yarn", "scaling_factor": 4.0},
     "infilling": {"held_out": 0.0, "fim_rate": 0.9, "spm_rate": 0.5},
     "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
     "distillation": {

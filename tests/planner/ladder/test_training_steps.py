@@ -239,3 +239,13 @@ def test_infilling_says_how_gaps_are_made(data: str) -> None:
     assert step.inputs["train"].pin == f"data/{data}"
     assert step.params["held_out"] == (0.05 if data == "documents" else 0.0)
     TrainParams.model_validate(step.params)
+
+
+def test_a_longer_context_says_how_far_positions_are_stretched() -> None:
+    models = [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]
+    overrides = {"objective": "long-context", "approach": "finetune"}
+    step = trained(models=models, task__max_input_tokens=12_000, overrides=overrides, hardware="h100")
+    assert step.params["method"] == "longlora"
+    assert step.params["scaling"] == "linear"
+    assert float(str(step.params["scaling_factor"])) * 8192 >= int(str(step.params["max_length"])) > 12_000
+    TrainParams.model_validate(step.params)
