@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from executors.evaluate.execution import verdict
 from executors.evaluate.final_answers import final_answer, marked
 from executors.evaluate.metrics import json_exact, label_accuracy
 from executors.evaluate.text_scores import token_f1
@@ -34,18 +35,18 @@ def content(case: Case) -> float:
 
     JSON: F1 of its values with their paths, the label among them. Labels: right or wrong. Text: best F1 of words with
     an accepted answer, 1 where one stands in it; of reasoning whether it ends right. Code and the like: the same text,
-    else less than 1 by its words.
+    or the same rows where a query can be run, else less than 1 by its words.
     """
     if case.form.format == "json":
         return _json(case)
     if case.form.format == "label":
         return float(any(label_accuracy(each, strict=False) for each in _each(case)))
-    if case.form.format == "text" and marked(case.expected) is not None:
-        return float(final_answer(case, strict=False))
     if case.form.format == "text":
-        return token_f1(case, strict=False)
+        reasons = marked(case.expected) is not None
+        return float(final_answer(case, strict=False)) if reasons else token_f1(case, strict=False)
     said = replace(case, prediction=fenced(case.prediction))
-    if any(said.prediction.split() == text.split() for text in case.accepted):
+    same = any(said.prediction.split() == text.split() for text in case.accepted)
+    if same or (case.database is not None and verdict(said, strict=True).right):
         return 1.0
     return min(NOT_WHOLE, token_f1(said, strict=True))
 

@@ -17,6 +17,7 @@ from planner.documents import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
     from executors.data import Row
     from executors.diagnose.experiments import Answerer
@@ -36,6 +37,8 @@ class Answered:
     """Documents whose passages were in the prompt."""
     passed: bool | None = None
     """What the tool that made the answer says of it; None when nobody says."""
+    database: Path | None = None
+    """The SQLite file that a query is run against."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def examine(
 
 
 def _failing(each: Answered, form: AnswerForm) -> Subject | None:
-    case = Case(form, each.prediction, each.row.completion or "", each.row.others)
+    case = Case(form, each.prediction, each.row.completion or "", each.row.others, each.database)
     seen = symptom(case)
     if each.passed or (seen is None and each.passed is None):
         return None

@@ -13,6 +13,7 @@ from executors.diagnose.examine import Answered, Means, examine
 from executors.diagnose.report import metrics
 from executors.errors import classify
 from executors.evaluate.case import AnswerForm
+from executors.evaluate.database import database_of
 from executors.evaluate.predictions import read_predictions
 from executors.inputs import missing_inputs
 from executors.models import Dtype
@@ -69,7 +70,8 @@ class Diagnose:
 
     With `predictions` and `data` alone it reads, and says what it presumes. A `model` with its `prompt` makes
     experiments possible: with the passage that holds the answer (`documents`, or an `index` with its models), with
-    the nearest examples (`train`), with decoding held to the form, and by a `stronger` model.
+    the nearest examples (`train`), with decoding held to the form, and by a `stronger` model. Queries are right by the
+    rows that they return where there is a `database`.
     """
 
     name: ClassVar[str] = "diagnose"
@@ -106,7 +108,8 @@ class Diagnose:
         form = AnswerForm(params.format, params.json_schema, tuple(params.labels or ()), params.grammar)
         path = Path(job.inputs["predictions"])
         rows = {row.id: row for row in read_rows(Path(job.inputs["data"]))}
-        answered = [_answered(rows, record, path) for record in read_predictions(path)]
+        databases = Path(job.inputs["database"]) if "database" in job.inputs else None
+        answered = [_answered(rows, record, path, databases) for record in read_predictions(path)]
         model = _model(job, form, rows)
         means = Means(
             params.kind,
@@ -129,12 +132,13 @@ def _answers(inputs: Mapping[str, object], endpoint: object) -> bool:
     return "model" in inputs or endpoint is not None
 
 
-def _answered(rows: Mapping[str, Row], record: dict[str, Any], path: Path) -> Answered:
+def _answered(rows: Mapping[str, Row], record: dict[str, Any], path: Path, databases: Path | None) -> Answered:
     row = rows.get(record["id"])
     if row is None or row.completion is None:
         message = f"The prediction {record['id']} answers no row of the data that has an answer."
         raise InputError.one("DATA023", message, "Name the data that was evaluated.", file=str(path))
-    return Answered(row, record["prediction"], tuple(map(str, record.get("passages", ()))))
+    database = database_of(databases, row.db_id, row.id) if databases is not None else None
+    return Answered(row, record["prediction"], tuple(map(str, record.get("passages", ()))), database=database)
 
 
 def _model(job: Job, form: AnswerForm, rows: Mapping[str, Row]) -> ModelAnswers | None:

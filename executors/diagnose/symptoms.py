@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from executors.diagnose.content import READERS
+from executors.evaluate.execution import verdict
 from executors.evaluate.final_answers import final_answer, marked
 from executors.evaluate.metrics import json_exact
 from executors.json_answers import Missing
@@ -29,6 +30,8 @@ def symptom(case: Case) -> Found | None:
         return _json(case)
     if case.form.format == "label":
         return _label(case)
+    if case.database is not None:
+        return _query(case)
     return _syntax(case) or _text(case) if case.form.format in READERS else _text(case)
 
 
@@ -74,6 +77,17 @@ def _syntax(case: Case) -> Found | None:
         result = f"What stands in its code fence is {case.form.format.upper()}; the answer as a whole is not."
         return "wrong form", (Evidence(test="parse", result=result),)
     return "malformed", (Evidence(test="parse", result=f"The answer is no {case.form.format.upper()}."),)
+
+
+def _query(case: Case) -> Found | None:
+    """A query by what it returns."""
+    if verdict(case, strict=True).right:
+        return None
+    found = verdict(case, strict=False)
+    if found.right:
+        return "wrong form", (Evidence(test="execution", result="What stands in its code fence returns the rows."),)
+    ran = Evidence(test="execution", result=f"The query does not return the expected rows: {found.reason}.")
+    return ("wrong content" if READERS["sql"](case, strict=False) else "malformed"), (ran,)
 
 
 def _text(case: Case) -> Found | None:

@@ -37,6 +37,8 @@ INSTRUCTION = (
     "Write the last question of the conversation anew, so that it can be understood without the conversation and "
     "uses the words that a document about it would use. Write the question alone, and do not answer it."
 )
+# Passages that are looked through for the one that answers.
+DEEP = 10
 # What a model reads of a long conversation: its end.
 MOST_CHARACTERS = 2000
 
@@ -170,7 +172,7 @@ def _request(row: Row, instruction: str) -> str:
 
 
 def _ranks(index: Index, rows: Sequence[Row], asked: Sequence[str]) -> list[int | None]:
-    found = index.retrieve(asked)
+    found = index.retrieve(asked, DEEP)
     return [rank_of_gold(row, passages) for row, passages in zip(rows, found, strict=True)]
 
 

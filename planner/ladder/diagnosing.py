@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "diagnose/prompting"
 # Of the step that measured the last rung: whoever answered there answers the experiments.
-ANSWERING = ("model", "adapter", "prompt")
+ANSWERING = ("model", "adapter", "prompt", "database")
 
 
 def diagnose(draft: Draft) -> None:
