@@ -31,6 +31,8 @@ class Site:
     """Usable memory of one device in bytes; main memory on a CPU."""
     cores: int
     disk_free_bytes: int
+    devices: int = 1
+    """Devices of that kind; on a CPU the cores, since each can have a process."""
 
 
 @dataclass(frozen=True)

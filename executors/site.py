@@ -29,7 +29,24 @@ def this_site(hardware: HardwareRecord, folder: Path) -> Site:
     if not _is_here(kind):
         kind = "cpu"
     memory = hardware.device.memory_bytes if kind != "cpu" else _host_memory_bytes()
-    return Site(device=kind, device_memory_bytes=memory, cores=usable_cores(), disk_free_bytes=free_bytes(folder))
+    return Site(
+        device=kind,
+        device_memory_bytes=memory,
+        cores=usable_cores(),
+        disk_free_bytes=free_bytes(folder),
+        devices=_count(kind, hardware),
+    )
+
+
+def _count(kind: str, hardware: HardwareRecord) -> int:
+    """Devices that a process may use; where the system does not list them, as many as the plan was made for."""
+    if kind == "cpu":
+        return usable_cores()
+    if kind != "cuda":
+        return hardware.device.count
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    there = sum(item.name.removeprefix("nvidia").isdecimal() for item in Path("/dev").glob("nvidia*"))
+    return there if chosen is None else min(there, len([name for name in chosen.split(",") if name.strip()]))
 
 
 def _is_here(kind: str) -> bool:

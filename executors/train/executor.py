@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from executors.errors import classify
 from executors.train.params import TrainParams, output_of
+from executors.train.spreading import BY_DEEPSPEED, out_of_reach
 from planner.documents import Finding, Where
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Train:
         if step.outputs and step.outputs != (leaves,):
             message = f"The method {step.params.get('method')} leaves a {leaves}, not {', '.join(step.outputs)}."
             findings.append(_finding(step, message, f"Declare the output {leaves}."))
+        findings += [_finding(step, message, fix) for message, fix in out_of_reach(step.params, site)]
         findings += [
             _finding(step, f"The package {package} is missing, which {reason} needs.", f"Install {package}.")
             for package, reason in _more_packages(step)
@@ -92,6 +94,8 @@ def _more_packages(step: Step) -> list[tuple[str, str]]:
     needed = [("galore_torch", optimizer)] if optimizer == "galore-adamw" else []
     if optimizer.endswith("8bit") or bits:
         needed.append(("bitsandbytes", optimizer if optimizer.endswith("8bit") else f"a base in {bits}"))
+    if step.params.get("distribution") in BY_DEEPSPEED:
+        needed.append(("deepspeed", f"distribution {step.params['distribution']}"))
     return needed
 
 

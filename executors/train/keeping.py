@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from executors.train import checkpoints, sharding
+from executors.train import checkpoints, deepspeed, sharding
 from executors.train.optimizers import NAMES, loading, own_optimizer
 from executors.train.ranks import Ranks
 from executors.train.restarts import Restarts, folded_weights, steps_between, with_warmups
@@ -163,7 +163,8 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward; the parent would walk through all modules at each step to set them to training."""
         loss = self.compute_loss(model, self._prepare_inputs(inputs), num_items_in_batch)
-        self.accelerator.backward(loss)
+        # The loss is divided by all that the effective batch holds already.
+        self.accelerator.backward(loss, **({"scale_wrt_gas": False} if self.is_deepspeed_enabled else {}))
         return loss.detach()
 
     def compute_loss(self, model: Any, inputs: Any, num_items_in_batch: Any, **_: Any) -> torch.Tensor:
@@ -177,17 +178,19 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The mean loss of the validation rows."""
-        self.model.eval()
+        # DeepSpeed gathers weights in what it wraps.
+        model = self.model_wrapped if self.is_deepspeed_enabled else self.model
+        model.eval()
         total, weight = torch.zeros((), device=self.args.device), torch.zeros((), device=self.args.device)
         ranks = self.plan.ranks
         for start in range(0, len(self.validation), ranks.count):
             mine = self.validation[start : start + ranks.count][ranks.number :]
             batch = self._prepare_inputs(self._collated(mine[0] if mine else (), learning=False))
             weight += self._weight(batch)
-            total += self._loss(self.model, batch)
+            total += self._loss(model, batch)
         if ranks.sharded:
             self.model.reshard()  # what stands outside of blocks stays gathered after a forward pass
-        self.model.train()
+        model.train()
         metrics = {"eval_loss": float(ranks.sum(total) / ranks.sum(weight))}
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -205,7 +208,7 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         with checkpoints.writing(folder, self.state.global_step, ranks) as target:
             held = self.model.named_parameters()
             trained = {name: at for name, at in held if at.requires_grad or name in self.folded}
-            gathered = {name: whole(at.detach()).cpu().contiguous() for name, at in trained.items()}
+            gathered = {name: whole(at) for name, at in trained.items()}
             self._save_optimizer_and_scheduler(str(target))
             self._save_rng_state(str(target))
             if ranks.first:
@@ -241,6 +244,17 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         if not self.plan.ranks.sharded:  # each part was put where it belongs
             super()._move_model_to_device(model, device)
 
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(self._own(output_dir))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        super()._load_rng_state(None if checkpoint is None else self._own(checkpoint))
+
+    def _own(self, folder: str) -> str:
+        """Where this process of several has what is its own, whatever accelerate takes their number for."""
+        ranks = self.plan.ranks
+        return folder if ranks.count == 1 else str(Path(folder) / f"rank-{ranks.number}")
+
     def _send_telemetry(self) -> None:
         """Nothing: what is trained here is nobody else's business."""
 
@@ -270,7 +284,7 @@ def settings(plan: Training) -> dict[str, Any]:
         "adam_beta2": params.beta2,
         "max_grad_norm": params.max_grad_norm,
         "seed": params.seed,
-        "use_cpu": plan.device == "cpu",
+        **deepspeed.settings(params, plan.device, plan.folder),
         # bf16 is entered in the loss: by this switch the logits would be converted to fp32 again.
         "bf16": False,
         "fp16": params.precision == "fp16",

@@ -33,10 +33,16 @@ def shard(model: Any, blocks: list[Any], ranks: Ranks) -> None:
     model._is_accelerate_prepared = True
 
 
-def whole(value: torch.Tensor) -> torch.Tensor:
-    """A tensor of which this process may hold a part, gathered; all processes must ask."""
-    gathered: torch.Tensor = value.full_tensor() if isinstance(value, DTensor) else value
-    return gathered
+def whole(weight: torch.nn.Parameter) -> torch.Tensor:
+    """A weight of which this process may hold a part, gathered into main memory; all processes must ask."""
+    if hasattr(weight, "ds_id"):  # ZeRO-3
+        from deepspeed.zero import GatheredParameters  # type: ignore[import-not-found, unused-ignore]
+
+        with GatheredParameters([weight]):
+            return weight.detach().cpu().clone().contiguous()
+    value = weight.detach()
+    full: torch.Tensor = value.full_tensor() if isinstance(value, DTensor) else value
+    return full.cpu().contiguous()
 
 
 def take(held: torch.Tensor, value: torch.Tensor) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
+from executors.train.head_loss import HeadLoss
 from executors.train.keeping import KeptTrainer, settings
-from executors.train.loss import HeadRows, collate, weighted_loss
+from executors.train.loss import collate
 from executors.train.packing import check_apart
 from executors.train.precision import autocast
 
@@ -34,7 +35,7 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
             max_length=None,
         )
         self.begin(applied, plan, args=own, train_dataset=rows)
-        self.head = HeadRows(self.model, applied.prepended)
+        self.head = HeadLoss(self.model, applied.prepended)
         if plan.params.packing:
             check_apart(self.model, self.head)
         self.rows = rows.with_format("torch")
@@ -49,8 +50,7 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """The weighted sum over tokens."""
         with autocast(self.plan.params.precision, self.plan.device):
-            logits = self.head.logits(model, batch["ids"], batch["kept"], batch["places"])
-        return weighted_loss(logits, batch["targets"], batch["weights"])
+            return self.head.loss(model, batch)
 
     def weight(self, batch: dict[str, Any]) -> torch.Tensor:
         """The sum of the tokens' weights."""

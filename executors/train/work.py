@@ -21,6 +21,7 @@ from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
 from executors.train.ranks import join, leave
 from executors.train.sharding import shard
+from executors.train.spreading import SHARED
 from executors.train.watch import Record, Schedule, Watch
 from planner.documents import InputError, Measurement, RunError
 
@@ -81,7 +82,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
         raise RunError.one("TRAIN016", message, "Run the same command: it is trained anew.", file=str(chosen))
     results = _results(record)
     if ranks.first:
-        if ranks.sharded:
+        if params.distribution in SHARED:
             # The others have no more to do: what this process holds a part of is made once more, whole.
             applied = replace(_made(job, plan, "cpu"), start=applied.start)
         load_trained(applied.model, chosen)
@@ -124,7 +125,7 @@ def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any
     """The trainer, its model as the method made it, and what that model is in effect."""
     params, tokenizer = plan.params, plan.ready.tokenizer
     template = tokenizer.chat_template
-    applied = _made(job, plan, "cpu" if plan.ranks.sharded else plan.device)
+    applied = _made(job, plan, "cpu" if params.distribution in SHARED else plan.device)
     if plan.ranks.sharded:
         shard(applied.model, decoder_layers(applied.model), plan.ranks)
     trainer = OBJECTIVES[params.objective].trainer(applied, plan)
@@ -138,6 +139,7 @@ def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any
             "device": plan.device,
             "precision": params.precision,
             "method": params.method,
+            "processes": plan.ranks.count,
         },
     )
 

@@ -14,7 +14,7 @@ import pytest
 from executors import ledger, worker
 from executors.attempt import JobFile
 from executors.ledger import LedgerRow, append, ledger_path, read_ledger, record, row_of
-from planner.documents import Cost, Measurement, StepResult
+from planner.documents import Cost, Measurement, StepError, StepResult
 from planner.memory import TrainingSetting, estimate_training, read_architecture
 
 CONFIG = {
@@ -161,3 +161,13 @@ def test_the_environment_says_where_it_lies() -> None:
 def test_tests_never_write_to_the_real_ledger() -> None:
     assert Path.home() not in ledger_path().parents
     assert ledger_path().name == ledger.NAME
+
+
+def test_a_step_that_ran_out_of_memory_has_a_row_of_its_own(tmp_path: Path) -> None:
+    job, result = finished(tmp_path)
+    row = row_of(
+        job, result.model_copy(update={"status": "failed", "error": StepError(cls="oom", message="full")}), now=0
+    )
+    assert row.outcome == "oom"
+    assert row.setting is not None
+    assert row.setting["batch"] == 4
