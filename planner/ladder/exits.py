@@ -8,12 +8,14 @@ from planner.documents import Gate
 from planner.facts.escalating import stronger_than
 from planner.ladder.baselines import PROBE
 from planner.ladder.retrieving import FOUND
-from planner.survey.metrics import lower_is_better
+from planner.survey.metrics import MEASURED_METRICS, lower_is_better
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 DIAGNOSIS = "diagnose/prompting"
+# What the names of scores that are read leniently end with.
+LENIENT = "_lenient"
 BASELINES = "evaluate/baselines"
 
 
@@ -75,11 +77,10 @@ def _something_moves(draft: Draft) -> tuple[Gate, ...]:
     """Stop where neither examples nor evidence moved any score, and the form is not what fails."""
     start = draft.first_look("zero-shot")
     moved = tuple(address for address in (draft.first_look("few-shot"), *_searches(draft)) if address in draft.steps)
-    metrics = [
-        metric
-        for metric in dict.fromkeys([*sorted(draft.spec.evaluation.target), *draft.spec.evaluation.metrics])
-        if not lower_is_better(metric)
-    ]
+    asked = dict.fromkeys([*sorted(draft.spec.evaluation.target), *draft.spec.evaluation.metrics])
+    rising = [metric for metric in asked if not lower_is_better(metric)]
+    # Read leniently, content that moved counts though its form is wrong still.
+    metrics = [*rising, *(f"{metric}{LENIENT}" for metric in rising if metric in MEASURED_METRICS)]
     if start not in draft.steps or not moved or not metrics:
         return ()
     name, because = "something moves this model", _way_out(draft)
