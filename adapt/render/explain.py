@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapt.render.page import Item, Page, Span, Words
+from adapt.render.storage import storage
 from adapt.render.units import estimate
 from planner.explanation.groups import GROUPS, REST, group_of, signed
 from planner.explanation.words import amount
@@ -155,6 +156,9 @@ def first_page(plan: Plan, explanation: Explanation) -> Page:
     if settings:
         page.heading(REST)
         page.line("; ".join(f"{item.question} {amount(item.answer)}" for item in settings))
+    if stored := storage(plan):
+        page.heading("Storage")
+        page.line(stored)
     if plan.warnings:
         page.heading("Warnings")
         page.points(

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapt.render.findings import findings
+from adapt.render.storage import storage
 from adapt.render.units import estimate, plain
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def plan(document: Plan) -> RenderableType:
     if document.warnings:
         parts += [Text(), findings(document.warnings)]
     parts += [Text(), _budget(document)]
+    if stored := storage(document):
+        parts.append(Text(stored))
     return Group(*parts)
 
 
