@@ -59,8 +59,10 @@ FIXED: dict[str, dict[str, JsonValue]] = {
     # As in its paper: three folds and a last one [lialin-2023-relora].
     "relora": {"rate_ratio": 1.0, "restarts": 3},
 }
-# The same of objectives: no label is doubted, and good and bad answers weigh alike.
+# The same of objectives: no label is doubted, good and bad answers weigh alike, and so do a teacher's rows and its
+# softened distributions [hinton-2015-distillation].
 FIXED_BY_OBJECTIVE: dict[str, dict[str, JsonValue]] = {
+    "distillation": {"distill_temperature": 2.0, "hard_label_weight": 0.5, "divergence": 0.0},
     "preference": {"label_smoothing": 0.0, "desirable_weight": 1.0, "undesirable_weight": 1.0},
 }
 # Methods whose result is a whole model, not something beside one.
@@ -68,6 +70,7 @@ WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns",),
+    "distillation": ("learn_turns",),
     "long-context": ("learn_turns", "scaling"),
     "infilling": ("fim_rate", "spm_rate"),
     "preference": ("preference_loss", "preference_beta"),

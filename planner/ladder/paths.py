@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.documents import Input, JsonValue, Step
+from planner.documents import Input, JsonValue, Step, fingerprint
 from planner.ladder.endpoints import endpoint
 from planner.ladder.launching import Training, output_of, train
 from planner.ladder.pins import data_pin
@@ -13,6 +14,8 @@ from planner.ladder.prompting import SEED, evaluate, how_answered
 from planner.ladder.siblings import Candidate, candidates
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.documents import Gate
     from planner.ladder.draft import Draft
 
@@ -28,6 +31,8 @@ class Before(NamedTuple):
     """Rows that a teacher wrote, to train on instead of the spec's."""
     model: Input | None = None
     """The model to train instead of the base."""
+    teacher: Mapping[str, Input] = MappingProxyType({})
+    """The teacher, as the training reads it, where its distributions can be learned beside its rows."""
 
 
 class Ladder(NamedTuple):
@@ -113,8 +118,23 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
         ),
         because=("path",),
     )
-    student = None if teacher.named else _model(draft, models_of(draft).cheapest)
-    return Before(Input(step=address, output="rows"), student)
+    cheapest = models_of(draft).cheapest
+    student = None if teacher.named else _model(draft, cheapest)
+    learner = str(draft.answer("base_model")) if teacher.named else cheapest.id
+    taught = {f"teacher_{name}".removesuffix("_model"): source[name] for name in ("model", "adapter") if name in source}
+    known = taught if where is None and _speaks_alike(draft, teacher.id, learner) else {}
+    return Before(Input(step=address, output="rows"), student, known)
+
+
+def _speaks_alike(draft: Draft, teacher: str, student: str) -> bool:
+    """Whether two models at hand have one vocabulary, and the teacher leaves half of the memory to the student."""
+    models = [draft.survey.models.get(name) for name in (teacher, student)]
+    files = [model.tokenizer for model in models if model is not None and model.kind in ("folder", "hub-cache")]
+    hardware = draft.survey.hardware
+    room = hardware.device.memory_bytes or hardware.host_memory_bytes or 0
+    if len(files) < len(models) or None in files or 2 * ((models[0] and models[0].bytes) or room) > room:
+        return False
+    return len({fingerprint(file)[0] for file in files if file is not None}) == 1
 
 
 def _evaluation(draft: Draft) -> dict[str, Input]:

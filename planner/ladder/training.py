@@ -58,7 +58,8 @@ def training(draft: Draft, base: Input | None = None) -> None:
             # What a stage learned is in the weights that the next one starts from.
             inputs["model"] = _whole(draft, previous, output, inputs)
         method = str(draft.answer("method") if role == "documents" else draft.fact("last_method"))
-        previous = _train(draft, stage, method, before.rows or Input(pin=f"data/{role}"), inputs, gates)
+        read = {**inputs, **before.teacher}
+        previous = _train(draft, stage, method, before.rows or Input(pin=f"data/{role}"), read, gates)
         output = output_of(method)
     tuned = previous.partition("/")[2]
     inputs[output] = Input(step=previous, output=output)
@@ -115,8 +116,8 @@ def _train(
         changes = {"learning_rate": draft.answer("pair_learning_rate")}
         if "rank" in BY_METHOD.get(method, ()):
             changes["rank"] = int(draft.answer("pair_rank"))
-    # What a teacher wrote is learned as any pairs are.
-    objective = "sft" if stage == "distillation" else stage
+    # What a teacher wrote is learned as any pairs are, unless its distributions can be learned as well.
+    objective = "distillation" if "teacher" in sources else "sft" if stage == "distillation" else stage
     return train(draft, Training(stage, objective, sources, gates, changes, method=method))
 
 

@@ -12,6 +12,7 @@ from executors.distill import DistillParams
 from executors.train.params import TrainParams
 from planner.planning import plan
 from planner.rules import core_book
+from tests.executors.tiny import make_tiny_model
 from tests.planner.specs import EXPLORED, spec
 
 if TYPE_CHECKING:
@@ -208,6 +209,36 @@ def test_without_a_teacher_the_strongest_model_is_trained_to_be_one() -> None:
     student = document.step("train/sft").inputs["model"]
     assert student != document.step("train/teacher").inputs["model"]
     assert document.step("evaluate/sft").inputs["model"] == student
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_teacher_at_hand_teaches_its_distributions_where_the_vocabularies_agree(same: bool, tmp_path: Path) -> None:
+    rows = [{"prompt": f"ask {at}", "completion": f"said {at}"} for at in range(240)]
+    for name, part in (("train", rows[:200]), ("test", rows[200:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    for name, seed in (("student", 0), ("teacher", 1)):
+        make_tiny_model(tmp_path / name, seed=seed)
+    if not same:
+        file = tmp_path / "teacher" / "tokenizer.json"
+        file.write_text(file.read_text(encoding="utf-8").replace("garden", "cellars"), encoding="utf-8")
+    document = plan(
+        {
+            "task": {"description": "Answer.", "kind": "chat"},
+            "models": [
+                {"id": "tiny/student", "path": "student", "license": "apache-2.0", "role": "student"},
+                {"id": "tiny/teacher", "path": "teacher", "license": "apache-2.0", "role": "teacher"},
+            ],
+            "data": {"train": "train.jsonl", "test": "test.jsonl"},
+            "attempts": EXPLORED,
+            "failures": {"style": 30},
+        },
+        folder=tmp_path,
+    )
+    step = document.step("train/distillation")
+    TrainParams.model_validate(step.params)
+    assert step.params["objective"] == ("distillation" if same else "sft")
+    assert ("teacher" in step.inputs) == same
+    assert "teacher" not in document.step("evaluate/distillation").inputs
 
 
 @pytest.mark.parametrize("path", ["direct", "progression", "distillation"])
