@@ -73,7 +73,8 @@ class TrainParams(Params):
     """How to train: objective, method, optimizer, batches, precision, checkpoints."""
 
     objective: Literal[
-        "sft", "classification-head", "continued-pretraining", "infilling", "long-context", "distillation", "preference",
+        "sft", "classification-head", "continued-pretraining", "infilling", "long-context", "distillation",
+        "preference",
     ]  # fmt: skip
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
