@@ -93,7 +93,12 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         return Resources(
             device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)
         )
-    answering = {"evaluate": _evaluation_time, "diagnose": _diagnosis_time, "prompt-search": _search_time}
+    answering = {
+        "evaluate": _evaluation_time,
+        "diagnose": _diagnosis_time,
+        "prompt-search": _search_time,
+        "rewrite": _rewriting_time,
+    }
     if step.executor in answering and step.params.get("endpoint"):
         return Resources(time=_served_time(draft, step))
     if step.executor in answering and "model" in step.inputs:
@@ -198,6 +203,13 @@ def _search_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | 
     return _flops_time(search_tokens(draft, step.params, asked, each) * size * FORWARD, rate) if size else None
 
 
+def _rewriting_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
+    """A question is read and a query written; a written token costs about four that are read."""
+    asked = (draft.fact("row_tokens") or PROMPT_TOKENS) + draft.thresholds["instruction_tokens"]
+    tokens = int(str(step.params["limit"])) * (asked + 4 * int(str(step.params["max_new_tokens"])))
+    return _flops_time(tokens * size * FORWARD, rate) if size else None
+
+
 def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
     """Each experiment asks the failing cases that none before has explained; of each kind at most all of them."""
     rows, each = _diagnosed_rows(draft, step), draft.fact("row_tokens") or PROMPT_TOKENS
@@ -228,6 +240,8 @@ def _served_time(draft: Draft, step: Step) -> Estimate | None:
         rows = min(rows, int(str(step.params["limit"] or rows)))
     if step.executor == "prompt-search":
         rows = most_answers(step.params, int(str(step.params["rows"])))
+    if step.executor == "rewrite":
+        rows = int(str(step.params["limit"]))
     if rows and step.executor == "diagnose":
         rows = _diagnosed_rows(draft, step) * EXPERIMENTS
     if not rows or not isinstance(endpoint, dict):
