@@ -183,10 +183,10 @@ def _room_for_passages(draft: Draft, inputs: dict[str, Input], params: dict[str,
 
 def _spread(draft: Draft) -> dict[str, JsonValue]:
     """How many devices take part and what waits on the host, where there is more than one device's own memory."""
-    fields: dict[str, JsonValue] = {}
-    if draft.answer("distribution") not in ("single", "offload"):
+    way, fields = draft.answer("distribution"), dict[str, JsonValue]()
+    if way not in ("single", "offload"):
         fields |= {"devices": draft.fact("device_count"), "nodes": draft.fact("node_count")}
-    if draft.answer("offload") != "none":
+    if way in ("zero-2", "zero-3", "offload"):
         fields["offload"] = draft.answer("offload")
     return fields
 

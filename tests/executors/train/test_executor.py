@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from executors.contract import Site
 from executors.train import Train, TrainParams
 from planner.documents import Input, RunError, Step
-from tests.executors.train.jobs import PARAMS
+from tests.executors.train.jobs import PARAMS, params_of
 
 SITE = Site(device="cpu", device_memory_bytes=2**34, cores=2, disk_free_bytes=2**36)
 
@@ -49,10 +49,28 @@ def test_what_would_fail_is_said_before_the_run(inputs: tuple[str, ...], changes
 )
 def test_parameters_that_contradict_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        TrainParams.model_validate(PARAMS | changes)
+        TrainParams.model_validate(params_of() | changes)
 
 
 def test_errors_have_classes() -> None:
     assert Train().classify(RunError.one("TRAIN020", "The loss is nan.")) == "nan"
     assert Train().classify(RunError.one("TRAIN015", "Another dtype.")) == "config"
     assert Train().classify(MemoryError()) == "oom"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"distribution": "ddp"}, "needs devices, nodes"),
+        ({"devices": 2}, "sft by lora has no devices"),
+        ({"distribution": "fsdp", "devices": 2, "nodes": 1, "optimizer": "adamw-8bit"}, "cannot share out the states"),
+        (
+            {"distribution": "zero-2", "devices": 2, "nodes": 1, "offload": "parameters"},
+            "zero-2 keeps weights on every",
+        ),
+        ({"distribution": "offload", "offload": "none"}, "needs offload of optimizer or parameters"),
+    ],
+)
+def test_what_cannot_be_spread_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        TrainParams.model_validate(params_of() | changes)

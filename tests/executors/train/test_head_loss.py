@@ -1,4 +1,4 @@
-"""The loss in pieces is the loss over all logits, with its gradients; a head it does not know is left to do its work."""
+"""The loss in pieces is the loss over all logits, with its gradients; other heads do their own work."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
-CHANGES = {"epochs": 15.0, "dropout": 0.1, "checkpoint_s": 0.05}
+CHANGES = {"epochs": 50.0, "dropout": 0.1, "checkpoint_s": 0.05}
+STEPS = 200
 
 
 def start(work: Path, model: Path, seed: int) -> subprocess.Popen[str]:
@@ -29,29 +30,41 @@ def start(work: Path, model: Path, seed: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def kill_while_training(work: Path, model: Path, seed: int) -> None:
-    """Kill -9 at a random moment after the process has gone on by at least one checkpoint."""
+KILLS = 10
+
+
+def kill_while_training(work: Path, model: Path, seed: int) -> bool:
+    """Kill -9 after the process has gone on by a checkpoint, at a random moment or, each third time, while it writes.
+
+    Returns:
+        Whether a checkpoint was being written.
+    """
     before = set(work.glob("checkpoints/*"))
     process = start(work, model, seed)
     while process.poll() is None and set(work.glob("checkpoints/*")) <= before:
         time.sleep(0.005)
-    time.sleep(random.Random(seed).random() * 0.2)  # noqa: S311 - a moment, not a secret
+    if seed % 3 == 0:
+        while process.poll() is None and not list(work.glob("checkpoints/*.partial")):
+            pass
+    else:
+        time.sleep(random.Random(seed).random() * 0.1)  # noqa: S311 - a moment, not a secret
     process.kill()
     process.communicate()
     assert process.returncode == -9, "it ended before it could be killed"
+    return bool(list(work.glob("checkpoints/*.partial")))
 
 
-def test_killed_three_times_it_leaves_the_bytes_of_an_undisturbed_run(tiny_model: Path, tmp_path: Path) -> None:
+def test_killed_ten_times_it_leaves_the_bytes_of_an_undisturbed_run(tiny_model: Path, tmp_path: Path) -> None:
     whole = start(tmp_path / "whole", tiny_model, 0)
     whole.communicate()
-    for seed in (1, 2, 3):
-        kill_while_training(tmp_path / "killed", tiny_model, seed)
-    last = start(tmp_path / "killed", tiny_model, 4)
+    half_written = [kill_while_training(tmp_path / "killed", tiny_model, seed) for seed in range(1, KILLS + 1)]
+    assert any(half_written)
+    last = start(tmp_path / "killed", tiny_model, KILLS + 1)
     notes = json.loads(last.communicate()[0])
     assert notes["resumed_from"] > 0
-    assert notes["steps"] == 60
+    assert notes["steps"] == STEPS
     expected = fingerprint(tmp_path / "whole" / "out-1" / "adapter")
-    assert fingerprint(tmp_path / "killed" / "out-4" / "adapter") == expected
+    assert fingerprint(tmp_path / "killed" / f"out-{KILLS + 1}" / "adapter") == expected
 
 
 def weights(job: Job) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 
 from executors.registry import executor_registry
 from executors.train.params import ALL_OWN, LEARNING, OWN, output_of
+from executors.train.spreading import SPREAD
 from planner.documents import InputError, Plan
 from planner.planning import plan
 from tests.planner.specs import spec
@@ -102,3 +103,15 @@ def test_a_plan_names_the_version_of_the_executor_that_is_here(plans: list[Plan]
         for step in document.steps:
             if params_of(step.executor) is not None:
                 assert step.version == executor_registry().load(step.executor).version
+
+
+@pytest.mark.parametrize("way", sorted(set(SPREAD) - {"single", "offload"}))
+def test_every_way_of_spreading_can_be_planned(way: str) -> None:
+    eight = {"devices": [{"name": "H100", "memory_gb": 80, "count": 8}]}
+    chosen = {"distribution": way, "method": "lora", "approach": "finetune", "optimizer": "adamw"}
+    drawn = plan(spec(hardware=eight, overrides=chosen))
+    params = next(step for step in drawn.steps if step.executor == "train").params
+    assert {name: params[name] for name in SPREAD[way] if name != "offload"} == {"devices": 8, "nodes": 1}
+    model = params_of("train")
+    assert model is not None
+    model.model_validate(params)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import networkx
 import pytest
 
+from executors.contract import Site
 from executors.distill import DistillParams
+from executors.train import Train
 from executors.train.params import TrainParams
 from planner.planning import plan
 from planner.rules import core_book
@@ -75,11 +77,22 @@ def test_a_training_over_several_devices_says_how_many() -> None:
     assert "devices" not in one.params
 
 
-def test_the_executor_refuses_several_devices_by_name() -> None:
+def test_the_executor_refuses_devices_that_are_not_here() -> None:
     step = trained(hardware="8xh100", data__train={"examples": 20_000, "mean_tokens": 400})
     assert step.params["distribution"] == "ddp"
-    with pytest.raises(ValueError, match="distribution"):
-        TrainParams.model_validate(step.params)
+    TrainParams.model_validate(step.params)
+    fields: dict[str, Any] = {
+        "device": "cuda",
+        "device_memory_bytes": 10**10,
+        "cores": 8,
+        "disk_free_bytes": 10**12,
+    }
+    assert Train().check(step, Site(**fields, devices=8)) == []
+    (finding,) = Train().check(step, Site(**fields, devices=2))
+    assert finding.message == "Training is spread over 8 devices, and this machine (cuda) has 2 devices."
+    two = step.model_copy(update={"params": {**step.params, "nodes": 2}})
+    (finding,) = Train().check(two, Site(**fields, devices=8))
+    assert finding.message == "Training is spread over 2 machines, and this place starts processes on one."
 
 
 def test_raw_text_is_seen_once_before_the_pairs() -> None:
