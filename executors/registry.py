@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BUILT_IN = "built in"
 _EXECUTORS = {
     "baselines": "executors.evaluate:Baselines",
+    "data-need": "executors.data_need:DataNeed",
     "diagnose": "executors.diagnose:Diagnose",
     "distill": "executors.distill:Distill",
     "ensemble": "executors.evaluate:Ensemble",
