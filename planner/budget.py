@@ -14,6 +14,7 @@ from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
 from planner.ladder.baselines import probe_seconds
+from planner.ladder.data_need import trained_share
 from planner.ladder.probing import probe_tokens
 from planner.ladder.retrieving import passage_tokens
 from planner.ladder.searching import most_answers, search_tokens
@@ -89,10 +90,8 @@ def _over(message: str, pointer: str) -> Finding:
 def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     size = parameters_of(draft.survey.models[draft.answer("base_model")]) or 0
     device: Literal["cpu", "accelerator"] = "cpu" if draft.survey.hardware.device.kind == "cpu" else "accelerator"
-    if step.executor == "train":
-        return Resources(
-            device=device, device_memory=_training_memory(draft, step), time=_training_time(draft, step, size, rate)
-        )
+    if step.executor in ("train", "data-need"):
+        return _training_resources(draft, step, size, rate, device)
     answering = {
         "evaluate": _evaluation_time,
         "diagnose": _diagnosis_time,
@@ -124,6 +123,20 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
 def _seconds(values: list[float], assumption: str, provenance: str = "closed form") -> Estimate:
     low, expected, high = (float(f"{value:.3g}") for value in values)
     return Estimate(low=low, expected=expected, high=high, unit="s", assumptions=(assumption,), provenance=provenance)  # type: ignore[arg-type]
+
+
+def _training_resources(
+    draft: Draft, step: Step, size: int, rate: Rate, device: Literal["cpu", "accelerator"]
+) -> Resources:
+    """Those of a training, or of the training that a curve is of on parts of the rows; answers are few beside it."""
+    training = step.params.get("training", step.params)
+    if not isinstance(training, dict) or "method" not in training:
+        return Resources(device=device, time=_flops_time(probe_seconds(draft) * rate.expected, rate))
+    whole, share = step.model_copy(update={"params": training}), trained_share(step.params)
+    time = _training_time(draft, whole, size, rate)
+    if time is not None:
+        time = time.model_copy(update={name: getattr(time, name) * share for name in ("low", "expected", "high")})
+    return Resources(device=device, device_memory=_training_memory(draft, whole), time=time)
 
 
 def _flops_time(flops: float, rate: Rate) -> Estimate:

@@ -23,11 +23,12 @@ from executors.progress import tell
 from executors.train.executor import Train
 from executors.train.params import TrainParams, output_of
 from executors.train.probe import FitProbe, ProbeParams
-from planner.documents import Finding, InputError, Measurement, Resources, Step
+from planner.documents import Finding, InputError, Measurement, Resources, Step, pretty_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planner.documents import JsonValue
     from planner.documents.events import ErrorClass
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -72,7 +73,7 @@ class DataNeed:
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = DataNeedParams
     libraries: ClassVar[tuple[str, ...]] = (*Train.libraries, "sklearn")
-    outputs: ClassVar[Mapping[str, str]] = {}
+    outputs: ClassVar[Mapping[str, str]] = {"curve": "curve"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs, and what the training itself refuses."""
@@ -88,7 +89,7 @@ class DataNeed:
         return step.resources
 
     def perform(self, job: Job) -> Outcome:
-        """Measure every part that an earlier attempt has not measured, and fit the curve.
+        """Write `out/curve`: the score at each number of rows; parts that an earlier attempt measured are not trained.
 
         Raises:
             InputError: there are too few rows for parts of these shares, or the metric scores no single cases.
@@ -118,7 +119,8 @@ class DataNeed:
             points.setdefault(len(part), []).append([known[f"{share:g}-{number}"][row] for row in order])
         ahead = round(params.ahead * len(rows))
         found = forecast(points, ahead, params.seed)
-        curve = {str(size): round(_mean(scores), 4) for size, scores in points.items()}
+        curve: dict[str, JsonValue] = {str(size): round(_mean(scores), 4) for size, scores in points.items()}
+        (job.out / "curve").write_text(pretty_json(curve), encoding="utf-8")
         return Outcome(
             metrics={"gain_of_more_rows": found.gain, params.metric: Measurement(value=_mean(points[len(rows)]))},
             notes={

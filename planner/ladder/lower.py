@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from planner.ladder import heads
 from planner.ladder.asking import prompting
 from planner.ladder.baselines import baselines
+from planner.ladder.data_need import data_need
 from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
 from planner.ladder.probing import probing
@@ -36,6 +37,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
         if _undiagnosed(draft):
             diagnose(draft)
         training(draft)
+        data_need(draft)
         _measured_rest(draft)
         if draft.answer("objective") != heads.OBJECTIVE:
             # What only gives scores to labels neither refuses nor speaks, and has no other skill.
