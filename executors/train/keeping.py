@@ -85,6 +85,10 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         """What the summed loss of a batch is divided by to be a mean: tokens by their weights, or rows."""
         raise NotImplementedError
 
+    def results(self) -> dict[str, float]:
+        """What an objective measures beside the loss, on the validation rows and the chosen weights."""
+        return {}
+
     def begin(self, applied: Applied, plan: Training, **parent: Any) -> None:
         """Call the parent's `__init__` so that what trains stays as it is.
 

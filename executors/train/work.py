@@ -86,6 +86,8 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
             # The others have no more to do: what this process holds a part of is made once more, whole.
             applied = replace(_made(job, plan, "cpu"), start=applied.start)
         load_trained(applied.model, chosen)
+        if ranks.count == 1:
+            results |= trainer.results()
         out = job.out / output_of(params.method)
         write_result(trainer, applied, job.inputs["model"], out, card(params, _shown(ready, results)))  # type: ignore[arg-type]
     metrics = {name: Measurement(value=value) for name, value in results.items()}

@@ -80,6 +80,8 @@ def test_every_loss_falls(loss: str, tiny_model: Path, tmp_path: Path) -> None:
     metrics = perform(job).metrics
     assert metrics["train_loss"].value < events[0].loss
     assert metrics["validation_loss"].value < events[0].loss
+    assert metrics["validation_reward_margin"].value > 0
+    assert metrics["validation_reward_accuracy"].value > 0.5
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
