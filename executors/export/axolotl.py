@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
+from executors.export.spreading import deepspeed, spread
 from executors.export.trl import PAIRED, paired_only
 from executors.export.trl_script import LOW_RANK
 from executors.export.words import (
@@ -38,12 +39,12 @@ def _precision(sheet: Sheet, value: str) -> None:
     sheet.put(bf16=value == "bf16", fp16=value == "fp16", tf32=False)
 
 
-def _spread(sheet: Sheet, value: str) -> None:
-    if value != "single":
-        because = f"The plan trains with {value}; the file does not say how the devices share the work."
-        sheet.unsaid("distribution", because, "Add `deepspeed` or `fsdp_config`, and start it with `axolotl train`.")
-
-
+FSDP = {
+    "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+    "offload_params": False,
+    "reshard_after_forward": True,
+    "state_dict_type": "FULL_STATE_DICT",
+}
 AXOLOTL: Mapping[str, Way] = {
     "max_length": "sequence_len",
     "packing": "sample_packing",
@@ -63,7 +64,6 @@ AXOLOTL: Mapping[str, Way] = {
     "attention": ("attn_implementation", ATTENTION),
     "gradient_checkpointing": "gradient_checkpointing",
     "seed": "seed",
-    "distribution": _spread,
 }
 LORA: Mapping[str, Way] = {
     "rank": "lora_r",
@@ -98,14 +98,20 @@ def render(training: Training) -> Rendered:
     _evaluation(sheet, training)
     checkpoints(sheet)
     sheet.get("held_out")
+    found = spread(sheet)
+    more = deepspeed(sheet, found)
+    if found.way == "fsdp":
+        sheet.put(fsdp_version=2, fsdp_config=FSDP)
     sheet.put(output_dir="./output", dataset_prepared_path="./prepared", use_wandb=False)
     sheet.close()
     files = {
         "axolotl.yml": as_yaml(sheet.settings, f"{training.step.title}: for `axolotl train`, every value of the plan."),
+        **more,
         **_rows("train", training.train),
         **_rows("validation", training.validation),
     }
-    return Rendered(files, "axolotl train axolotl.yml", (*training.findings, *sheet.findings))
+    launch = "" if found.devices == 1 else f" --launcher torchrun -- {found.torchrun}"
+    return Rendered(files, f"axolotl train axolotl.yml{launch}", (*training.findings, *sheet.findings))
 
 
 def _method(sheet: Sheet, training: Training) -> None:

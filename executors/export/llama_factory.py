@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
+from executors.export.spreading import deepspeed, spread
 from executors.export.trl import fp32_instead, paired_only
 from executors.export.trl_script import LOW_RANK
 from executors.export.words import TRAINING, alpha, checkpoints, evaluation, prompt_loss, warmup_steps
@@ -98,16 +99,23 @@ def render(training: Training) -> Rendered:
         sheet.put(early_stopping_steps=patience)
     checkpoints(sheet)
     sheet.get("held_out")
+    found = spread(sheet)
+    more = deepspeed(sheet, found)
+    if found.way == "fsdp":
+        because = "The plan shares weights out by FSDP, which LLaMA-Factory takes from a file of accelerate."
+        sheet.unsaid("distribution", because, "Start it with `accelerate launch --config_file` and such a file.")
     sheet.put(output_dir="output", overwrite_output_dir=False, plot_loss=False, use_cpu=training.on_cpu)
     sheet.close()
     heading = f"{training.step.title}: for `llamafactory-cli train`, with every value of the plan."
     files = {
         "llama_factory.yaml": as_yaml(sheet.settings, heading),
         "dataset_info.json": pretty_json(_described(training, objective)),
+        **more,
         **_rows("train", training.train),
         **_rows("validation", training.validation),
     }
-    return Rendered(files, "llamafactory-cli train llama_factory.yaml", (*training.findings, *sheet.findings))
+    several = f"FORCE_TORCHRUN=1 NPROC_PER_NODE={found.each} NNODES={found.nodes} " if found.devices > 1 else ""
+    return Rendered(files, f"{several}llamafactory-cli train llama_factory.yaml", (*training.findings, *sheet.findings))
 
 
 def _preferences(sheet: Sheet, training: Training) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ ITS_OWN = (
     "base_quantization", "layers_trained", "virtual_tokens", "bottleneck", "gradient_checkpointing", "optimizer",
     "weight_decay", "beta1", "beta2", "max_grad_norm", "precision", "base_dtype", "attention", "distribution",
     "schedule", "warmup_ratio", "packing", "length_grouped", "evaluations_per_epoch", "checkpoint_s", "max_length",
-    "held_out",
+    "held_out", "nodes", "offload",
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def render(training: Training) -> Rendered:
     epochs = float(sheet.get("epochs") or 1)
     numbers: dict[str, Any] = {
         "n_epochs": max(1, round(epochs)),
-        "batch_size": int(sheet.get("micro_batch") or 1) * int(sheet.get("accumulation") or 1),
+        "batch_size": math.prod(int(sheet.get(name) or 1) for name in ("micro_batch", "accumulation", "devices")),
         "learning_rate_multiplier": "auto",
     }
     if epochs != numbers["n_epochs"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
+from executors.export.spreading import deepspeed, spread
 from executors.export.trl_script import LOW_RANK, script
 from executors.export.words import (
     ATTENTION,
@@ -94,16 +95,28 @@ def render(training: Training) -> Rendered:
     if training.compares:
         sheet.get("packing")
     sheet.get("held_out")
+    found = spread(sheet)
+    more = deepspeed(sheet, found)
     text = script(sheet, training, command_of(training).upper())
     sheet.close()
     heading = f"{training.step.title}: for `trl {objective}`, with every value of the plan."
     files = {
         "trl.yaml": as_yaml(sheet.settings, heading),
+        **more,
         **data_files(training),
     }
-    command = f"trl {objective} --config trl.yaml"
+    launch = "" if found.devices == 1 else f" --num_processes {found.devices}"
+    command = f"trl {objective} --config trl.yaml{launch}"
+    if found.way == "fsdp":
+        command += " --accelerate_config fsdp2"
     if text:
-        files["train.py"], command = text, "python train.py --config trl.yaml"
+        files["train.py"] = text
+        start = f"torchrun {found.torchrun}" if found.devices > 1 else "python"
+        command = f"{start} train.py --config trl.yaml"
+        if found.way == "fsdp":
+            command = f"accelerate launch --config_file fsdp2.yaml {launch.strip()} train.py --config trl.yaml"
+            because = "The script is started by accelerate with a file of its own for FSDP, which is not written."
+            sheet.unsaid("distribution", because, "Take fsdp2.yaml from trl's folder accelerate_configs.")
     return Rendered(files, command, (*training.findings, *sheet.findings))
 
 

@@ -44,6 +44,11 @@ def render(training: Training) -> Rendered:
         sheet.unsaid("precision", "The plan trains on a CPU, which unsloth does not know.", "Run it on a GPU.")
     because = "unsloth chooses the kernel of attention itself."
     sheet.unsaid("attention", because, severity="note")
+    if sheet.get("distribution") not in (None, "single"):
+        because = f"The plan trains with {sheet.get('distribution')}; the script uses one device."
+        sheet.unsaid("distribution", because, "Export to trl for several.")
+        for name in ("devices", "nodes", "offload"):
+            sheet.get(name)
     ratio = sheet.get("rate_ratio") or 1.0
     if ratio > 1:
         sheet.unsaid("rate_ratio", f"Both sides of the adapter learn at one rate; the plan has a ratio of {ratio:g}.")

@@ -33,12 +33,6 @@ def _seed(sheet: Sheet, value: int) -> None:
     sheet.put(seed=value, data_seed=value)
 
 
-def _single(sheet: Sheet, value: str) -> None:
-    if value != "single":
-        because = f"The plan trains with {value}; {sheet.tool} is told by its launcher, not by this file."
-        sheet.unsaid("distribution", because, "Start it with the launcher and the number of devices of the plan.")
-
-
 def alpha(sheet: Sheet, value: float) -> None:
     """The scale of a low-rank adapter, which every tool takes as a whole number."""
     sheet.put(lora_alpha=round(value))
@@ -65,7 +59,6 @@ TRAINING: Mapping[str, Way] = {
     "max_grad_norm": "max_grad_norm",
     "precision": _precision,
     "seed": _seed,
-    "distribution": _single,
 }
 
 
@@ -122,7 +115,8 @@ def galore(sheet: Sheet) -> str:
 
 def steps_per_epoch(rows: int, params: Mapping[str, Any]) -> int:
     """Optimizer steps in which every row is seen once."""
-    return math.ceil(rows / (int(params.get("micro_batch") or 1) * int(params.get("accumulation") or 1)))
+    batch = int(params.get("micro_batch") or 1) * int(params.get("accumulation") or 1)
+    return math.ceil(rows / (batch * int(params.get("devices") or 1)))
 
 
 def warmup_steps(ratio: float, rows: int, params: Mapping[str, Any]) -> int:

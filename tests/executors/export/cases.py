@@ -83,6 +83,12 @@ METHODS: dict[str, dict[str, Any]] = {
         "learning_rate": 5e-6, "preference_loss": "kto", "label_smoothing": 0.0, "desirable_weight": 1.0,
         "undesirable_weight": 1.25, "evaluations_per_epoch": 0, "early_stopping_patience": None,
     },
+    "zero-3": {
+        "method": "full", "learning_rate": 1e-5, "base_dtype": "bf16", "distribution": "zero-3", "devices": 4,
+        "nodes": 1, "offload": "optimizer",
+    },
+    "fsdp": {"method": "lora", **LOW_RANK, "distribution": "fsdp", "devices": 2, "nodes": 1},
+    "ddp": {"method": "lora", **LOW_RANK, "distribution": "ddp", "devices": 8, "nodes": 2},
     "evaluations": {"method": "lora", **LOW_RANK, "evaluations_per_epoch": 2, "prompt_loss_weight": 0.1},
 }  # fmt: skip
 

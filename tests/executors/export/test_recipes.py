@@ -57,6 +57,7 @@ OTHER: dict[str, Any] = {
     "rate_ratio": 4.0,
     "base_quantization": "int8",
     "layers_trained": 2,
+    "devices": 16,
 }
 
 
@@ -72,9 +73,11 @@ def possible(target: str) -> list[str]:
         "llama-factory": {"ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "bitfit"},
         "openai": {"continued-pretraining", "kto"},
         "trl": {"adapter"},
-        "unsloth": set(METHODS)
-        - {"full", "lora", "lora-plus", "pissa", "qlora", "qlora-int8", "continued-pretraining", "dpo", "evaluations"},
-    }
+        "unsloth": {
+            "partial", "bitfit", "galore", "dora", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter",
+            "kto",
+        },
+    }  # fmt: skip
     return [case for case in METHODS if case not in refused[target]]
 
 
@@ -91,38 +94,43 @@ def test_a_target_says_the_method_or_names_who_can(tmp_path: Path, target: str, 
     assert "trl" in str(refused.value) or "adapt" in str(refused.value)
 
 
+def another(target: str, case: str, name: str, value: Any) -> dict[str, Any]:
+    """Parameters with another value of one of them; empty where the case cannot have one, or it means nothing."""
+    idle = {
+        "packing": case in ("dpo", "kto"),
+        "prompt_loss_weight": case in ("continued-pretraining", "dpo", "kto"),
+        "length_grouped": (target, case) == ("trl", "kto"),  # the loss fixes the order of rows
+        "base_dtype": case == "pissa",
+        "devices": target == "unsloth",
+        "evaluations_per_epoch": "devices" in METHODS[case],  # too few rows for several
+        "initialisation": "rank" not in METHODS[case] and case != "prefix-tuning",
+    }
+    if name not in OTHER or value in (None, 0) or idle.get(name):
+        return {}
+    special = {
+        ("initialisation", "prefix-tuning"): {name: "zero-output"},
+        ("packing", "continued-pretraining"): {name: False},
+        ("evaluations_per_epoch", "evaluations"): {name: 1},
+    }
+    if name == "distribution":
+        return {name: "ddp" if value != "ddp" else "fsdp", "devices": 3, "nodes": 1, "offload": None}
+    changed = special.get((name, case), {name: OTHER[name]})
+    return {} if changed[name] == value else changed
+
+
 @pytest.mark.parametrize(("target", "case"), ALL)
 def test_every_parameter_is_said_or_listed(tmp_path: Path, target: str, case: str) -> None:
-    """Another value gives other files, or is told in other words."""
+    """Another value gives other files, another command, or is told in other words."""
     before = render(tmp_path, target, case)
     told = [str(finding.where.pointer) + finding.message for finding in before.findings]
     named = " ".join(told)
     for name, value in {**COMMON, **METHODS[case]}.items():
-        if (
-            name not in OTHER
-            or value in (None, 0)
-            or f"/params/{name}" in named
-            or (target == "openai" and name in named)
-        ):
+        changed = another(target, case, name, value)
+        if not changed or f"/params/{name}" in named or (target == "openai" and name in named):
             continue
-        if case == "pissa" and name == "base_dtype":
-            continue
-        other = {name: OTHER[name]}
-        if name == "initialisation" and "rank" not in METHODS[case]:
-            other = {name: "zero-output"} if case == "prefix-tuning" else {}
-        if case == "kto" and target == "trl" and name == "length_grouped":
-            continue  # the loss fixes the order of rows
-        if name == "evaluations_per_epoch" and value > 1:
-            other = {name: 1}
-        if case in ("dpo", "kto") and name in ("packing", "prompt_loss_weight"):
-            continue  # a comparison has no such thing
-        if case == "continued-pretraining" and name in ("packing", "prompt_loss_weight"):
-            other = {"packing": False} if name == "packing" else {}
-        if not other or OTHER[name] == value:
-            continue
-        after = render(tmp_path, target, case, **other)
-        changed = [str(finding.where.pointer) + finding.message for finding in after.findings]
-        assert (dict(after.files), changed) != (dict(before.files), told), name
+        after = render(tmp_path, target, case, **changed)
+        now = [str(finding.where.pointer) + finding.message for finding in after.findings]
+        assert (dict(after.files), after.command, now) != (dict(before.files), before.command, told), name
 
 
 @pytest.mark.parametrize(("target", "case"), [pair for pair in ALL if pair[0] in ("axolotl", "llama-factory", "trl")])
@@ -169,12 +177,27 @@ def test_the_command_of_trl_is_used_where_it_has_the_words(tmp_path: Path, case:
     files = render(tmp_path, "trl", case).files
     needs_script = case not in (
         "full", "galore", "lora", "dora", "qlora", "qlora-int8", "continued-pretraining", "dpo", "kto",
-        "evaluations",
+        "evaluations", "zero-3", "fsdp", "ddp",
     )  # fmt: skip
     assert ("train.py" in files) == needs_script
     if needs_script:
         ast.parse(files["train.py"])
         assert "<" + "ADAPTER>" not in files["train.py"]
+
+
+def test_several_devices_are_started_by_the_tools_own_launcher(tmp_path: Path) -> None:
+    commands = {
+        (target, case): render(tmp_path, target, case).command
+        for target in ("trl", "axolotl", "llama-factory")
+        for case in ("ddp", "fsdp", "zero-3")
+    }
+    assert commands["trl", "fsdp"] == "trl sft --config trl.yaml --num_processes 2 --accelerate_config fsdp2"
+    assert "--nproc_per_node=4 --nnodes=2" in commands["axolotl", "ddp"]
+    assert commands["llama-factory", "zero-3"].startswith("FORCE_TORCHRUN=1 NPROC_PER_NODE=4 NNODES=1 ")
+    files = render(tmp_path, "trl", "zero-3").files
+    zero = json.loads(files["deepspeed_zero3_offload.json"])["zero_optimization"]
+    assert (zero["stage"], zero["offload_optimizer"]) == (3, {"device": "cpu"})
+    assert yaml.safe_load(files["trl.yaml"])["deepspeed"] == "deepspeed_zero3_offload.json"
 
 
 def test_an_export_says_what_it_holds(tmp_path: Path) -> None:
