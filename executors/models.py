@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from executors import bottleneck
 from executors.quantized import Quantization, keep_weights, layers_in_bits, loading_options
 from executors.rope import stretch, stretched
+from executors.varlen import register
 from planner.documents import InputError, RunError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def read_model(
         model, info = getattr(transformers, kind).from_pretrained(
             folder,
             dtype=torch_dtype(dtype),
-            attn_implementation=attention,
+            attn_implementation=register() if attention == "flash" else attention,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from executors.models import torch_dtype
 from executors.quantized import layers_in_bits
 from executors.train.params import EVERYTHING
+from executors.varlen import VARLEN
 from planner.documents import Finding, RunError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def requested(params: TrainParams, trainable: int, template: str | None) -> dict
         "trained_dtype": dtype if params.method == "galore" else _word(torch_dtype("fp32")),
         "quantization": f"{kind} with double quantization" if kind in ("nf4", "fp4") else kind,
         "trainable": trainable,
-        "attention": params.attention,
+        "attention": VARLEN if params.attention == "flash" else params.attention,
         "template": template,
     }
 

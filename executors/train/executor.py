@@ -46,6 +46,8 @@ class Train:
                     step, "Early stopping needs validation rows.", "Add the input validation, or set patience to null."
                 )
             )
+        if step.params.get("attention") == "flash" and site.device != "cuda":
+            findings.append(_finding(step, f"Attention flash does not run on {site.device}.", "Use attention sdpa."))
         if step.params.get("precision") == "fp16" and site.device not in ("cuda", "rocm"):
             findings.append(_finding(step, f"Precision fp16 cannot be trained on {site.device}.", "Use bf16, or fp32."))
         optimizer, leaves = str(step.params.get("optimizer")), output_of(str(step.params.get("method")))

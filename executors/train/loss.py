@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from executors.varlen import VARLEN, in_one_row
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,9 @@ class HeadRows:
         """
         # Each row begins with its virtual tokens.
         self._kept = kept + (kept // ids.shape[1] + 1) * self._prepended
-        more = {} if places is None else {"position_ids": places}
+        more: dict[str, Any] = {} if places is None else {"position_ids": places}
+        if model.config._attn_implementation == VARLEN:
+            ids, more = in_one_row(ids, places)
         try:
             logits: torch.Tensor = model(input_ids=ids, use_cache=False, **more).logits
         finally:

@@ -162,7 +162,8 @@ class TrainParams(Params):
     """What matrix products are computed in; what trains is fp32 itself, but for galore."""
     base_dtype: Literal["fp32", "bf16", "fp16"]
     """What frozen weights are stored in, what galore trains in, and what a whole model is written in."""
-    attention: Literal["sdpa", "eager"]
+    attention: Literal["sdpa", "eager", "flash"]
+    """The kernel; `flash` keeps rows apart by their lengths (CUDA), the others by a mask."""
     distribution: Literal["single", "ddp", "fsdp", "zero-2", "zero-3", "offload"]
     """How training is spread: every device has its rows (ddp), and a part of the weights too (fsdp, zero)."""
     devices: Count | None = None
@@ -235,6 +236,18 @@ class TrainParams(Params):
             (
                 method == "prefix-tuning" and self.gradient_checkpointing,
                 "prefix-tuning cannot recompute activations: set gradient_checkpointing to false",
+            ),
+            (
+                self.attention == "flash" and "virtual_tokens" in own,
+                f"attention flash reads rows in one line, and {method} begins each with virtual tokens: take sdpa",
+            ),
+            (
+                self.attention == "flash" and self.objective in ("preference", "classification-head"),
+                f"objective {self.objective} reads rows side by side: set attention to sdpa",
+            ),
+            (
+                self.attention == "flash" and self.precision == "fp32",
+                "attention flash computes in 16 bits: set precision to bf16, or attention to sdpa",
             ),
             (
                 self.packing and "virtual_tokens" in own,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executors.bottleneck import decoder_layers
@@ -23,11 +24,10 @@ from executors.train.ranks import join, leave
 from executors.train.sharding import shard
 from executors.train.spreading import SHARED
 from executors.train.watch import Record, Schedule, Watch
+from executors.train.weights import check_weights
 from planner.documents import InputError, Measurement, RunError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from executors.contract import Job
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
@@ -57,6 +57,7 @@ def train(job: Job) -> Outcome:
 
 
 def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
+    check_weights(Path(job.inputs["model"]), params)
     ready = OBJECTIVES[params.objective].prepare(job)
     batches = EpochBatches(
         [example.tokens for example in ready.train.kept],

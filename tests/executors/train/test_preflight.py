@@ -112,3 +112,41 @@ def test_arithmetic_that_the_device_lacks(model: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr("torch.cpu.get_capabilities", dict)
     said = refusal(make_job(tmp_path / "work", model, precision="bf16"))
     assert said.startswith("This processor has no bfloat16 instructions")
+
+
+def test_pickled_weights_are_refused(model: Path, tmp_path: Path) -> None:
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    said = refusal(make_job(tmp_path / "work", model))
+    assert said == "The weights are pickled (pytorch_model.bin): reading them can run code."
+
+
+def test_weights_that_are_cut_off_are_refused(model: Path, tmp_path: Path) -> None:
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert refusal(make_job(tmp_path / "work", model)).startswith("The weights are damaged: ")
+    weights.write_bytes(b"no header" * 10)
+    assert refusal(make_job(tmp_path / "again", model)).startswith("The weights are damaged: ")
+
+
+def test_a_shard_that_is_missing(model: Path, tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    said = refusal(make_job(tmp_path / "work", model))
+    assert said == "1 files of weights are missing, the first is model-00002-of-00002.safetensors."
+
+
+def test_bf16_weights_are_not_trained_as_fp16(model: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(model / "model.safetensors")
+    save_file({name: value.to(torch.bfloat16) for name, value in weights.items()}, model / "model.safetensors")
+    said = refusal(make_job(tmp_path / "work", model, base_dtype="fp16", precision="bf16"))
+    assert said == "The weights are bf16, of which fp16 cannot hold the largest and smallest values."
+
+
+def test_conversations_of_which_nothing_is_said(model: Path, tmp_path: Path) -> None:
+    job = make_job(tmp_path / "work", model, validate=False, learn_turns="all")
+    turns = [{"role": "user", "content": "turn on the lamp"}, {"role": "assistant", "content": " "}]
+    (tmp_path / "work" / "train.jsonl").write_text(json.dumps({"id": "a", "messages": turns}), encoding="utf-8")
+    assert refusal(job) == "1 rows have no answer, the first is a: nothing in them would be trained."
