@@ -87,7 +87,7 @@ def _roles(files: Mapping[str, Path]) -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def _role_of(path: Path) -> tuple[str, str]:
-    if path.is_dir() or path.suffix.lower() not in ROW_SUFFIXES:
+    if path.is_dir() or path.suffix.lower() not in ROW_SUFFIXES | {".json"}:
         return "documents", "it is no file of JSON Lines"
     if not path.exists():
         return "train", "no other role was given"
