@@ -20,6 +20,7 @@ from executors.train.optimizers import NAMES, loading, own_optimizer
 from executors.train.ranks import Ranks
 from executors.train.restarts import Restarts, folded_weights, steps_between, with_warmups
 from executors.train.sharding import take, whole
+from planner.documents import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,6 +214,9 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
             held = self.model.named_parameters()
             trained = {name: at for name, at in held if at.requires_grad or name in self.folded}
             gathered = {name: whole(at) for name, at in trained.items()}
+            if ranks.count > 1 and not ranks.alike(sum(value.double().sum().item() for value in gathered.values())):
+                message = f"The processes hold different weights after step {self.state.global_step}."
+                raise RunError.one("TRAIN021", message, "Train on one device, and report this with the plan.")
             self._save_optimizer_and_scheduler(str(target))
             self._save_rng_state(str(target))
             if ranks.first:

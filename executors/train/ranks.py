@@ -49,6 +49,11 @@ class Ranks:
         distributed.broadcast_object_list(held, device=torch.device("cpu"))
         return held[0]
 
+    def alike(self, value: float) -> bool:
+        """Whether all have the same value; all learn the same answer."""
+        others = torch.tensor([float(value != self.agreed(value))])
+        return not self.sum(others).item()
+
     def wait(self) -> None:
         """Until all have come here."""
         if self.count > 1:

@@ -23,6 +23,8 @@ SPREAD: dict[str, tuple[str, ...]] = {
 # What DeepSpeed does, and FSDP2.
 BY_DEEPSPEED = frozenset({"zero-2", "zero-3", "offload"})
 BY_FSDP = frozenset({"fsdp"})
+# Objectives whose trainer needs nothing of the model but its forward pass.
+BY_ONE_MODEL = frozenset({"sft", "continued-pretraining", "infilling", "long-context"})
 # No process holds all of it.
 SHARED = BY_FSDP | BY_DEEPSPEED
 
@@ -39,6 +41,10 @@ def refusals(params: TrainParams) -> list[tuple[bool, str]]:
         (
             shared and params.optimizer != "adamw",
             f"distribution {way} cannot share out the states of {params.optimizer}: use adamw",
+        ),
+        (
+            shared and params.objective not in BY_ONE_MODEL,
+            f"distribution {way} is not for {params.objective}, which reads a model in ways of its own: use ddp",
         ),
         (
             shared and params.method == "relora",
