@@ -33,6 +33,8 @@ LIGHT_S = (0.05, 0.3, 3.0)
 REPLY_S = (0.2, 2.0, 20.0)
 CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
 PROMPT_TOKENS = 128
+# Requests that a teacher is shown when it makes up one more.
+SHOWN_REQUESTS = 6
 FORWARD = 2
 # Ways in which a diagnosis asks a failing case again, at most.
 EXPERIMENTS = 4
@@ -95,11 +97,13 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     answering = {
         "evaluate": _evaluation_time,
         "diagnose": _diagnosis_time,
+        "distill": _distillation_time,
         "prompt-search": _search_time,
         "rewrite": _rewriting_time,
     }
     if step.executor in answering and step.params.get("endpoint"):
-        return Resources(time=_served_time(draft, step))
+        # How fast a server writes many rows is its own.
+        return Resources(time=None if step.executor == "distill" else _served_time(draft, step))
     if step.executor in answering and "model" in step.inputs:
         time, memory = answering[step.executor](draft, step, size, rate), _inference_memory(draft, step)
         return Resources(device=device, device_memory=memory, time=time)
@@ -221,6 +225,16 @@ def _rewriting_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate
     asked = (draft.fact("row_tokens") or PROMPT_TOKENS) + draft.thresholds["instruction_tokens"]
     tokens = int(str(step.params["limit"])) * (asked + 4 * int(str(step.params["max_new_tokens"])))
     return _flops_time(tokens * size * FORWARD, rate) if size else None
+
+
+def _distillation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
+    """Each row takes a request that is made up and an answer; a written token costs about four that are read."""
+    teachers = [draft.survey.models.get(each.id) for each in draft.spec.models if each.role == "teacher"]
+    teacher = next((parameters_of(each) for each in teachers if each is not None), None) or size
+    row, shown = draft.fact("row_tokens") or PROMPT_TOKENS, int(str(step.params["examples"]))
+    read = 2 * draft.thresholds["instruction_tokens"] + (SHOWN_REQUESTS + shown + 1) * row
+    tokens = int(str(step.params["rows"])) * (read + 4 * row)
+    return _flops_time(tokens * teacher * FORWARD, rate) if teacher else None
 
 
 def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
