@@ -184,6 +184,10 @@ def _setting(params: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, A
         "precision": "amp" if half else "fp32",
         "base_dtype": "fp32" if params.get("base_dtype") == "fp32" else "bf16",
         "padding_mask": (params.get("micro_batch") or 1) > 1,
+        "devices": params.get("devices"),
+        "offload": params.get("offload"),
+        # What waits on the host alone is no sharing.
+        "sharding": "single" if params.get("distribution") == "offload" else params.get("distribution"),
     }
     setting = training_setting(**{name: value for name, value in fields.items() if value is not None})
     dumped: dict[str, Any] = setting.model_dump(mode="json")

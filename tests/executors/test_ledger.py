@@ -171,3 +171,13 @@ def test_a_step_that_ran_out_of_memory_has_a_row_of_its_own(tmp_path: Path) -> N
     assert row.outcome == "oom"
     assert row.setting is not None
     assert row.setting["batch"] == 4
+
+
+def test_what_is_shared_out_is_expected_of_each_device(tmp_path: Path) -> None:
+    job, result = finished(tmp_path)
+    alone = row_of(job, result, now=0)
+    spread = {**PARAMS, "distribution": "fsdp", "devices": 4, "nodes": 1}
+    shared = row_of(job.model_copy(update={"params": spread}), result, now=0)
+    assert shared.setting is not None
+    assert (shared.setting["sharding"], shared.setting["devices"]) == ("fsdp", 4)
+    assert (shared.expected_bytes or 0) < (alone.expected_bytes or 0)
