@@ -15,6 +15,7 @@ from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
 from planner.ladder.baselines import probe_seconds
 from planner.ladder.data_need import trained_share
+from planner.ladder.merging import searched
 from planner.ladder.probing import probe_tokens
 from planner.ladder.retrieving import passage_tokens
 from planner.ladder.searching import most_answers, search_tokens
@@ -113,8 +114,10 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         memory = _inference_memory(draft, step) if probes else None
         return Resources(device=device, device_memory=memory, time=_flops_time(flops, rate))
     if step.executor in ("prepare", "merge", "merge-models", "quantize"):
-        data = 2.0 * size
-        seconds = [data / each for each in reversed(CONVERT_BYTES_PER_S)]
+        data, tried = 2.0 * size, searched(step.params)
+        flops = tried * _choosing_tokens(draft, step) * size * FORWARD
+        rates = zip(reversed(CONVERT_BYTES_PER_S), (rate.high, rate.expected, rate.low), strict=True)
+        seconds = [(1 + tried) * data / moved + flops / reached for moved, reached in rates]
         time = _seconds([start + each for start, each in zip(START_S, seconds, strict=True)], "5 to 60 MB/s of weights")
         disk = Estimate(low=data, expected=data, high=2 * data, unit="bytes", provenance="closed form")
         return Resources(disk=disk, time=time)
@@ -218,6 +221,16 @@ def _search_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | 
     asked = draft.thresholds["instruction_tokens"] + each + 4 * int(str(step.params["max_new_tokens"]))
     asked += passage_tokens(draft, step.inputs)
     return _flops_time(search_tokens(draft, step.params, asked, each) * size * FORWARD, rate) if size else None
+
+
+def _choosing_tokens(draft: Draft, step: Step) -> float:
+    """Tokens that measuring one candidate of a merge computes, a written one counted as four; 0 without a search."""
+    choosing = step.params.get("choosing")
+    if not isinstance(choosing, dict):
+        return 0.0
+    rows = min(draft.fact("validation_rows") or 0, int(str(choosing["limit"])))
+    asked = draft.thresholds["instruction_tokens"] + (draft.fact("row_tokens") or PROMPT_TOKENS)
+    return float(rows * (asked + 4 * int(str(choosing["max_new_tokens"]))))
 
 
 def _rewriting_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:

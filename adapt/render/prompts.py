@@ -1,4 +1,4 @@
-"""The leaderboard of a search for prompts, as a run's report shows it."""
+"""The leaderboard of a search for prompts or for a merge's numbers, as a run's report shows it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from adapt.render.units import score, seconds
 from planner.documents import Measurement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from executors.report import StepReport
     from planner.documents import JsonValue
 
 
 def leaderboards(steps: tuple[StepReport, ...]) -> list[Table]:
-    """A table for each step that tried prompts; the chosen one stands first."""
-    return [
-        _table(str(step.notes.get("metric")), str(step.notes.get("chosen_on")), entries)
-        for step in steps
-        if isinstance(entries := step.notes.get("leaderboard"), list)
-    ]
+    """A table for each step that tried prompts or merges; the chosen one stands first."""
+    return [_table(step.notes, entries) for step in steps if isinstance(entries := step.notes.get("leaderboard"), list)]
 
 
-def _table(metric: str, chosen_on: str, entries: list[JsonValue]) -> Table:
+def _table(notes: Mapping[str, JsonValue], entries: list[JsonValue]) -> Table:
+    tried, chosen_on = str(notes.get("tried", "Prompts")), notes.get("chosen_on")
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
-    table.title = f"Prompts tried on {'validation' if chosen_on == 'validation' else 'held-out training'} rows"
-    table.add_column("Prompt", overflow="fold")
-    table.add_column(f"{metric} (95%)", overflow="fold")
+    table.title = f"{tried} tried on {'validation' if chosen_on == 'validation' else 'held-out training'} rows"
+    table.add_column(tried.removesuffix("s"), overflow="fold")
+    table.add_column(f"{notes.get('metric')} (95%)", overflow="fold")
     for name in ("Rows", "Tokens", "Time an answer"):
         table.add_column(name, justify="right")
     table.add_column("Decision", overflow="fold")

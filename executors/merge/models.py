@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.errors import classify
+from executors.evaluate.needs import unmet
 from executors.files import disk_full, disk_guard, free_bytes, remove, write_atomic
 from executors.inputs import missing_inputs
+from executors.merge.choosing import choose
 from executors.merge.executor import fold
 from executors.merge.recipe import NOT_DONE, STACKS, VECTORS, MergeModelsParams, recipe
 from executors.merge.reloading import reload
@@ -50,8 +53,14 @@ class MergeModels:
         needed = [f"source-{number}" for number in range(len(params.adapters))]
         if params.method in VECTORS or any(params.adapters):
             needed.append(BASE)
-        missing = missing_inputs(step, needed, "MERGE001")
-        return [*missing, *_not_done(params)]
+        measured: list[Finding] = []
+        if params.choosing is not None:
+            needed += ["validation", "prompt"]
+            asked = step.model_copy(
+                update={"params": step.params["choosing"], "inputs": step.inputs | {"model": step.inputs.get(FIRST)}}
+            )
+            measured = [*unmet(asked)]
+        return [*missing_inputs(step, needed, "MERGE001"), *measured, *_not_done(params)]
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """What was planned: neither the step nor the site tells the models' size."""
@@ -74,13 +83,10 @@ class MergeModels:
             size: float = elements(measure) * DTYPE_BYTES[params.dtype]
             if params.method in STACKS:
                 size = _check_layers(params, folders) * size
-            if free_bytes(job.out) < size:
-                raise RunError([disk_full(job.out / "model", int(size))])
+            chosen = None if params.search == "none" else choose(job, partial(_write, folders, int(size)))
+            params = chosen.params if chosen else params
             tell(job, f"merging by {params.method}", 2, 4)
-            with disk_guard(making, int(size)):
-                _merge(params, folders, making)
-            donor = folders.get(BASE, folders[FIRST])
-            notes = _dress(making, donor, folders, own_tokens=params.tokenizer == "base")
+            notes = _write(folders, int(size), params, making)
             tell(job, "reading the result again", 3, 4)
             if broken := first_not_finite(making):
                 message = f"The merged tensor {broken} is not finite."
@@ -92,7 +98,11 @@ class MergeModels:
             remove(job.checkpoints / "folded")
         tell(job, "done", 4, 4)
         names: dict[str, JsonValue] = {name: name for name in folders}
-        return Outcome(notes=notes | {"dtype": params.dtype, "mergekit": recipe(params, names)})
+        notes |= {"dtype": params.dtype, "mergekit": recipe(params, names)}
+        if chosen is None:
+            return Outcome(notes=notes)
+        reached = {f"chosen_{chosen.notes['metric']}": chosen.score}
+        return Outcome(metrics=reached, notes=notes | chosen.notes, tokens=chosen.tokens)
 
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
@@ -108,9 +118,6 @@ def _not_done(params: MergeModelsParams) -> list[Finding]:
         message = "Matching the units of models without a common base is not done here."
         fix = "Merge finetunes of one base, or override merge_alignment with `none`."
         found.append(_finding("MERGE020", message, fix, "/params/alignment"))
-    if params.search != "none":
-        message = f"The search by {params.search} is not done here."
-        found.append(_finding("MERGE020", message, "Override merge_search with `none`.", "/params/search"))
     return found
 
 
@@ -150,6 +157,19 @@ def _check_layers(params: MergeModelsParams, folders: Mapping[str, Path]) -> flo
             message += f"which has {count}."
             raise InputError.one("MERGE017", message, "Correct the slices.", pointer="/params/slices")
     return max(1.0, (params.layers or 0) / (layers_of(folders[FIRST]) or 1))
+
+
+def _write(folders: Mapping[str, Path], size: int, params: MergeModelsParams, out: Path) -> dict[str, JsonValue]:
+    """Write a whole model folder of about `size` bytes, once it is known that the disk holds it.
+
+    Raises:
+        RunError: the disk is too small.
+    """
+    if free_bytes(out) < size:
+        raise RunError([disk_full(out.with_name("model"), size)])
+    with disk_guard(out, size):
+        _merge(params, folders, out)
+        return _dress(out, folders.get(BASE, folders[FIRST]), folders, own_tokens=params.tokenizer == "base")
 
 
 def _merge(params: MergeModelsParams, folders: Mapping[str, Path], out: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from executors.contract import Params
+from executors.evaluate.executor import EvaluateParams
 from executors.models import Dtype
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ class Slice(Params):
         return self
 
 
+class Candidate(Params):
+    """Numbers that a search tries in place of the decided ones."""
+
+    weights: tuple[Number, ...] | None = None
+    """Weight of each source; sources of the weight 0 are left out of a mean."""
+    scale: Number | None = None
+    """Factor of the merged task vector."""
+    t: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Place on the arc from the first source to the second."""
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _hashable(cls, given: object) -> object:
+        return tuple(given) if isinstance(given, list) else given
+
+
 class MergeModelsParams(Params):
     """The method of a merge of whole models with every number that belongs to it."""
 
@@ -83,6 +100,10 @@ class MergeModelsParams(Params):
     """Whether units of the sources are matched before they are averaged."""
     search: Literal["none", "greedy-soup", "grid"]
     """Whether the numbers are searched on validation data."""
+    choosing: EvaluateParams | None = None
+    """How a search measures a candidate on the validation rows: as an evaluation, whose first metric chooses."""
+    candidates: Annotated[list[Candidate], Field(min_length=1, max_length=50)] | None = None
+    """Numbers that a grid compares, in place of the ones above; a greedy soup finds its own."""
     seed: int
     """Seed of what is dropped at random."""
     weights: list[Number] | None = None
@@ -125,6 +146,8 @@ class MergeModelsParams(Params):
             raise ValueError(f"slerp takes two sources, not {count}")
         if self.weights is not None and len(self.weights) != count:
             raise ValueError(f"{len(self.weights)} weights are given for {count} sources")
+        if self.weights and not any(self.weights):
+            raise ValueError("every weight is zero, so there is nothing to merge")
         if self.weights and self.normalize and abs(sum(self.weights)) < LEAST_SUM:
             raise ValueError("the weights sum to zero and cannot be divided by their sum; set normalize to false")
         if self.density is not None and self.spread is not None:
@@ -143,8 +166,46 @@ class MergeModelsParams(Params):
             raise ValueError(f"the slices have {total} layers together and not {self.layers}")
         return self
 
+    @model_validator(mode="after")
+    def _searches(self) -> MergeModelsParams:
+        if (self.search == "none") != (self.choosing is None):
+            raise ValueError("a search needs choosing, which says how a candidate is measured, and nothing else does")
+        if (self.search == "grid") != (self.candidates is not None):
+            raise ValueError("a grid needs candidates, and nothing else does")
+        if self.search == "greedy-soup" and (self.method != "linear" or min(self.weights or [0]) <= 0):
+            raise ValueError("a greedy soup is a linear merge with weights above zero")
+        if self.choosing and self.choosing.metrics[0] in UNSUITED:
+            raise ValueError(f"a merge cannot be chosen by {self.choosing.metrics[0]}: name a score of answers")
+        for each in self.candidates or []:
+            self.with_numbers(each)
+        return self
 
-_SHARED = frozenset({"method", "adapters", "dtype", "tokenizer", "alignment", "search", "seed"})
+    def with_numbers(self, numbers: Candidate) -> MergeModelsParams:
+        """The same merge without a search, by the numbers of a candidate.
+
+        Raises:
+            ValueError: they do not belong to the method, or mean nothing.
+        """
+        changed = {name: list(value) if name == "weights" else value for name, value in numbers if value is not None}
+        own = self.model_dump(exclude_unset=True, exclude={"choosing", "candidates"})
+        return MergeModelsParams.model_validate(own | {"search": "none"} | changed)
+
+    def measured_by(self) -> EvaluateParams:
+        """How a search measures.
+
+        Raises:
+            ValueError: there is no search.
+        """
+        if self.choosing is None:
+            raise ValueError("a merge without a search measures nothing")
+        return self.choosing
+
+
+_SHARED = frozenset({
+    "method", "adapters", "dtype", "tokenizer", "alignment", "search", "choosing", "candidates", "seed",
+})  # fmt: skip
+# Metrics that need more than a model, a prompt and rows, or of which less is more.
+UNSUITED = frozenset({"agreement", "execution_accuracy", "judge", "perplexity", "preference_accuracy"})
 
 
 def recipe(params: MergeModelsParams, at: Mapping[str, JsonValue]) -> dict[str, Any]:
@@ -175,7 +236,12 @@ def recipe(params: MergeModelsParams, at: Mapping[str, JsonValue]) -> dict[str, 
             own = [each | {"density": params.density} for each in own]
         if params.spread is not None:
             own = [each | {"epsilon": params.spread} for each in own]
-    models = [{"model": source, "parameters": each} for source, each in zip(sources, own, strict=True)]
+    models = [
+        {"model": source, "parameters": each}
+        for source, each in zip(sources, own, strict=True)
+        # What counts nothing in a mean need not be read.
+        if each["weight"] or params.method != "linear"
+    ]
     return found | {"models": models, "parameters": whole}
 
 

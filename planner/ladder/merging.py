@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Alternative, Input, JsonValue, Stage, Step
 from planner.ladder.pins import data_pin
-from planner.ladder.prompting import SEED, add_prompt, evaluate
+from planner.ladder.prompting import SEED, add_prompt, evaluate, how_answered
+from planner.ladder.searching import metric
 from planner.ladder.training import training
 from planner.survey.metrics import MEASURED_METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.documents import Gate
     from planner.ladder.draft import Draft
 
@@ -113,7 +116,9 @@ def _merge(draft: Draft) -> None:
     if method in NEED_BASE or any(adapters):
         inputs["base"] = Input(pin="model/merge-base")
     if draft.answer("merge_search") != "none":
+        _prompt(draft)
         inputs["validation"] = Input(pin="data/validation")
+        inputs["prompt"] = Input(step="prompt/zero-shot", output="prompt")
     draft.add(
         Step(
             address=MODEL,
@@ -128,13 +133,63 @@ def _merge(draft: Draft) -> None:
                 "tokenizer": draft.answer("merge_tokenizer"),
                 "alignment": draft.answer("merge_alignment"),
                 "search": draft.answer("merge_search"),
-                **_numbers(draft, method),
+                **(numbers := _numbers(draft, method)),
+                **_search(draft, inputs, numbers),
                 "seed": SEED,
             },
             outputs=("model",),
         ),
         because=_reasons(method),
     )
+
+
+def _search(draft: Draft, inputs: dict[str, Input], numbers: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """How candidates are measured, and which there are; nothing without a search."""
+    search = draft.answer("merge_search")
+    if search == "none":
+        return {}
+    choosing: dict[str, JsonValue] = {
+        "metrics": [metric(draft)],
+        **draft.output_params(),
+        **how_answered(draft, {"model": inputs["source-0"]}),
+        "judge": None,
+        "passages": None,
+        "limit": int(draft.thresholds["merge_search_rows"]),
+        "seed": SEED,
+    }
+    if search == "greedy-soup":
+        return {"choosing": choosing}
+    points, reach = int(draft.thresholds["grid_points"]), draft.thresholds["grid_reach"]
+    # What was decided comes first: of equal scores the first one wins.
+    factors = sorted((1 + reach * (2 * at / (points - 1) - 1) for at in range(points)), key=lambda each: each != 1)
+    candidates: list[JsonValue] = [*_varied(numbers, factors)]
+    return {"choosing": choosing, "candidates": candidates}
+
+
+def _varied(numbers: dict[str, JsonValue], factors: list[float]) -> list[dict[str, JsonValue]]:
+    """The number of a method that a grid varies, times each factor: its scale, its place, or a mean's last share."""
+    name = "scale" if "scale" in numbers else "t"
+    if name in numbers:
+        most = 1.0 if name == "t" else math.inf
+        tried = dict.fromkeys(round(min(most, float(str(numbers[name])) * factor), 6) for factor in factors)
+        return [{name: value} for value in tried]
+    weights = [float(str(each)) for each in numbers["weights"]] if isinstance(numbers["weights"], list) else []
+    *others, last = (each / (sum(weights) or 1.0) for each in weights)
+    rest = sum(others) or 1.0
+    shares = [last * factor for factor in factors]
+    found: list[dict[str, JsonValue]] = [
+        {"weights": [*(round(each * (1 - share) / rest, 6) for each in others), round(share, 6)]} for share in shares
+    ]
+    return [{"weights": [*weights]}, *found[1:]]
+
+
+def searched(params: Mapping[str, JsonValue]) -> int:
+    """Merges that a search makes and measures at most; 0 without one."""
+    candidates, sources = params.get("candidates"), params.get("adapters")
+    if isinstance(candidates, list):
+        return len(candidates)
+    # A soup measures each source alone, then each but the first beside those that were kept.
+    return 2 * len(sources) - 1 if params.get("choosing") and isinstance(sources, list) else 0
 
 
 def _title(method: str, sources: int) -> str:

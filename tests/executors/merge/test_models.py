@@ -218,7 +218,6 @@ def test_numbers_that_mean_nothing_are_refused(given: dict[str, Any], said: str)
         values("moe", 4, experts=4, experts_per_token=2, router="random"),
         values("concatenation", weights=[1.0, 1.0]),
         values("slerp", t=0.5) | {"alignment": "permutation"},
-        values("slerp", t=0.5) | {"search": "grid"},
     ],
 )
 def test_what_is_not_done_is_said_before_anything_runs(given: dict[str, Any]) -> None:

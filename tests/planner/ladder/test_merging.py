@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from executors.evaluate import EnsembleParams
+from executors.merge import MergeModelsParams
 from planner.documents import InputError, Plan
 from planner.facts.merging import METHODS
 from planner.ladder.merging import stacked
@@ -141,8 +142,39 @@ def test_validation_data_choose_and_test_data_do_not() -> None:
     data = {"validation": {"examples": 100}, "test": {"examples": 100}}
     soup = merged(sources("a", "b", "c"), "average", data=data).step("merge/models")
     assert (soup.params["search"], soup.inputs["validation"].pin) == ("greedy-soup", "data/validation")
+    assert soup.inputs["prompt"].step == "prompt/zero-shot"
+    assert "candidates" not in soup.params
+    assert soup.params["choosing"]["limit"] == 200
     assert merged(sources("a", "b", "c"), data=data).step("merge/models").params["search"] == "grid"
     assert merged(sources("a", "b", "c")).step("merge/models").params["search"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("method", "first", "last"),
+    [
+        ("slerp", {"t": 0.5}, {"t": 0.75}),
+        ("task-arithmetic", {"scale": 0.4}, {"scale": 0.6}),
+        ("linear", {"weights": [0.5, 0.5]}, {"weights": [0.25, 0.75]}),
+    ],
+)
+def test_a_grid_begins_with_what_was_decided_and_costs_more_time(
+    method: str, first: dict[str, Any], last: dict[str, Any]
+) -> None:
+    data = {"validation": {"examples": 100}, "test": {"examples": 100}}
+    step = merged(sources("a", "b"), method=method, data=data).step("merge/models")
+    assert len(step.params["candidates"]) == 5
+    assert (step.params["candidates"][0], step.params["candidates"][-1]) == (first, last)
+    MergeModelsParams.model_validate(step.params)
+    plain = merged(sources("a", "b"), method=method).step("merge/models")
+    assert step.resources.time.expected > 5 * plain.resources.time.expected
+    assert step.resources.disk == plain.resources.disk, "a candidate is gone before the next one comes"
+
+
+def test_a_search_that_cannot_be_is_refused_with_the_rule() -> None:
+    with pytest.raises(InputError, match="MSE001"):
+        merged(sources("a", "b", "c"), overrides={"merge_search": "greedy-soup"})
+    with pytest.raises(InputError, match="MSE002"):
+        merged([MISTRAL], "upscale", models=[MISTRAL], overrides={"merge_search": "grid"})
 
 
 def test_models_of_different_bases_are_aligned_before_they_are_averaged() -> None:
