@@ -38,6 +38,8 @@ def surveyed(survey: Survey) -> dict[str, Any]:
         found["failures"] = survey.failures
     if survey.schema is not None:
         found["schema"] = survey.schema
+    if survey.grammar is not None:
+        found["grammar"] = survey.grammar
     if survey.merge_sources:
         found["merge_sources"] = survey.merge_sources
     if survey.encoder is not None:
@@ -61,6 +63,7 @@ def survey_of(record: Mapping[str, Any], hardware: HardwareRecord) -> Survey:
         failures=_made(Failures, failures) if failures else None,
         schema=record.get("schema"),
         findings=(),
+        grammar=record.get("grammar"),
         merge_sources=tuple(_made(SourceSurvey, values) for values in record.get("merge_sources", ())),
         encoder=_made(EncoderSurvey, encoder) if encoder else None,
     )

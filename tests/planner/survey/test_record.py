@@ -62,7 +62,12 @@ def test_every_part_of_a_survey_is_recorded(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}', encoding="utf-8")
     (tmp_path / "test.jsonl").write_text('{"prompt": "c", "completion": "d"}', encoding="utf-8")
     parts = {each.name for each in dataclasses.fields(Survey)}
-    assert set(surveyed(looked_at(FULL, tmp_path))) == parts - ELSEWHERE
+    assert set(surveyed(looked_at(FULL, tmp_path))) == parts - ELSEWHERE - {"grammar"}
+    # Decoding is held to a schema or to a grammar.
+    (tmp_path / "sql.ebnf").write_text('root ::= "SELECT 1"', encoding="utf-8")
+    held = {**FULL, "task": {"description": "Write the query", "output": {"format": "sql", "grammar": "sql.ebnf"}}}
+    before = looked_at(held, tmp_path)
+    assert survey_of(surveyed(before), before.hardware).grammar == before.grammar == 'root ::= "SELECT 1"'
 
 
 @given(specs())
