@@ -25,6 +25,8 @@ class HeadRows:
         """Watch the head of a model that puts so many virtual tokens before its input."""
         self._prepended = prepended
         self._kept: torch.Tensor | None = None
+        # What is called may be a wrapper of the model, without its configuration.
+        self._config = model.config
         model.get_output_embeddings().register_forward_pre_hook(self._select)
 
     def logits(
@@ -44,7 +46,7 @@ class HeadRows:
         # Each row begins with its virtual tokens.
         self._kept = kept + (kept // ids.shape[1] + 1) * self._prepended
         more: dict[str, Any] = {} if places is None else {"position_ids": places}
-        if model.config._attn_implementation == VARLEN:
+        if self._config._attn_implementation == VARLEN:
             ids, more = in_one_row(ids, places)
         try:
             logits: torch.Tensor = model(input_ids=ids, use_cache=False, **more).logits
