@@ -13,13 +13,12 @@ from executors import bottleneck
 from executors.heads import write_labels
 from executors.models import load_tokenizer, save_tokenizer
 from executors.train.methods.applied import fresh_modules
-from executors.train.params import ALL_OWN, IN_PLACE, given, output_of
+from executors.train.params import IN_PLACE, given
 from planner.documents import pretty_json
 
 if TYPE_CHECKING:
     from executors.train.keeping import KeptTrainer
     from executors.train.methods.applied import Applied
-    from executors.train.params import TrainParams
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -123,46 +122,3 @@ def _write_model(trained: Any, model: Any, out: Path) -> None:
             if restarted or weight.requires_grad:
                 held[name].copy_(weight)
     model.save_pretrained(out)
-
-
-def card(params: TrainParams, facts: dict[str, str]) -> str:
-    """The model card: what was trained, on how much, how, and what it reached."""
-    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in facts.items()]
-    said = {name: value for name, value in params.model_dump().items() if value is not None or name not in ALL_OWN}
-    recipe = [f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in said.items()]
-    whole, ours = output_of(params.method) == "model", params.method == "adapter"
-    use = (
-        "A whole model: load it with `transformers.AutoModelForCausalLM.from_pretrained(folder)`."
-        if whole
-        else "Load it with `executors.models.load_adapter(base, folder)`, on the base model that it was trained on."
-        if ours
-        else "Load it with `peft.PeftModel.from_pretrained(base, folder)`, on the base model that it was trained on."
-    )
-    return "\n".join(
-        [
-            "---",
-            *([] if ours else [f"library_name: {'transformers' if whole else 'peft'}"]),
-            "pipeline_tag: text-generation",
-            f"tags: [{params.method}, {params.objective}]",
-            "---",
-            "",
-            f"# {'Model' if whole else 'Adapter'} trained by {params.method}",
-            "",
-            use,
-            "",
-            "| | |",
-            "|---|---|",
-            *rows,
-            "",
-            "## Recipe",
-            "",
-            "| parameter | value |",
-            "|---|---|",
-            *recipe,
-            "",
-        ]
-    )
-
-
-def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

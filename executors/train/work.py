@@ -11,12 +11,13 @@ from executors.bottleneck import decoder_layers
 from executors.contract import Outcome
 from executors.models import device_name
 from executors.train import checkpoints
-from executors.train.artifact import card, write_result
+from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe
 from executors.train.effective import effective, requested, require
 from executors.train.keeping import KeptTrainer, Training, load_trained
 from executors.train.methods import apply
+from executors.train.model_card import card
 from executors.train.objectives import OBJECTIVES
 from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
@@ -90,7 +91,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
         if ranks.count == 1:
             results |= trainer.results()
         out = job.out / output_of(params.method)
-        write_result(trainer, applied, job.inputs["model"], out, card(params, _shown(ready, results)))  # type: ignore[arg-type]
+        write_result(trainer, applied, job.inputs["model"], out, card(job, ready.labels, _shown(ready, results)))  # type: ignore[arg-type]
     metrics = {name: Measurement(value=value) for name, value in results.items()}
     if watch.tokens_per_s:
         metrics["tokens_per_s"] = Measurement(value=watch.tokens_per_s)
