@@ -16,8 +16,28 @@ RISEN = 1.3
 ENOUGH_STEPS = 8
 
 
-def describe(losses: Sequence[float], evaluations: Sequence[tuple[int, float]], steps_per_epoch: int) -> str:
-    """What the losses of all steps, and the validation losses with their steps, say of rate and epochs."""
+# Highest learning rates that are usual; a training that goes nowhere at more of it does so because of it.
+USUAL = {"full": 1e-3, "partial": 1e-3, "galore": 1e-2, "bitfit": 1e-2, "ia3": 1e-1}
+USUAL_OF_ADAPTERS = 1e-2
+USUAL_OF_SOFT_PROMPTS = 0.5
+
+
+def usual_rate(method: str) -> float:
+    """The highest learning rate that is usual for a method [peft-docs]."""
+    return USUAL.get(method, USUAL_OF_SOFT_PROMPTS if method.endswith("-tuning") else USUAL_OF_ADAPTERS)
+
+
+def describe(
+    losses: Sequence[float], evaluations: Sequence[tuple[int, float]], steps_per_epoch: int, times_usual: float = 0.0
+) -> str:
+    """What the losses of all steps, and the validation losses with their steps, say of rate and epochs.
+
+    Args:
+        losses: of every optimizer step.
+        evaluations: optimizer steps and validation losses.
+        steps_per_epoch: optimizer steps.
+        times_usual: the learning rate over the highest that is usual for the method.
+    """
     if len(losses) < ENOUGH_STEPS:
         return f"{len(losses)} steps are too few to read a curve."
     eighth = len(losses) // ENOUGH_STEPS
@@ -26,6 +46,9 @@ def describe(losses: Sequence[float], evaluations: Sequence[tuple[int, float]], 
     span = f"from {first:.3f} to {last:.3f}"
     if last > lowest * RISEN and last > first * LEARNED:
         return f"The training loss rose again, {span} after a low of {lowest:.3f}: the learning rate is too high."
+    if last > first * LEARNED and times_usual > 1:
+        told = f"{times_usual:.3g} times the highest that is usual for the method"
+        return f"The training loss hardly fell, {span}, at a learning rate of {told}: it is too high."
     if last > first * LEARNED:
         return f"The training loss hardly fell, {span}: the learning rate is too low, or the rows teach nothing new."
     if evaluations:

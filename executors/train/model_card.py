@@ -87,7 +87,7 @@ def _use(params: TrainParams, labels: tuple[str, ...]) -> str:
         )
     if labels:
         made = f"base = {loader}(base_folder, num_labels={len(labels)}, pad_token_id=...)"
-        return f"Load it on the base that it was trained on: `{made}`, then `peft.PeftModel.from_pretrained(base, folder)`."
+        return f"Load it on the base of its training: `{made}`, then `peft.PeftModel.from_pretrained(base, folder)`."
     return "Load it with `peft.PeftModel.from_pretrained(base, folder)`, on the base model that it was trained on."
 
 

@@ -13,7 +13,7 @@ from executors.models import device_name
 from executors.train import checkpoints
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
-from executors.train.curve import describe
+from executors.train.curve import describe, usual_rate
 from executors.train.effective import effective, requested, require
 from executors.train.keeping import KeptTrainer, Training, load_trained
 from executors.train.methods import apply
@@ -95,6 +95,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
     metrics = {name: Measurement(value=value) for name, value in results.items()}
     if watch.tokens_per_s:
         metrics["tokens_per_s"] = Measurement(value=watch.tokens_per_s)
+    times_usual = params.learning_rate / usual_rate(params.method)
     return Outcome(
         metrics=metrics,
         notes={
@@ -107,7 +108,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
             "tokens": record.tokens,
             "resumed_from": watch.resumed_from,
             "chosen_step": record.best or len(record.losses),
-            "curve": describe(record.losses, record.evaluations, batches.steps),
+            "curve": describe(record.losses, record.evaluations, batches.steps, times_usual),
         },
         tokens=record.tokens - watch.resumed_tokens,
         device_peak_bytes=_device_peak_bytes(),

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import random
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from executors.train.curve import describe
+from tests.executors.tiny import tiny_rows, write_rows
+from tests.executors.train.jobs import make_job, perform
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FALLING = [3.0 * 0.97**step for step in range(80)]
 
@@ -24,3 +32,35 @@ def test_the_curve_is_told_in_a_sentence(losses: list[float], evaluations: list[
     sentence = describe(losses, evaluations, steps_per_epoch=20)
     assert said in sentence
     assert sentence.endswith(".")
+
+
+def shuffled() -> list[dict[str, str]]:
+    """Rows whose answers are those of others: nothing that is learned of one holds for another."""
+    rows = tiny_rows(40)
+    answers = [row["completion"] for row in rows]
+    random.Random(0).shuffle(answers)  # noqa: S311 - an order, not a secret
+    return [{**row, "completion": answer} for row, answer in zip(rows, answers, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing")
+@pytest.mark.parametrize(
+    ("changes", "rows", "said"),
+    [
+        ({"method": "full", "learning_rate": 1.0}, None, "rose again"),
+        ({"method": "full", "learning_rate": 1.0}, None, "the learning rate is too high"),
+        ({"learning_rate": 2.0}, None, "at a learning rate of 200 times the highest that is usual for the method"),
+        ({"method": "full", "learning_rate": 0.01 / 1000}, None, "the learning rate is too low"),
+        ({"method": "full", "epochs": 60.0, "accumulation": 1}, "shuffled", "more epochs overfit; the best checkpoint was kept"),
+        ({"method": "full", "epochs": 2.0}, None, "still falling at the end"),
+    ],
+)
+def test_a_bad_training_is_called_what_it_is(
+    changes: dict[str, Any], rows: str | None, said: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    job = make_job(tmp_path, tiny_model, **changes)
+    if rows:
+        noise = shuffled()
+        write_rows(tmp_path / "train.jsonl", noise[:8])
+        write_rows(tmp_path / "validation.jsonl", noise[32:])
+    assert said in str(perform(job).notes["curve"])
