@@ -2,8 +2,8 @@
 
     python -m bench.methods [ROW ...]
 
-64 rows to train on, 16 to validate, one epoch; each row of the table in a process of its own, so that peaks are its
-own. `bench/trainings.py` says what the rows are; names given choose among them, by their beginnings.
+One epoch of the rows that `bench/trainings.py` says, which knows the rows of the table too; each in a process of its
+own, so that peaks are its own. Names given choose among them, by their beginnings.
 """
 
 from __future__ import annotations

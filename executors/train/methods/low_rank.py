@@ -25,6 +25,7 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
         InputError: a target is not in the model, or the rank is above a matrix.
     """
     from peft import LoraConfig
+    from peft.tuners.trainable_tokens import TrainableTokensLayer
 
     rank, targets = given(params.rank), given(params.targets)
     layers = linear_layers(model)
@@ -54,6 +55,10 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
             trainable_token_indices={embeddings_name(model): new} if new else None,
         ),
     )
+    for layer in adapted.modules():
+        if isinstance(layer, TrainableTokensLayer):
+            # Peft asks every layer whether it casts its input, which this one never says.
+            layer.cast_input_dtype_enabled = True
     each = params.method == "dora"
     values = sum(rank * (inputs_of(layer) + outputs_of(layer)) + each * outputs_of(layer) for layer in chosen.values())
     values += whole

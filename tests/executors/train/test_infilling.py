@@ -136,6 +136,11 @@ def test_documents_are_held_out(tiny_model: Path, tmp_path: Path) -> None:
     assert (notes["rows"], notes["validation_rows"]) == (15, 5)
 
 
+def test_gaps_are_learned_in_bf16(tiny_model: Path, tmp_path: Path) -> None:
+    changes = {"base_dtype": "bf16", "precision": "bf16", "epochs": 1.0}
+    assert perform(gap_job(tmp_path, tiny_model, gaps(16), **changes)).notes["trained_dtype"] == "float32"
+
+
 @pytest.mark.parametrize(
     ("rows", "method", "said"),
     [
