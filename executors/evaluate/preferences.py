@@ -50,7 +50,7 @@ def margins(job: Job, rows: Sequence[Row]) -> list[Margin]:
     if alone is not None:
         message = f"{METRIC} is measured on comparisons, and the row {alone.id} has no chosen and rejected answer."
         fix = "Measure on rows with prompt, chosen and rejected, or drop the metric."
-        raise InputError.one("DATA023", message, fix, file=str(job.inputs["data"]))
+        raise InputError.one("DATA026", message, fix, file=str(job.inputs["data"]))
     tokenizer = load_tokenizer(Path(job.inputs["model"]))
     prompts = prompts_for(read_prompt(Path(job.inputs["prompt"])), rows)
     texts = [

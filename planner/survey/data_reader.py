@@ -36,6 +36,8 @@ class ReadData:
     duplicates: int = 0
     conflicts: int = 0
     empty_completions: list[str] = field(default_factory=list)
+    equal_answers: list[str] = field(default_factory=list)
+    """Rows that compare an answer with itself."""
     completions: Counter[str] | None = field(default_factory=Counter)
     """Rows by completion; None when there are too many different ones."""
     sample: list[Example] = field(default_factory=list)
@@ -131,6 +133,8 @@ def _note_completion(example: Example, row: str, data: ReadData) -> None:
     answer = example.completion.strip()
     if not answer:
         data.empty_completions.append(row)
+    elif answer == example.rejected.strip():
+        data.equal_answers.append(row)
     if data.completions is None or data.shape == "text":
         return
     if len(answer) > MAX_LABEL_CHARACTERS and len(data.completions) > MAX_DISTINCT // 2:

@@ -29,6 +29,10 @@ def remarks(spec: Spec, survey: DataSurvey, data: ReadData) -> list[Finding]:
         rows = first_of(data.empty_completions)
         message = f"{count(len(data.empty_completions), 'row')} of {data.rows:,} have no answer: {rows}."
         remark("DATA040", message, "Fill or delete them: a model learns to say nothing from them.")
+    if data.equal_answers:
+        rows = first_of(data.equal_answers)
+        message = f"{count(len(data.equal_answers), 'row')} of {data.rows:,} compare an answer with itself: {rows}."
+        found.append(problem("DATA049", message, "Take them out: they teach and tell nothing.", file=survey.path))
     if data.duplicates:
         message = f"{count(data.duplicates, 'row')} of {data.rows:,} repeat an earlier row."
         remark("DATA041", message, "Delete them unless the repetition is meant as weight.")

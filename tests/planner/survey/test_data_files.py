@@ -279,3 +279,13 @@ def test_a_question_that_cannot_be_asked_is_told_with_its_line(tmp_path: Path, r
         read(tmp_path, [row])
     assert said in str(error.value)
     assert "train.jsonl:1" in str(error.value)
+
+
+def test_rows_that_compare_an_answer_with_itself_are_refused(tmp_path: Path) -> None:
+    rejected = ("no", "yes ")
+    rows = [{"id": f"r{at}", "prompt": f"ask {at}", "chosen": "yes", "rejected": rejected[at]} for at in (0, 1)]
+    write_rows(tmp_path / "p.jsonl", rows)
+    _, findings = look_at_data(spec_of(data={"preferences": "p.jsonl"}), tmp_path)
+    [finding] = [each for each in findings if each.code == "DATA049"]
+    assert finding.severity == "error"
+    assert "1 row of 2 compare an answer with itself: r1" in finding.message
