@@ -79,6 +79,7 @@ def _one(name: str) -> list[float]:
         write_data(params.objective, place / "train.jsonl", place / "validation.jsonl")
         inputs = {name: place / f"{name}.jsonl" for name in ("train", "validation")}
         inputs |= {"prompt": place / "prompt", "model": small_model()}
+        inputs |= {"teacher": inputs["model"]} if params.objective == "distillation" else {}
         job = Job("train/sft", params, inputs, place / "out", place / "checkpoints", lambda _: None, place / "cache")
         outcome = work.train(job)
         seconds = [time.monotonic() - seen["wall"], time.process_time() - seen["cpu"]]

@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.methods import LORA, _params
 from bench.small_model import small_model
+from bench.trainings import COMMON, LORA, OWN
 
 if TYPE_CHECKING:
     from planner.documents import Measurement
@@ -63,8 +63,6 @@ def _one(data: Path, loss: str, rate: float) -> dict[str, Any]:
     from executors.prompt.document import make_prompt, write_prompt
     from executors.train import Train, TrainParams
 
-    own = {"preference_loss": loss, "preference_beta": 0.1, "label_smoothing": 0.0}
-    own |= {"desirable_weight": 1.0, "undesirable_weight": 1.0, "objective": "preference"}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for part in ("out", "checkpoints"):
@@ -74,11 +72,9 @@ def _one(data: Path, loss: str, rate: float) -> dict[str, Any]:
         inputs: dict[str, Path | str] = {"model": base, "prompt": place / "prompt", "data": data / "test.jsonl"}
         cpu_s = 0.0
         if loss != "before":
-            common = {name: value for name, value in _params().items() if name != "learn_turns"}
-            changes = {"method": "lora", "learning_rate": rate, "evaluations_per_epoch": 0, "micro_batch": 4}
-            params = TrainParams.model_validate(
-                common | LORA | own | changes | {"accumulation": 2, "warmup_ratio": 0.1}
-            )
+            changes = {"learning_rate": rate, "preference_loss": loss, "objective": "preference", "max_length": 512}
+            changes |= {"micro_batch": 4, "accumulation": 2, "warmup_ratio": 0.1, "evaluations_per_epoch": 0}
+            params = TrainParams.model_validate(COMMON | OWN["preference"] | LORA | changes)
             job = Job(
                 "train/preference",
                 params,

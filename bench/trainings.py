@@ -47,7 +47,11 @@ RUNS: dict[str, dict[str, Any]] = {
     "infilling, lora": {"objective": "infilling", **LORA},
     "long context, longlora": {"objective": "long-context", **LORA, "method": "longlora", "learning_rate": 3e-4},
     "long context, lora": {"objective": "long-context", **LORA},
+    "preference, full": {"objective": "preference", "method": "full", "learning_rate": 2e-6},
     "preference, lora": {"objective": "preference", **LORA, "learning_rate": 2e-4},
+    "preference by orpo": {"objective": "preference", **LORA, "preference_loss": "orpo", "learning_rate": 2e-4},
+    "preference by kto": {"objective": "preference", **LORA, "preference_loss": "kto", "learning_rate": 2e-4},
+    "distillation, lora": {"objective": "distillation", **LORA},
     "labels, lora": {"objective": "classification-head", **LORA},
 }
 TEXT = {"held_out": 0.0, "max_length": 256, "micro_batch": 4, "packing": True}
@@ -60,6 +64,10 @@ OWN: dict[str, dict[str, Any]] = {
     "preference": {
         "preference_loss": "sigmoid", "preference_beta": 0.1, "label_smoothing": 0.0, "desirable_weight": 1.0,
         "undesirable_weight": 1.0, "micro_batch": 2, "max_length": 384,
+    },
+    # The model teaches itself, for want of a larger one: its distributions hold what is learned near to it.
+    "distillation": {
+        "learn_turns": "last", "distill_temperature": 2.0, "hard_label_weight": 0.5, "divergence": 0.0,
     },
     "classification-head": {"labels": "found"},
 }  # fmt: skip
