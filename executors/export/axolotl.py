@@ -20,6 +20,7 @@ from executors.export.words import (
     galore,
     prompt_loss,
     steps_per_epoch,
+    turns,
 )
 from executors.train.optimizers import NAMES
 
@@ -200,6 +201,7 @@ def _kind(training: Training, objective: str) -> dict[str, Any]:
 
 
 def _evaluation(sheet: Sheet, training: Training) -> None:
+    turns(sheet)
     times, patience = sheet.get("evaluations_per_epoch") or 0, sheet.get("early_stopping_patience")
     sheet.put(logging_steps=10, save_total_limit=KEPT)
     if not (training.validation and times):

@@ -13,6 +13,7 @@ from executors.export.rendered import Rendered, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
 from executors.export.trl import paired_only
+from executors.export.words import turns
 from planner.documents import Finding, InputError, pretty_json
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def render(training: Training) -> Rendered:
         raise InputError.one("EXPORT002", message, "Export it to trl, axolotl or llama-factory.")
     _check(training)
     _its_own(sheet)
+    turns(sheet)
     epochs = float(sheet.get("epochs") or 1)
     numbers: dict[str, Any] = {
         "n_epochs": max(1, round(epochs)),

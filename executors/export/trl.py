@@ -48,6 +48,9 @@ def _grouped(sheet: Sheet, value: bool) -> None:  # noqa: FBT001 - a parameter's
 
 def _length(sheet: Sheet, value: int) -> None:
     sheet.put(max_length=value)
+    if sheet.settings.get("packing_strategy") == "bfd_split":
+        # What is longer goes on in the next sequence, as in the plan.
+        return
     because = f"Rows above {value} tokens are cut by {sheet.tool}; the plan's own training drops them whole."
     sheet.unsaid("max_length", because, severity="note")
 
@@ -164,9 +167,12 @@ def learned(sheet: Sheet, training: Training, objective: str) -> None:
             paired_only(sheet)
     elif training.params.get("objective") == "continued-pretraining":
         sheet.get("prompt_loss_weight")
-        sheet.put(dataset_text_field="text", completion_only_loss=False)
+        sheet.put(dataset_text_field="text")
         if training.params.get("packing"):
-            sheet.put(packing_strategy="bfd")
+            sheet.put(packing_strategy="bfd_split")
+            if training.params.get("attention") != "flash":
+                because = f"Texts that share a sequence see each other in {sheet.tool} without flash attention."
+                sheet.unsaid("packing", because, "Set attn_implementation to flash_attention_2 where there is a GPU.")
     else:
         prompt_loss(sheet, "completion_only_loss", inverted=True)
         sheet.put(assistant_only_loss=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from executors.export.sheet import shown
 from executors.train.optimizers import GALORE, NAMES
 
 if TYPE_CHECKING:
@@ -83,8 +84,17 @@ def prompt_loss(sheet: Sheet, on_prompt: str, *, inverted: bool = False) -> None
         sheet.unsaid("prompt_loss_weight", because, "The result may differ a little from the plan's.")
 
 
+def turns(sheet: Sheet) -> None:
+    """Which answers of a conversation are learned: exports write rows whose last one is."""
+    learned = sheet.get("learn_turns")
+    if learned not in (None, "last"):
+        because = f"The plan learns {shown(learned)} answers of a conversation; the rows are learned by their last one."
+        sheet.unsaid("learn_turns", because, "Give every answer that shall be learned a row of its own.")
+
+
 def evaluation(sheet: Sheet, *, validated: bool) -> None:
     """When the validation loss is measured, and that the best checkpoint is kept."""
+    turns(sheet)
     times, epochs = sheet.get("evaluations_per_epoch") or 0, sheet.get("epochs") or 1.0
     sheet.put(logging_steps=10, report_to="none", save_total_limit=KEPT, save_only_model=False)
     if not (validated and times):

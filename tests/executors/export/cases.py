@@ -56,7 +56,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "partial": {"method": "partial", "layers_trained": 4, "learning_rate": 1e-5},
     "bitfit": {"method": "bitfit", "learning_rate": 1e-3},
     "galore": {"method": "galore", "rank": 64, "optimizer": "galore-adamw", "learning_rate": 1e-5},
-    "lora": {"method": "lora", **LOW_RANK},
+    "lora": {"method": "lora", **LOW_RANK, "learn_turns": "last"},
     "lora-plus": {"method": "lora", **LOW_RANK, "rate_ratio": 16.0, "targets": ["q_proj", "v_proj"]},
     "pissa": {"method": "lora", **LOW_RANK, "initialisation": "pissa", "rank_scaling": "rslora", "base_dtype": "fp32"},
     "dora": {"method": "dora", **LOW_RANK},

@@ -58,6 +58,7 @@ OTHER: dict[str, Any] = {
     "base_quantization": "int8",
     "layers_trained": 2,
     "devices": 16,
+    "learn_turns": "all",
 }
 
 
