@@ -87,8 +87,8 @@ def _sets(job: Job, params: TrainParams, findings: list[Finding]) -> tuple[dict[
 def hold_out(
     documents: Sequence[SourceDocument], share: float, seed: int
 ) -> tuple[list[SourceDocument], list[SourceDocument]]:
-    """The documents in their order, parted by the seed; one is always left to train on."""
-    count = min(round(len(documents) * share), len(documents) - 1)
+    """The documents in their order, parted by the seed: of two or more, one at least on each side."""
+    count = min(max(1, round(len(documents) * share)), len(documents) - 1)
     chance = random.Random(f"held out:{seed}")  # noqa: S311 - a choice, not a secret
     held = set(chance.sample(range(len(documents)), max(count, 0)))
     return (

@@ -53,6 +53,17 @@ def test_text_and_markdown_of_a_folder_are_read(tiny_model: Path, tmp_path: Path
     assert (notes["documents"], notes["unreadable_documents"], notes["sequences"]) == (2, 1, 1)
 
 
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (10, 1), (100, 5)])
+def test_of_two_documents_one_is_held_out(count: int, held: int) -> None:
+    from executors.train.objectives.raw_text import hold_out
+
+    documents = [SourceDocument(f"d{number}", "", "text") for number in range(count)]
+    kept, apart = hold_out(documents, 0.05, 7)
+    assert (len(kept), len(apart)) == (count - held, held)
+    assert sorted([*kept, *apart], key=documents.index) == documents
+    assert hold_out(documents, 0.05, 7) == (kept, apart)
+
+
 def test_a_long_document_is_cut_and_every_token_is_learned_once(tiny_model: Path) -> None:
     from executors.models import load_tokenizer
     from executors.train.loss import collate
