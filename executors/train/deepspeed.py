@@ -47,3 +47,10 @@ def configuration(params: TrainParams) -> dict[str, Any]:
         "zero_allow_untested_optimizer": True,
         "torch_autocast": {"enabled": params.precision == "bf16", "dtype": "bfloat16"},
     }
+
+
+def forget_deepspeed() -> None:
+    """Let models be loaded whole again: after stage 3 transformers would share out each one that it loads."""
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()

@@ -36,9 +36,9 @@ def shard(model: Any, blocks: list[Any], ranks: Ranks) -> None:
 def whole(weight: torch.nn.Parameter) -> torch.Tensor:
     """A weight of which this process may hold a part, gathered into main memory; all processes must ask."""
     if hasattr(weight, "ds_id"):  # ZeRO-3
-        from deepspeed.zero import GatheredParameters  # type: ignore[import-not-found, unused-ignore]
+        from deepspeed.runtime import zero  # type: ignore[import-not-found, unused-ignore]
 
-        with GatheredParameters([weight]):
+        with zero.GatheredParameters([weight]):
             return weight.detach().cpu().clone().contiguous()
     value = weight.detach()
     full: torch.Tensor = value.full_tensor() if isinstance(value, DTensor) else value

@@ -14,6 +14,7 @@ from executors.train import checkpoints
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe, usual_rate
+from executors.train.deepspeed import forget_deepspeed
 from executors.train.effective import effective, requested, require
 from executors.train.keeping import KeptTrainer, Training, load_trained
 from executors.train.methods import apply
@@ -86,6 +87,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
     if ranks.first:
         if params.distribution in SHARED:
             # The others have no more to do: what this process holds a part of is made once more, whole.
+            forget_deepspeed()
             applied = replace(_made(job, plan, "cpu"), start=applied.start)
         load_trained(applied.model, chosen)
         if ranks.count == 1:
