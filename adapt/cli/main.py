@@ -92,8 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         code = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; the same command goes on from here.", err=True)
-        code = INTERRUPTED
+        code = _interrupted()
     except BrokenPipeError:
         # The reader went away (`adapt ... | head`); nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,10 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         if os.environ.get("ADAPT_DEBUG"):
             raise
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            # Libraries wrap an interrupt in an error of their own while their classes are built.
+            sys.exit(_interrupted())
         message = f"error: adapt has a fault of its own ({type(error).__name__}: {error}). "
         click.echo(message + "Set ADAPT_DEBUG=1 to see where, and report it.", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> int:
+    click.echo("Interrupted; the same command goes on from here.", err=True)
+    return INTERRUPTED
 
 
 def _tell(error: AdaptError, *, as_json: bool) -> None:

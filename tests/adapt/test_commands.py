@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from adapt.cli.main import COMMANDS, cli
+from adapt.cli.main import COMMANDS, Commands, cli
 from planner.documents.schema import PUBLISHED
 from tests.adapt.commands import ROOT, process
 
@@ -162,3 +162,12 @@ def test_the_command_works_from_any_folder_with_a_space(tmp_path: Path) -> None:
     said = process("plan", "spec.yaml", folder=folder)
     assert said.code == 0, said.err
     assert (folder / "plan.json").is_file()
+
+
+def test_an_interrupt_that_a_library_wrapped_is_an_interrupt(adapt: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrapped(*_: object) -> None:
+        raise TypeError("a class could not be built") from KeyboardInterrupt()
+
+    monkeypatch.setattr(Commands, "get_command", wrapped)
+    said = adapt("models")
+    assert (said.code, said.err.strip()) == (130, "Interrupted; the same command goes on from here.")

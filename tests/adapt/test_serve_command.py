@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytest.importorskip("starlette", reason="the extra `serve` is not installed")
-pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
-
 
 @pytest.mark.slow
 def test_a_process_answers_the_official_client_until_ctrl_c(tmp_path: Path) -> None:

@@ -10,12 +10,8 @@ import warnings
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-pytest.importorskip("starlette", reason="the extra `serve` is not installed")
-pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
-
 import openai
+import pytest
 
 from executors.evaluate.executor import EvaluateParams
 from executors.prompt.document import Example, make_prompt
