@@ -128,9 +128,9 @@ class _Trials:
         self.tokens += int(str(kept["tokens"]))
 
     def _measured(self, candidate: Candidate, place: Path) -> dict[str, JsonValue]:
-        model = place / "model"
-        remove(model)
-        place.mkdir(parents=True, exist_ok=True)
+        model = place / "merged" / "model"
+        remove(model.parent)
+        model.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.merge(self.job.params.with_numbers(candidate), model)
             if first_not_finite(model):
@@ -139,7 +139,7 @@ class _Trials:
             asked = replace(self.job, params=self.measured_by, inputs=inputs, out=place, checkpoints=place)
             found = Evaluate().perform(asked)
         finally:
-            remove(model)
+            remove(model.parent)
         return {"score": found.metrics[self.metric].model_dump(mode="json"), "tokens": found.tokens or 0}
 
     def shown(self, candidate: Candidate, *, chosen: bool) -> dict[str, JsonValue]:

@@ -14,6 +14,7 @@ from executors.errors import classify
 from executors.evaluate.needs import unmet
 from executors.files import disk_full, disk_guard, free_bytes, remove, write_atomic
 from executors.inputs import missing_inputs
+from executors.merge.adapters import combine
 from executors.merge.choosing import choose
 from executors.merge.executor import fold
 from executors.merge.recipe import NOT_DONE, STACKS, VECTORS, MergeModelsParams, recipe
@@ -44,7 +45,7 @@ class MergeModels:
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = MergeModelsParams
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft", "mergekit", "safetensors", "psutil")
-    outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
+    outputs: ClassVar[Mapping[str, str]] = {"model": "model", "adapter": "adapter"}
 
     def check(self, step: Step, site: Site) -> list[Finding]:
         """Refuses missing inputs, and what a plan may ask for that is not done here."""
@@ -79,7 +80,8 @@ class MergeModels:
         try:
             folders = _folders(job)
             tell(job, "comparing the sources", 1, 4)
-            measure = check_sources(folders, same_tokens=params.tokenizer == "base")
+            whole = {BASE: folders[BASE]} if params.result == "adapter" else folders
+            measure = check_sources(whole, same_tokens=params.tokenizer == "base")
             size: float = elements(measure) * DTYPE_BYTES[params.dtype]
             if params.method in STACKS:
                 size = _check_layers(params, folders) * size
@@ -93,12 +95,15 @@ class MergeModels:
                 raise RunError.one("MERGE003", message, "Merge with a smaller scale, or write fp32.")
             notes |= reload(making, params.dtype)
             making.rename(job.out / "model")
+            if params.result == "adapter":
+                beside(making).rename(job.out / "adapter")
         finally:
             remove(making)
+            remove(beside(making))
             remove(job.checkpoints / "folded")
         tell(job, "done", 4, 4)
         names: dict[str, JsonValue] = {name: name for name in folders}
-        notes |= {"dtype": params.dtype, "mergekit": recipe(params, names)}
+        notes |= {"dtype": params.dtype} | ({} if params.result == "adapter" else {"mergekit": recipe(params, names)})
         if chosen is None:
             return Outcome(notes=notes)
         reached = {f"chosen_{chosen.notes['metric']}": chosen.score}
@@ -135,7 +140,7 @@ def _folders(job: Job) -> dict[str, Path]:
         raise InputError.one("MERGE016", "A source is named twice.", "Name it once, with a greater weight.")
     remove(job.checkpoints / "folded")
     for name, adapter in zip(sources, params.adapters, strict=True):
-        if adapter:
+        if adapter and params.result == "model":
             tell(job, f"adding the adapter {name} to the base", 0, 4)
             folded = job.checkpoints / "folded" / name
             # In fp32, so that a small change is not lost before the merge rounds once.
@@ -168,8 +173,23 @@ def _write(folders: Mapping[str, Path], size: int, params: MergeModelsParams, ou
     if free_bytes(out) < size:
         raise RunError([disk_full(out.with_name("model"), size)])
     with disk_guard(out, size):
+        if params.result == "adapter":
+            return _add(params, folders, out)
         _merge(params, folders, out)
         return _dress(out, folders.get(BASE, folders[FIRST]), folders, own_tokens=params.tokenizer == "base")
+
+
+def beside(model: Path) -> Path:
+    """Where the adapter waits that a model was made by."""
+    return model.with_name(f"{model.name}-adapter")
+
+
+def _add(params: MergeModelsParams, folders: Mapping[str, Path], out: Path) -> dict[str, JsonValue]:
+    remove(beside(out))
+    sources = [folders[f"source-{number}"] for number in range(len(params.adapters))]
+    rank = combine(folders[BASE], sources, params, beside(out))
+    fold(folders[BASE], beside(out), params.dtype, out)
+    return {"adapter_rank": rank}
 
 
 def _merge(params: MergeModelsParams, folders: Mapping[str, Path], out: Path) -> None:

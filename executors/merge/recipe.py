@@ -31,7 +31,9 @@ Method = Literal[
 Number = Annotated[float, Field(allow_inf_nan=False)]
 STACKS = frozenset({"passthrough", "depth-upscaling"})
 VECTORS = frozenset({"task-arithmetic", "ties", "dare-linear", "dare-ties", "della"})
-NOT_DONE = frozenset({"moe", "concatenation"})
+NOT_DONE = frozenset({"moe"})
+# Methods whose result on adapters can be an adapter.
+OF_ADAPTERS = frozenset({"concatenation", "linear", "task-arithmetic", "ties", "dare-linear", "dare-ties"})
 _PRUNED = ("weights", "normalize", "scale", "density")
 # The parameters that belong to each method; all others must be absent.
 OF_METHOD: dict[str, tuple[str, ...]] = {
@@ -100,6 +102,10 @@ class MergeModelsParams(Params):
     """Whether units of the sources are matched before they are averaged."""
     search: Literal["none", "greedy-soup", "grid"]
     """Whether the numbers are searched on validation data."""
+    result: Literal["model", "adapter"] = "model"
+    """Whether the sum of adapters is kept as an adapter too, beside the model that it makes of its base."""
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Rank of that adapter; null for the sum of its sources' ranks, which loses nothing of a sum."""
     choosing: EvaluateParams | None = None
     """How a search measures a candidate on the validation rows: as an evaluation, whose first metric chooses."""
     candidates: Annotated[list[Candidate], Field(min_length=1, max_length=50)] | None = None
@@ -157,6 +163,19 @@ class MergeModelsParams(Params):
         return self
 
     @model_validator(mode="after")
+    def _adds_adapters(self) -> MergeModelsParams:
+        if self.result == "model":
+            if self.method == "concatenation" or self.rank is not None:
+                raise ValueError("a concatenation, and a rank, need the result adapter")
+            return self
+        if not all(self.adapters) or self.method not in OF_ADAPTERS:
+            raise ValueError(f"{self.method} of these sources makes no adapter: only sums of adapters are adapters")
+        mean = self.method in ("linear", "ties", "dare-ties")
+        if mean and not (self.normalize and min(self.weights or [0]) > 0):
+            raise ValueError(f"{self.method} of adapters divides weights above zero by their sum")
+        return self
+
+    @model_validator(mode="after")
     def _stacks(self) -> MergeModelsParams:
         slices = self.slices or []
         if beyond := [each.source for each in slices if each.source >= len(self.adapters)]:
@@ -202,7 +221,8 @@ class MergeModelsParams(Params):
 
 
 _SHARED = frozenset({
-    "method", "adapters", "dtype", "tokenizer", "alignment", "search", "choosing", "candidates", "seed",
+    "method", "adapters", "dtype", "tokenizer", "alignment", "search", "result", "rank", "choosing", "candidates",
+    "seed",
 })  # fmt: skip
 # Metrics that need more than a model, a prompt and rows, or of which less is more.
 UNSUITED = frozenset({"agreement", "execution_accuracy", "judge", "perplexity", "preference_accuracy"})

@@ -36,7 +36,7 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     promised = _promised(folder)
     found: dict[str, Tensor] = {}
     for name in sorted(set(promised.values())) or [WEIGHTS]:
-        found |= _in_file(folder / name)
+        found |= in_file(folder / name)
     if lost := sorted(set(promised) - set(found)):
         message = f"{promised[lost[0]]} does not hold {lost[0]}, which {INDEX} promises."
         raise InputError.one("MERGE011", message, COPY_AGAIN, file=str(folder))
@@ -52,7 +52,12 @@ def _promised(folder: Path) -> dict[str, str]:
     return names
 
 
-def _in_file(path: Path) -> dict[str, Tensor]:
+def in_file(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file by name; only its head is read.
+
+    Raises:
+        InputError: the file is missing, cut off or no safetensors.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

@@ -133,14 +133,21 @@ def _merge(draft: Draft) -> None:
                 "tokenizer": draft.answer("merge_tokenizer"),
                 "alignment": draft.answer("merge_alignment"),
                 "search": draft.answer("merge_search"),
+                "result": (result := _result(draft, adapters)),
+                "rank": None,
                 **(numbers := _numbers(draft, method)),
                 **_search(draft, inputs, numbers),
                 "seed": SEED,
             },
-            outputs=("model",),
+            outputs=("model", "adapter") if result == "adapter" else ("model",),
         ),
         because=_reasons(method),
     )
+
+
+def _result(draft: Draft, adapters: list[bool]) -> str:
+    """What is left: an adapter needs sources that are known to be adapters."""
+    return str(draft.answer("merge_result")) if all(adapters) else "model"
 
 
 def _search(draft: Draft, inputs: dict[str, Input], numbers: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -199,7 +206,7 @@ def _title(method: str, sources: int) -> str:
 
 
 def _reasons(method: str) -> tuple[str, ...]:
-    shared = ("approach", "merge", "merge_tokenizer", "merge_alignment", "merge_search", "merge_dtype")
+    shared = ("approach", "merge", "merge_tokenizer", "merge_alignment", "merge_search", "merge_dtype", "merge_result")
     if method in STACKS:
         return (*shared, "merge_layers", "merge_training")
     if method == "moe":

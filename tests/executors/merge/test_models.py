@@ -216,7 +216,6 @@ def test_numbers_that_mean_nothing_are_refused(given: dict[str, Any], said: str)
     "given",
     [
         values("moe", 4, experts=4, experts_per_token=2, router="random"),
-        values("concatenation", weights=[1.0, 1.0]),
         values("slerp", t=0.5) | {"alignment": "permutation"},
     ],
 )

@@ -138,6 +138,18 @@ def test_an_adapter_is_not_measured_without_its_base() -> None:
     assert "base" in step.inputs
 
 
+def test_a_concatenation_of_adapters_leaves_an_adapter_beside_the_model() -> None:
+    adapters = sources("a", "b", kind="adapter", rank=16)
+    step = merged(adapters, method="concatenation").step("merge/models")
+    assert (step.params["result"], step.outputs) == ("adapter", ("model", "adapter"))
+    MergeModelsParams.model_validate(step.params)
+    summed = merged(adapters, overrides={"merge_result": "adapter"}).step("merge/models")
+    assert (summed.params["method"], summed.params["result"]) == ("task-arithmetic", "adapter")
+    MergeModelsParams.model_validate(summed.params)
+    with pytest.raises(InputError, match="MRS001"):
+        merged(sources("a", "b", kind="model"), overrides={"merge_result": "adapter"})
+
+
 def test_validation_data_choose_and_test_data_do_not() -> None:
     data = {"validation": {"examples": 100}, "test": {"examples": 100}}
     soup = merged(sources("a", "b", "c"), "average", data=data).step("merge/models")
