@@ -84,9 +84,9 @@ def _one(name: str) -> list[float]:
         outcome = work.train(job)
         seconds = [time.monotonic() - seen["wall"], time.process_time() - seen["cpu"]]
         peak = peak_memory_bytes() / 1e6
-        if params.method in IN_PLACE:
-            # What trained in fp32 is written in the base's dtype; buffers stay as they are.
-            for weight in seen["model"].parameters():
+        # What trained in fp32 is written, or loaded again, in the base's dtype; buffers and low-rank sides stay.
+        for part, weight in seen["model"].named_parameters():
+            if params.method in IN_PLACE or "modules_to_save" in part:
                 weight.data = weight.data.to(torch_dtype(params.base_dtype))
         difference = float((logits(_again(params, inputs["model"], place / "out")) - logits(seen["model"])).abs().max())
     values = outcome.metrics
