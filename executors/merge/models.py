@@ -17,6 +17,7 @@ from executors.inputs import missing_inputs
 from executors.merge.adapters import combine
 from executors.merge.choosing import choose
 from executors.merge.executor import fold
+from executors.merge.kinship import check_kin
 from executors.merge.recipe import NOT_DONE, STACKS, VECTORS, MergeModelsParams, recipe
 from executors.merge.reloading import reload
 from executors.merge.sources import check_sources, elements, first_not_finite, layers_of
@@ -85,6 +86,8 @@ class MergeModels:
             size: float = elements(measure) * DTYPE_BYTES[params.dtype]
             if params.method in STACKS:
                 size = _check_layers(params, folders) * size
+            else:
+                check_kin(whole)
             chosen = None if params.search == "none" else choose(job, partial(_write, folders, int(size)))
             params = chosen.params if chosen else params
             tell(job, f"merging by {params.method}", 2, 4)
@@ -121,8 +124,7 @@ def _not_done(params: MergeModelsParams) -> list[Finding]:
         found.append(_finding("MERGE020", f"Merging by {params.method} is not done here.", fix, "/params/method"))
     if params.alignment != "none":
         message = "Matching the units of models without a common base is not done here."
-        fix = "Merge finetunes of one base, or override merge_alignment with `none`."
-        found.append(_finding("MERGE020", message, fix, "/params/alignment"))
+        found.append(_finding("MERGE020", message, "Merge finetunes of one base.", "/params/alignment"))
     return found
 
 

@@ -14,7 +14,7 @@ from executors.contract import Job, Site
 from executors.merge import MergeModels, MergeModelsParams
 from executors.merge.recipe import recipe
 from planner.documents import InputError, RunError, Step
-from tests.executors.finetunes import make_family, make_finetune, weights
+from tests.executors.finetunes import make_family, weights
 from tests.executors.merge.test_merge import make_adapter
 from tests.executors.tiny import make_tiny_model
 
@@ -238,6 +238,9 @@ def spoiled(tmp_path: Path, family: dict[str, Path], how: str) -> Path:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         LlamaForCausalLM(LlamaConfig(**config | {"intermediate_size": 96})).save_pretrained(narrow)
+    elif how == "base":
+        shutil.rmtree(folder)
+        make_tiny_model(folder, seed=11)
     elif how == "tokens":
         text = (folder / "tokenizer.json").read_text(encoding="utf-8")
         (folder / "tokenizer.json").write_text(text.replace("<|im_start|>", "<|im_begin|>"), encoding="utf-8")
@@ -258,6 +261,7 @@ def spoiled(tmp_path: Path, family: dict[str, Path], how: str) -> Path:
     ("how", "said"),
     [
         ("shape", r"not of one shape: model\.layers\.0\.mlp\.down_proj\.weight is 64 x 128 in source-0 and 64 x 96"),
+        ("base", r"source-1 and source-0 do not come from one base: the cosine of their matrices is at most"),
         ("tokens", r"vocabularies differ: the token .* in source-0 and .* in source-1"),
         ("shard", r"lack the file model-00001-of-00002\.safetensors"),
         ("cut", r"model\.safetensors is cut off"),
@@ -281,7 +285,12 @@ def test_layers_that_a_source_does_not_have_are_refused(tmp_path: Path, family: 
 
 
 def test_a_result_that_is_not_finite_fails_and_leaves_nothing(tmp_path: Path, family: dict[str, Path]) -> None:
-    huge = make_finetune(family["base"], tmp_path / "huge", seed=3, size=1e5)
+    huge = make_tiny_model(tmp_path / "huge")
+    from safetensors.torch import save_file
+
+    save_file(
+        {name: tensor * 1e7 for name, tensor in weights(huge).items()}, huge / "model.safetensors", {"format": "pt"}
+    )
     given = values("linear", weights=[0.5, 0.5], normalize=True) | {"dtype": "fp16"}
     with pytest.raises(RunError, match="is not finite"):
         merge(tmp_path, given, family["one"], huge)
