@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import warnings
@@ -174,11 +175,19 @@ def _write(folders: Mapping[str, Path], size: int, params: MergeModelsParams, ou
     """
     if free_bytes(out) < size:
         raise RunError([disk_full(out.with_name("model"), size)])
-    with disk_guard(out, size):
-        if params.result == "adapter":
-            return _add(params, folders, out)
-        _merge(params, folders, out)
-        return _dress(out, folders.get(BASE, folders[FIRST]), folders, own_tokens=params.tokenizer == "base")
+    from safetensors import SafetensorError
+
+    try:
+        with disk_guard(out, size):
+            if params.result == "adapter":
+                return _add(params, folders, out)
+            _merge(params, folders, out)
+            return _dress(out, folders.get(BASE, folders[FIRST]), folders, own_tokens=params.tokenizer == "base")
+    except SafetensorError as error:
+        # It hides the number of the error in its words.
+        if any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT)):
+            raise RunError([disk_full(out.with_name("model"), size)]) from error
+        raise
 
 
 def beside(model: Path) -> Path:
