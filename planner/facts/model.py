@@ -66,8 +66,16 @@ def architecture_of(model: ModelSurvey) -> Architecture | Unknown:
     if model.config:
         return _shape(_Config(model.config))
     if model.params:
-        return architecture_of_size(model.params)
+        return of_size(model.params)
     return Unknown(f"nothing is known of the shape of {model.id}")
+
+
+def of_size(parameters: int) -> Architecture | Unknown:
+    """A stand-in for a model of which only the size is known; unknown for sizes that no model has."""
+    try:
+        return architecture_of_size(parameters)
+    except EstimateError as error:
+        return Unknown(str(error))
 
 
 def inference_bytes(model: ModelSurvey, dtype: str) -> float | Unknown:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from planner.documents import GB
 from planner.documents.hardware import DeviceFacts
-from planner.facts.model import architecture_of
+from planner.facts.model import architecture_of, of_size, parameters_of
 from planner.facts.registry import Unknown, fact
 from planner.facts.words import words_of
 from planner.memory import (
     Architecture,
     EstimateError,
     InferenceEstimate,
-    architecture_of_size,
     cache_bytes,
     estimate_inference,
     inference_setting,
@@ -86,10 +85,11 @@ def resident_adapters(tenants: int, rungs: list[str], thresholds: Mapping[str, f
 def served_shape(survey: Survey, base_model: str, merged: int | Unknown) -> Architecture | Unknown:
     """The architecture that is served: the base's, or for a merge that grows the model, one of the result's size."""
     source = survey.merge_sources[0].shape if survey.merge_sources else None
-    shape = architecture_of(source or survey.models[base_model])
-    if isinstance(shape, Unknown) or not isinstance(merged, int) or merged == shape.parameters:
+    model = source or survey.models[base_model]
+    shape = architecture_of(model)
+    if isinstance(shape, Unknown) or not isinstance(merged, int) or merged in (shape.parameters, parameters_of(model)):
         return shape
-    return architecture_of_size(merged)
+    return of_size(merged)
 
 
 def _needed(

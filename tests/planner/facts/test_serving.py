@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from planner.facts import Unknown
+from planner.facts.model import of_size
 from planner.facts.serving import merged_copies_bytes, shared_base_bytes
 from tests.planner.facts.boards import board, with_answers
 from tests.planner.specs_after_training import LLAMA
@@ -109,3 +110,9 @@ def test_methods_that_calibrate_hold_the_model_on_the_host_and_others_a_piece() 
     rounded = with_answers(host(), quantization="int8").get("quantize_host_bytes")
     assert rounded < 10e9
     assert calibrated > 26e9
+
+
+def test_a_size_that_no_model_has_is_unknown_and_a_count_that_differs_a_little_is_no_merge() -> None:
+    assert isinstance(of_size(5000), Unknown)
+    reference = {"id": LLAMA, "params": 8_030_261_000}
+    assert served(models=[reference]).get("serving_share_16bit") == served().get("serving_share_16bit")
