@@ -51,7 +51,7 @@ def shuffled() -> list[dict[str, str]]:
         ({"method": "full", "learning_rate": 1.0}, None, "the learning rate is too high"),
         ({"learning_rate": 2.0}, None, "at a learning rate of 200 times the highest that is usual for the method"),
         ({"method": "full", "learning_rate": 0.01 / 1000}, None, "the learning rate is too low"),
-        ({"method": "full", "epochs": 60.0, "accumulation": 1}, "shuffled", "more epochs overfit; the best checkpoint was kept"),
+        ({"method": "full", "epochs": 60.0, "accumulation": 1}, "shuffled", "more epochs overfit; the best"),
         ({"method": "full", "epochs": 2.0}, None, "still falling at the end"),
     ],
 )
