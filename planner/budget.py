@@ -11,7 +11,7 @@ from planner.facts import Unknown
 from planner.facts.data import evaluation_data
 from planner.facts.effort import device_rate, training_flops
 from planner.facts.estimating import arithmetic, estimate
-from planner.facts.model import architecture_of, parameters_of
+from planner.facts.model import architecture_of, parameters_of, teachers_of
 from planner.facts.spreading import method_fields, spread_fields
 from planner.ladder.baselines import probe_seconds
 from planner.ladder.data_need import trained_share
@@ -242,8 +242,7 @@ def _rewriting_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate
 
 def _distillation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
     """Each row takes a request that is made up and an answer; a written token costs about four that are read."""
-    teachers = [draft.survey.models.get(each.id) for each in draft.spec.models if each.role == "teacher"]
-    teacher = next((parameters_of(each) for each in teachers if each is not None), None) or size
+    teacher = next((parameters_of(each) for each in teachers_of(draft.survey)), None) or size
     row, shown = draft.fact("row_tokens") or PROMPT_TOKENS, int(str(step.params["examples"]))
     read = 2 * draft.thresholds["instruction_tokens"] + (SHOWN_REQUESTS + shown + 1) * row
     tokens = int(str(step.params["rows"])) * (read + 4 * row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from planner.facts.model import teachers_of
 from planner.facts.registry import Unknown, fact
 
 if TYPE_CHECKING:
@@ -56,15 +57,10 @@ def commercial_use(spec: Spec) -> bool:
     return spec.constraints.license_use == "commercial"
 
 
-def _teacher(survey: Survey) -> ModelSurvey | None:
-    """The teacher that the plan would use: the first that the spec names."""
-    return next((model for model in survey.models.values() if model.role == "teacher"), None)
-
-
 @fact(cite=("llama-3-licence",))
 def teacher_forbids(spec: Spec, survey: Survey, base_model: str) -> bool | Unknown:
     """Whether the teacher's licence forbids to train the base model on its answers, or forbids the intended use."""
-    teacher = _teacher(survey)
+    teacher = next(iter(teachers_of(survey)), None)
     if teacher is None:
         return Unknown("the spec names no teacher")
     if teacher.licence is None and teacher.commercial_use is None:
@@ -81,7 +77,7 @@ def _closed(teacher: ModelSurvey, student: ModelSurvey) -> bool:
 @fact(cite=("llama-3-licence",))
 def teacher_wants_name(survey: Survey) -> bool | Unknown:
     """Whether the teacher's licence asks that a model trained on its answers carries its name."""
-    teacher = _teacher(survey)
+    teacher = next(iter(teachers_of(survey)), None)
     if teacher is None or teacher.licence is None:
         return Unknown("the licence of a teacher is not known")
     return bool(NAMED_OUTPUTS.search(teacher.licence)) and not CLOSED_OUTPUTS.search(teacher.licence)

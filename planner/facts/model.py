@@ -146,6 +146,12 @@ def base_served(survey: Survey, base_model: str) -> bool:
     return survey.models[base_model].kind == "endpoint"
 
 
+def teachers_of(survey: Survey) -> list[ModelSurvey]:
+    """The teachers that the spec names, the largest first: the order in which they are named decides nothing."""
+    named = [model for model in survey.models.values() if model.role == "teacher"]
+    return sorted(named, key=lambda model: (-(parameters_of(model) or 0), model.id))
+
+
 @fact()
 def teacher_given(spec: Spec) -> bool:
     """Whether the spec names a teacher to distil from."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.documents import Input, Step
+from planner.facts.model import teachers_of
 from planner.ladder.endpoints import endpoint
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, answer_limit, grammar
 from planner.ladder.retrieving import HYBRID
 
 if TYPE_CHECKING:
-    from planner.documents import ModelReference
     from planner.ladder.draft import Draft
+    from planner.survey import ModelSurvey
 
 ADDRESS = "diagnose/prompting"
 # Of the step that measured the last rung: whoever answered there answers the experiments.
@@ -31,7 +32,7 @@ def diagnose(draft: Draft) -> None:
     }
     if draft.fact("train_rows"):
         inputs["train"] = Input(pin="data/train")
-    if teacher is not None and teacher.endpoint is None:
+    if teacher is not None and teacher.kind != "endpoint":
         inputs["stronger"] = Input(pin=f"model/{teacher.id}")
     draft.add(
         Step(
@@ -85,11 +86,7 @@ def _documents(draft: Draft, source: Step) -> dict[str, Input]:
     return {"documents": Input(pin="data/documents")}
 
 
-def _stronger(draft: Draft) -> ModelReference | None:
-    """The teacher of the spec, where its files are at hand or a server answers for it."""
-    for reference in draft.spec.models:
-        known = draft.survey.models.get(reference.id)
-        at_hand = known is not None and known.kind in ("folder", "hub-cache", "endpoint")
-        if reference.role == "teacher" and at_hand:
-            return reference
-    return None
+def _stronger(draft: Draft) -> ModelSurvey | None:
+    """The largest teacher of the spec whose files are at hand or a server answers for it."""
+    at_hand = (each for each in teachers_of(draft.survey) if each.kind in ("folder", "hub-cache", "endpoint"))
+    return next(at_hand, None)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Input, JsonValue, Step, fingerprint
+from planner.facts.model import teachers_of
 from planner.ladder.endpoints import endpoint
 from planner.ladder.launching import Training, output_of, train
 from planner.ladder.pins import data_pin
@@ -171,10 +172,8 @@ def _writing(
 
 def _teacher(draft: Draft) -> Candidate:
     """The teacher that the spec names, else the best model at hand."""
-    for reference in draft.spec.models:
-        if reference.role == "teacher":
-            return Candidate(reference.id, None, named=True)
-    return models_of(draft).best
+    named = teachers_of(draft.survey)
+    return Candidate(named[0].id, None, named=True) if named else models_of(draft).best
 
 
 def _stage(draft: Draft) -> str:
