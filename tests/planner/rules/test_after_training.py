@@ -52,8 +52,14 @@ def test_answers_that_must_parse_are_checked_for_it() -> None:
 
 def test_a_file_on_a_device_is_staged_and_read_by_llama_cpp() -> None:
     constraints = {"deployment": "device", "max_serving_memory_gb": 6}
-    found = answers(plan(finetuning(constraints=constraints)))
+    found = answers(plan(finetuning(constraints=constraints, **CHAT)))
     assert (found["rollout"], found["server"], found["export"]) == ("staged", "llama-cpp", "gguf")
+
+
+def test_a_classifier_on_a_device_stays_in_a_format_that_knows_its_head() -> None:
+    constraints = {"deployment": "device", "max_serving_memory_gb": 6}
+    found = answers(plan(finetuning(constraints=constraints)))
+    assert (found["objective"], found["server"], found["export"]) == ("classification-head", "transformers", "folder")
 
 
 def test_adapters_of_many_tenants_are_served_together() -> None:
