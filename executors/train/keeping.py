@@ -52,6 +52,8 @@ class Training:
     """Where checkpoints are kept."""
     device: str
     ranks: Ranks = field(default_factory=Ranks)
+    trackers: Sequence[str] = ()
+    """Who else is told of losses; see `executors.train.trackers`."""
 
 
 class KeptTrainer(Trainer):  # type: ignore[misc]
@@ -197,6 +199,8 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
             self.model.reshard()  # what stands outside of blocks stays gathered after a forward pass
         model.train()
         metrics = {"eval_loss": float(ranks.sum(total) / ranks.sum(weight))}
+        if self.plan.trackers:
+            self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -305,5 +309,5 @@ def settings(plan: Training) -> dict[str, Any]:
         "logging_strategy": "no",
         "logging_nan_inf_filter": False,
         "disable_tqdm": True,
-        "report_to": "none",
+        "report_to": list(plan.trackers) or "none",
     }

@@ -111,7 +111,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """Start the clocks."""
         self._started = self._saved = self._told = time.monotonic()
 
-    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Decide what follows an optimizer step."""
         if self._step_loss is not None:
             self._pending.append(self._step_loss)
@@ -123,6 +123,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         # The clocks of processes differ, and what they do next must not.
         due, told = self.ranks.agreed((due, told))
         control.should_save = control.should_evaluate or last or due
+        control.should_log = bool(args.report_to) and (told or last)
         if control.should_save or told or step == self.resumed_from + 1:
             self._drain()
             self._tell(now, step)

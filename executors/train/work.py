@@ -25,6 +25,7 @@ from executors.train.precision import cannot_page, unsupported
 from executors.train.ranks import join, leave
 from executors.train.sharding import shard
 from executors.train.spreading import SHARED
+from executors.train.trackers import trackers
 from executors.train.watch import Record, Schedule, Watch
 from executors.train.weights import check_weights
 from planner.documents import InputError, Measurement, RunError
@@ -75,7 +76,8 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
     if ranks.first:
         checkpoints.clear(job.checkpoints, after=len(record.losses))
     watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report, ranks)
-    plan = Training(params, ready, batches, watch, job.checkpoints, device, ranks)
+    followers = trackers(job.cache.parent / "tensorboard" / job.address.replace("/", "-"))
+    plan = Training(params, ready, batches, watch, job.checkpoints, device, ranks, followers)
     trainer, applied, facts = _load(job, plan)
     if not watch.finished:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
