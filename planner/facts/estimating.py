@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planner.survey import ModelSurvey
 
 # What the memory math calls a method that differs from another in time or quality, not in memory.
-MEMORY_METHOD = {"relora": "lora", "longlora": "lora"}
+MEMORY_METHOD = {"relora": "lora"}
 # How a word of the decision `distribution` spreads a model.
 SHARDING = {"single": "single", "ddp": "ddp", "fsdp": "fsdp", "zero-2": "zero-2", "zero-3": "zero-3"}
 TWO_TARGETS = {"query": ("q_proj", "query", "c_attn", "query_key_value"), "value": ("v_proj", "value")}
@@ -34,7 +34,17 @@ def estimate(model: ModelSurvey, **fields: Any) -> TrainingEstimate | Unknown:
         fields: fields of `TrainingSetting`; rows at once make a padding mask.
     """
     shape = architecture_of(model)
-    return shape if isinstance(shape, Unknown) else _estimate(shape, tuple(sorted(fields.items())))
+    return shape if isinstance(shape, Unknown) else _estimate(shape, tuple(sorted(_named(shape, fields).items())))
+
+
+def _named(shape: Architecture, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields in the words of the memory math: LongLoRA trains norms and embeddings whole beside LoRA."""
+    method = fields.get("method", "full")
+    if method != "longlora":
+        return fields | {"method": MEMORY_METHOD.get(method, method)}
+    norms = [*shape.norms, *(norm for block in shape.blocks for norm in block.norms)]
+    paths = [*(norm.path for norm in norms), *(table.path for table in shape.embeddings)]
+    return fields | {"method": "lora", "modules_to_save": tuple(sorted({path.rpartition(".")[2] for path in paths}))}
 
 
 @lru_cache(maxsize=2048)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.facts.estimating import MEMORY_METHOD, SHARDING, arithmetic, query_value_targets
+from planner.facts.estimating import SHARDING, arithmetic, query_value_targets
 from planner.facts.memory import HOST_BYTES_FROZEN, HOST_BYTES_FULL, MEMORY, OFFLOADED, SHARDED, share
 from planner.facts.model import parameters_of
 from planner.facts.registry import Unknown, fact
@@ -24,7 +24,7 @@ def method_fields(method: str, *, bits: str = "nf4", layers: int | Unknown = 1) 
     """The fields of a memory setting that a word of the decision `method` stands for."""
     if method == "qlora" and bits == "int8":
         return {"method": "lora-8bit"}
-    fields: dict[str, Any] = {"method": MEMORY_METHOD.get(method, method)}
+    fields: dict[str, Any] = {"method": method}
     if method == "partial" and not isinstance(layers, Unknown):
         fields["layers_trained"] = layers
     return fields

@@ -144,3 +144,9 @@ def test_every_method_has_a_share() -> None:
     for method in core_book().decisions["method"].answers:
         found = answered(method=method, models=[{"id": "openai-community/gpt2"}], base_model="openai-community/gpt2")
         assert 0 < found.get("method_memory_share") < 1, method
+
+
+def test_longlora_counts_the_embeddings_that_it_trains_whole() -> None:
+    more = answered(method="longlora").get("method_memory_share") - answered().get("method_memory_share")
+    # A copy in fp32, its gradient and two states of AdamW, for 128,256 rows of 4,096 values.
+    assert more * 80e9 == pytest.approx(16 * 128_256 * 4_096, rel=0.35)
