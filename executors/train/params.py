@@ -226,7 +226,7 @@ class TrainParams(Params):
                 "galore trains the weights in base_dtype, in which fp16 would overflow: use bf16 or fp32",
             ),
             (
-                self.objective == "classification-head" and "virtual_tokens" in own,
+                self.objective == "classification-head" and (method == "longlora" or "virtual_tokens" in own),
                 f"method {method} leaves no head: train labels by lora, full or partial",
             ),
             (
