@@ -34,7 +34,7 @@ quickstart: $(READY)
 
 test: check
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(READY)
 	@echo "Checking style and types ..."
