@@ -69,7 +69,8 @@ def long_plan(folder: Path) -> Plan:
         micro_batch=8, accumulation=1, epochs=1.0, max_length=LONGEST, attention="eager", evaluations_per_epoch=0
     )
     step = Step(
-        address="train/sft", title="Train", executor="train", version=Train.version, params=params, outputs=("adapter",),
+        address="train/sft", title="Train", executor="train", version=Train.version,
+        params=params, outputs=("adapter",),
         inputs={name: Input(pin=name) for name in ("model", "prompt", "train")}, retry=ladder(8, 1),
     )  # fmt: skip
     pins = {
