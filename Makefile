@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 .PHONY: help quickstart test check format goldens bench clean
 
 help:
-	@echo "make quickstart  plan and run a real adaptation of a 135M model (about seven minutes on two cores)"
+	@echo "make quickstart  plan and run a real adaptation of a 135M model (about five minutes on two cores)"
 	@echo "make test        lint, types, and all tests"
 	@echo "make check       lint and types alone"
 	@echo "make format      put the code into shape"
