@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette  # type: ignore[import-not-found,unused-ignore]
-from starlette.exceptions import HTTPException  # type: ignore[import-not-found,unused-ignore]
-from starlette.responses import JSONResponse, StreamingResponse  # type: ignore[import-not-found,unused-ignore]
-from starlette.routing import Route  # type: ignore[import-not-found,unused-ignore]
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route
 
 from executors.serve.answers import Answer
 from executors.serve.requests import ApiError, ChatRequest, CompletionRequest, parse
@@ -22,8 +22,8 @@ from planner.documents import near
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.requests import Request  # type: ignore[import-not-found,unused-ignore]
-    from starlette.responses import Response  # type: ignore[import-not-found,unused-ignore]
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     from executors.serve.answers import Answering
 

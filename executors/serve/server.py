@@ -39,7 +39,7 @@ def serve(service: Service, listening: socket.socket, ready: Callable[[], None])
         listening: from `bind`.
         ready: called when the first request may come.
     """
-    import uvicorn  # type: ignore[import-not-found,unused-ignore]
+    import uvicorn
 
     from executors.serve.app import make_app
 
