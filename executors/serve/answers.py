@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from executors.serve.variants import Variant
 
 
+class StoppingError(ApiError):
+    """Nobody is answered any more."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "The server stops.", code="stopping")
+
+
 class Answering(Protocol):
     """What the server asks of an engine."""
 
@@ -74,8 +81,9 @@ class Answer:
 
         def work() -> None:
             try:
-                if ready is not None and not self.stop.is_set():
-                    tell(self.engine.answer(ready, tell, self.stop.is_set))
+                if ready is None or self.stop.is_set():
+                    raise StoppingError
+                tell(self.engine.answer(ready, tell, self.stop.is_set))
             except Exception as error:  # noqa: BLE001 - told to the client as what it is
                 tell(error)
 
@@ -85,10 +93,12 @@ class Answer:
                 yield item
         except asyncio.CancelledError as error:
             # The server ends, and waits no longer.
-            raise ApiError(503, "The server stops.", code="stopping") from error
+            raise StoppingError from error
         finally:
             self.stop.set()
         await working
+        if isinstance(item, ApiError):
+            raise item
         if isinstance(item, Exception):
             raise ApiError(500, f"The model failed: {item}") from item
         self.done = item

@@ -268,7 +268,7 @@ class Slow:
 
     def __init__(self, served: Served) -> None:
         self.variants = {variant.name: variant for variant in served.variants}
-        self.go, self.given_up = threading.Event(), threading.Event()
+        self.go, self.begun, self.given_up = threading.Event(), threading.Event(), threading.Event()
 
     def read(self, ask: Any) -> Any:
         from executors.serve.asked import Ready
@@ -279,6 +279,7 @@ class Slow:
         from executors.serve.asked import Done
 
         say("a")
+        self.begun.set()
         while not self.go.is_set() and not stopped():
             time.sleep(0.01)
         if stopped():
@@ -327,13 +328,36 @@ def test_an_end_lets_go_of_answers_on_their_way(served: Served) -> None:
     with Running(Service(engine)) as found:
         thread = threading.Thread(target=lambda: told.append(answer(found.client(), "tenant-1")))
         thread.start()
-        while not found.service.open:
+        assert engine.begun.wait(60)
+        for one in found.service.open:
+            one.stop.set()
+        thread.join(60)
+    assert told == ["a"]
+    assert engine.given_up.is_set()
+
+
+def test_an_end_refuses_what_has_not_begun(served: Served) -> None:
+    """A request whose turn has not come is told so, and does not wait for ever."""
+    engine, told = Slow(served), list[openai.APIStatusError]()
+
+    def refused(client: openai.OpenAI) -> None:
+        with pytest.raises(openai.InternalServerError) as error:
+            answer(client, "tenant-2")
+        told.append(error.value)
+
+    with Running(Service(engine)) as found:
+        first = threading.Thread(target=answer, args=(found.client(), "tenant-1"))
+        first.start()
+        assert engine.begun.wait(60)
+        second = threading.Thread(target=refused, args=(found.client(),))
+        second.start()
+        while len(found.service.open) < 2:
             time.sleep(0.01)
         for one in found.service.open:
             one.stop.set()
-        thread.join(10)
-    assert told == ["a"]
-    assert engine.given_up.is_set()
+        first.join(60)
+        second.join(60)
+    assert [(error.status_code, error.code) for error in told] == [(503, "stopping")]
 
 
 def test_a_rungs_prompt_and_form_are_those_it_was_measured_with(served: Served, tmp_path: Path) -> None:
