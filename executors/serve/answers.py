@@ -82,8 +82,9 @@ class Answer:
         def work() -> None:
             try:
                 if ready is None or self.stop.is_set():
-                    raise StoppingError
-                tell(self.engine.answer(ready, tell, self.stop.is_set))
+                    tell(StoppingError())
+                else:
+                    tell(self.engine.answer(ready, tell, self.stop.is_set))
             except Exception as error:  # noqa: BLE001 - told to the client as what it is
                 tell(error)
 
