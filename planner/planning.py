@@ -223,7 +223,8 @@ def _status(draft: Draft, waits_for: tuple[str, ...]) -> Status:
 
 def _outputs(draft: Draft) -> dict[str, str]:
     """What the plan leaves, the best first."""
-    wanted = (("model", ("quantize/", "merge/", "train/")), ("adapter", ("train/",)), ("index", ("retrieve/",)))
+    made, adapted = ("quantize/", "merge/", "train/"), ("train/", "merge/")
+    wanted = (("model", made), ("adapter", adapted), ("index", ("retrieve/",)))
     found = {}
     for output, prefixes in wanted:
         for prefix in prefixes:

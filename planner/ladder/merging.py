@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Alternative, Input, JsonValue, Stage, Step
 from planner.ladder.pins import data_pin
-from planner.ladder.prompting import SEED, add_prompt, evaluate, how_answered
+from planner.ladder.prompting import SEED, add_prompt, evaluate, how_answered, unpacked
 from planner.ladder.searching import metric
 from planner.ladder.training import training
 from planner.survey.metrics import MEASURED_METRICS
@@ -23,6 +23,8 @@ STACKS = ("depth-upscaling", "passthrough")
 NEED_BASE = ("task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "moe")
 PRUNING = ("ties", "dare-linear", "dare-ties", "della")
 MODEL = "merge/models"
+# What is decided about every merge.
+SETTLED = ("tokenizer", "alignment", "search", "dtype", "result", "rank")
 # Of two, each difference is a tie.
 MAJORITY = 3
 # Metrics that follow from an answer and what was expected.
@@ -48,16 +50,20 @@ def merging(draft: Draft) -> None:
         "merged",
         "Measure the merged model",
         rung="merge",
-        inputs={"model": Input(step=MODEL, output="model"), "prompt": Input(step="prompt/zero-shot", output="prompt")},
-        because=("merge",),
+        inputs={"model": Input(step=MODEL, output="model"), "prompt": _prompt(draft)},
+        because=("merge", "merge_prompt"),
     )
     if draft.gates() and draft.fact("has_evaluation_data"):
         _vote(draft, _sources(draft, draft.gates()))
 
 
-def _prompt(draft: Draft) -> None:
-    if "prompt/zero-shot" not in draft.steps:
-        add_prompt(draft, "zero-shot", examples=0, show_form=True)
+def _prompt(draft: Draft) -> Input:
+    """The prompt that the merge and its sources are measured with."""
+    short = draft.answer("merge_prompt") == "short"
+    name = "short" if short else "zero-shot"
+    if f"prompt/{name}" not in draft.steps:
+        add_prompt(draft, name, examples=0, show_form=not short)
+    return Input(step=f"prompt/{name}", output="prompt")
 
 
 def _vote(draft: Draft, members: list[str]) -> None:
@@ -86,22 +92,23 @@ def _vote(draft: Draft, members: list[str]) -> None:
 
 
 def _sources(draft: Draft, gates: tuple[Gate, ...]) -> list[str]:
-    """Every whole model that is merged, measured alone: which skill a merge that disappoints has lost."""
-    _prompt(draft)
+    """Every source, measured alone (an adapter on its base): which skill a merge that disappoints has lost."""
+    prompt = _prompt(draft)
     measured = []
+    if any(source.kind == "adapter" for source in draft.survey.merge_sources):
+        told = "Measure the base alone: what each adapter adds, or a subtraction takes away, is against this"
+        inputs = {"model": _base(draft), "prompt": prompt}
+        evaluate(draft, "base", told, rung=None, inputs=inputs, because=("merge", "merge_prompt"), gates=gates)
     for number, source in enumerate(draft.survey.merge_sources):
-        if source.kind == "adapter":
-            continue
+        itself = Input(pin=f"model/source-{number}")
+        apart = {"model": _base(draft), "adapter": itself} if source.kind == "adapter" else {"model": itself}
         address = evaluate(
             draft,
             f"source-{number}",
             f"Measure {source.id} alone",
             rung=None,
-            inputs={
-                "model": Input(pin=f"model/source-{number}"),
-                "prompt": Input(step="prompt/zero-shot", output="prompt"),
-            },
-            because=("merge",),
+            inputs={**apart, "prompt": prompt},
+            because=("merge", "merge_prompt"),
             gates=gates,
         )
         measured.append(address)
@@ -114,11 +121,10 @@ def _merge(draft: Draft) -> None:
     inputs = {f"source-{number}": Input(pin=f"model/source-{number}") for number in range(len(sources))}
     adapters = [source.kind == "adapter" for source in sources]
     if method in NEED_BASE or any(adapters):
-        inputs["base"] = Input(pin="model/merge-base")
+        inputs["base"] = _base(draft)
     if draft.answer("merge_search") != "none":
-        _prompt(draft)
         inputs["validation"] = Input(pin="data/validation")
-        inputs["prompt"] = Input(step="prompt/zero-shot", output="prompt")
+        inputs["prompt"] = _prompt(draft)
     draft.add(
         Step(
             address=MODEL,
@@ -134,7 +140,7 @@ def _merge(draft: Draft) -> None:
                 "alignment": draft.answer("merge_alignment"),
                 "search": draft.answer("merge_search"),
                 "result": (result := _result(draft, adapters)),
-                "rank": None,
+                "rank": (draft.answer("merge_rank") or None) if result == "adapter" else None,
                 **(numbers := _numbers(draft, method)),
                 **_search(draft, inputs, numbers),
                 "seed": SEED,
@@ -143,6 +149,12 @@ def _merge(draft: Draft) -> None:
         ),
         because=_reasons(method),
     )
+
+
+def _base(draft: Draft) -> Input:
+    """The model under the adapters and the task vectors, unpacked where it is a GGUF file."""
+    model = draft.survey.merge_sources[0].base_model or draft.survey.models[draft.answer("base_model")]
+    return Input(pin="model/merge-base") if model.kind != "gguf" else unpacked(draft, Input(pin="model/merge-base"))
 
 
 def _result(draft: Draft, adapters: list[bool]) -> str:
@@ -206,7 +218,7 @@ def _title(method: str, sources: int) -> str:
 
 
 def _reasons(method: str) -> tuple[str, ...]:
-    shared = ("approach", "merge", "merge_tokenizer", "merge_alignment", "merge_search", "merge_dtype", "merge_result")
+    shared = ("approach", "merge", *(f"merge_{part}" for part in SETTLED))
     if method in STACKS:
         return (*shared, "merge_layers", "merge_training")
     if method == "moe":

