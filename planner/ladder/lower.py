@@ -78,4 +78,8 @@ def _undiagnosed(draft: Draft) -> bool:
     if draft.fact("model_generates") is False or draft.answer("objective") == "preference":
         # Comparisons are about behaviour, and know no right answer that a wrong one could be held against.
         return False
-    return draft.fact("behaviour_share") is None or draft.answer("approach") in ("prompt", "few-shot", "rag")
+    approach = draft.answer("approach")
+    if approach == "rag+finetune" and draft.fact("search_suffices"):
+        # The passage was in nearly every prompt: what still fails is how it is read.
+        return False
+    return draft.fact("behaviour_share") is None or approach in ("prompt", "few-shot", "rag")

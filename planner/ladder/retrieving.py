@@ -107,7 +107,8 @@ def _measured_before(draft: Draft, method: str) -> bool:
     tried = [
         each for each in draft.spec.attempts if each.approach == "rag" and each.retrieval == method and each.metrics
     ]
-    return bool(tried) and draft.answer("approach") == "rag+finetune" and draft.fact("behaviour_share") is not None
+    known = draft.fact("behaviour_share") is not None or draft.fact("search_suffices")
+    return bool(tried) and draft.answer("approach") == "rag+finetune" and known
 
 
 def reading(draft: Draft, index: str) -> dict[str, Input]:

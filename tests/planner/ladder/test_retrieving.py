@@ -180,6 +180,27 @@ def test_a_search_that_was_measured_is_indexed_for_the_reader_and_not_measured_a
     assert document.step("train/sft").inputs["index"].step == "retrieve/bm25"
 
 
+@pytest.mark.parametrize("failures", [None, {"behaviour": 11, "capability": 12, "retrieval miss": 1}])
+def test_a_search_that_found_nearly_all_is_not_measured_again_whatever_is_known_of_the_rest(
+    failures: dict[str, int] | None,
+) -> None:
+    tried = TRIED | {"metrics": {"accuracy": 0.7, "recall_at_10": 0.98}}
+    told = {"attempts": [*EXPLORED, tried], **({"failures": failures} if failures else {})}
+    document = plan(spec(task=QUESTIONS, data=SIZES, **told))
+    assert answer(document, "approach") == "rag+finetune", "a reader that was never trained is not beyond the model"
+    addresses = [step.address for step in document.steps]
+    assert not [each for each in addresses if each.startswith(("evaluate/bm25", "diagnose/"))]
+    assert "train/sft" in addresses
+
+
+def test_what_training_moved_is_not_beyond_the_model() -> None:
+    failures, trained = {"capability": 30}, {"approach": "finetune", "method": "lora", "metrics": {"accuracy": 0.85}}
+    answers = {
+        answer(plan(spec(attempts=[*EXPLORED, *each], failures=failures)), "escalation") for each in ([trained], [])
+    }
+    assert answers == {"none", "stronger-base"}
+
+
 @pytest.mark.parametrize(("recall", "then"), [(0.7, "rag"), (0.98, "rag+finetune")])
 def test_a_search_that_found_nearly_all_is_not_made_better_but_read_better(recall: float, then: str) -> None:
     tried = TRIED | {"metrics": {"accuracy": 0.7, "recall_at_10": recall}}
