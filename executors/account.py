@@ -119,7 +119,7 @@ def _storage(plan: Plan, report: RunReport) -> tuple[Storage, ...]:
     """From the sizes of the adapter and of the base under it; nothing without both."""
     artifacts = {step.address: step.artifacts for step in report.steps}
     for step in reversed(plan.steps):
-        adapter = artifacts.get(step.address, {}).get("adapter") if step.executor == "train" else None
+        adapter = artifacts.get(step.address, {}).get("adapter")
         base = _base_bytes(plan, step.address, artifacts)
         if adapter is not None and base:
             counts = sorted({plan.spec.task.tenants, *MANY})
@@ -131,7 +131,9 @@ def _storage(plan: Plan, report: RunReport) -> tuple[Storage, ...]:
 
 
 def _base_bytes(plan: Plan, address: str, artifacts: dict[str, dict[str, Artifact]]) -> int | None:
-    source = plan.step(address).inputs.get("model")
+    inputs = plan.step(address).inputs
+    # A sum of adapters stands on the base of its parts.
+    source = inputs.get("base") or inputs.get("model")
     if source is None:
         return None
     if source.pin is not None:

@@ -36,15 +36,22 @@ def card(found: Finished, *, kind: str) -> str:
 def _front(found: Finished, kind: str) -> str:
     import yaml
 
-    pin = found.sources.plan.pins.get("model/base")
+    licences = {pin.license for pin in _parts(found).values()} or {found.base.license if found.base else None}
     values: dict[str, Any] = {
         "base_model": found.base_id,
-        "license": (pin.license if pin else None) or "unknown",
+        # A hub's word for terms that stand in the card: those of all parts together.
+        "license": (next(iter(licences)) or "unknown") if len(licences) == 1 else "other",
         "library_name": "peft" if kind == "adapter" else "transformers",
         "pipeline_tag": "text-generation",
         "tags": [str(found.sources.plan.spec.task.kind or "generation"), *_methods(found)],
     }
     return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---"
+
+
+def _parts(found: Finished) -> dict[str, Pin]:
+    """The models that a merge was made of, by the name of their pin; none where nothing was merged."""
+    pins = found.sources.plan.pins
+    return {name: pin for name, pin in sorted(pins.items()) if name.startswith(("model/source-", "model/merge-base"))}
 
 
 def _methods(found: Finished) -> list[str]:
@@ -81,9 +88,12 @@ def _data(found: Finished) -> str:
         rows.append(
             f"| {pin.path} | {count if count is not None else '-'} | {pin.license or UNKNOWN} | {_short(pin)} |"
         )
-    base = plan.pins.get("model/base")
-    licence = (base.license if base else None) or UNKNOWN
+    licence = (found.base.license if found.base else None) or UNKNOWN
     lines = ["## Data and licences", "", f"Licence of the base: {licence}.", ""]
+    if parts := _parts(found).values():
+        lines += ["Of a merge the terms of every part hold.", "", "| part | licence | content |", "|---|---|---|"]
+        lines += [f"| {pin.id or pin.path} | {pin.license or UNKNOWN} | {_short(pin)} |" for pin in parts]
+        lines.append("")
     return "\n".join([*lines, "| file | rows | licence | content |", "|---|---|---|---|", *rows])
 
 

@@ -16,12 +16,12 @@ from planner.documents import InputError
 if TYPE_CHECKING:
     from executors.prompt.document import Prompt
     from executors.sources import Sources
-    from planner.documents import Step
+    from planner.documents import Pin, Step
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter that a run trained, and the model folder that it stands on."""
+    """An adapter that a run trained or summed up, and the model folder that it stands on."""
 
     step: Step
     folder: Path
@@ -50,11 +50,18 @@ class Finished:
     @property
     def base_id(self) -> str:
         """The base's id, as the plan names it."""
-        pin = self.sources.plan.pins.get("model/base")
         decision = self.sources.plan.decision("base_model")
-        return str((pin.id if pin else None) or (decision.answer if decision else "its base"))
+        return str((self.base.id if self.base else None) or (decision.answer if decision else "its base"))
+
+    @property
+    def base(self) -> Pin | None:
+        """The base as the plan pins it: that of a merge where it merges adapters."""
+        pins = self.sources.plan.pins
+        return pins.get("model/base") or pins.get("model/merge-base")
 
 
+# What leaves an adapter, and its input that the adapter stands on.
+STANDS_ON = {"train": "model", "merge-models": "base"}
 MAKERS = ("merge", "merge-models", "quantize", "train")
 
 
@@ -69,8 +76,8 @@ def finished(sources: Sources) -> Finished:
         raise InputError.one("EXPORT020", message, "Run it: adapt run PLAN.")
     adapter, model, made_by = None, None, None
     for step in schedule(sources.plan.steps):
-        if step.executor == "train" and (folder := sources.output(step.address, "adapter")):
-            base = sources.find(step.inputs["model"])
+        if step.executor in STANDS_ON and (folder := sources.output(step.address, "adapter")):
+            base = sources.find(step.inputs[STANDS_ON[step.executor]])
             if isinstance(base, Path):
                 adapter = Adapter(step, folder, base, _config(folder))
         if step.executor in MAKERS and (folder := sources.output(step.address, "model")):
@@ -109,6 +116,7 @@ def _prompt(sources: Sources) -> Prompt | None:
     reports = {step.address: step for step in (sources.report.steps if sources.report else ())}
     for step in reversed(schedule(sources.plan.steps)):
         if step.executor == "evaluate" and step.rung and reports[step.address].status in ("cached", "done"):
-            path = sources.find(step.inputs["prompt"])
+            # A head over labels reads requests as they are.
+            path = sources.find(step.inputs["prompt"]) if "prompt" in step.inputs else None
             return read_prompt(path) if isinstance(path, Path) else None
     return None

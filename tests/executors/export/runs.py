@@ -19,6 +19,7 @@ from tests.executors.plans import make_plan
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from planner.documents import Plan
@@ -81,7 +82,8 @@ def finished_run(
     (folder / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     state = State((folder / STATE_FOLDER).absolute())
     plan = _plan(folder, name, merged=merged)
-    left = {"train/one": ("adapter", make_lora(folder / "base", folder / "made", seed=seed, **lora))}
+    adapter = make_lora(folder / "base", folder / "made", seed=seed, **lora)
+    left: dict[str, tuple[str, Path] | dict[str, Path]] = {"train/one": ("adapter", adapter)}
     if merged:
         shutil.copytree(folder / "base", folder / "whole")
         left["merge/one"] = ("model", folder / "whole")
@@ -89,6 +91,40 @@ def finished_run(
     write_prompt(make_prompt("Answer briefly.", (Example(id="1", prompt="ping", completion="pong"),)), prompt)
     left["prompt/short"] = ("prompt", prompt)
     _record(plan, state, left)
+    path = folder / "plan.json"
+    path.write_text(pretty_json(plan.to_json()))
+    return path
+
+
+def summed_run(folder: Path, parts: tuple[Path, Path], base: Path) -> Path:
+    """The file of a plan that was run: two adapters of one base became one, beside the model that it makes."""
+    folder.mkdir()
+    state = State((folder / STATE_FOLDER).absolute())
+    shutil.copytree(base, folder / "base")
+    pins = {"model/merge-base": Pin(kind="model", path="base", id="tiny/base", license="apache-2.0", bytes=1000)}
+    for number, part in enumerate(parts):
+        shutil.copytree(part, folder / f"part-{number}")
+        pins[f"model/source-{number}"] = Pin(kind="model", path=f"part-{number}", id=part.name, license="mit")
+    rows = folder / "test.jsonl"
+    rows.write_text('{"prompt": "a", "completion": "b"}\n')
+    pins["data/test"] = Pin(kind="dataset", path=rows.name, digest=fingerprint(rows)[0])
+    prompt, model = Input(step="prompt/short", output="prompt"), Input(step="merge/models", output="model")
+    adapters = {f"source-{number}": Input(pin=f"model/source-{number}") for number in range(len(parts))}
+    plan = make_plan(
+        prompt_step(),
+        _step(
+            "merge/models", "merge-models", adapters | {"base": Input(pin="model/merge-base")},
+            {"method": "concatenation", "weights": [1.0, 1.0]}, ("model", "adapter"),
+        ),
+        _step(
+            "evaluate/merged", "evaluate", {"model": model, "prompt": prompt, "data": Input(pin="data/test")},
+            EVALUATE, ("predictions",), rung="merge",
+        ),
+        pins=pins, name="both", outputs={"model": "merge/models:model", "adapter": "merge/models:adapter"},
+    )  # fmt: skip
+    write_prompt(make_prompt("Answer briefly."), folder / "prompt")
+    made = {"model": shutil.copytree(base, folder / "whole"), "adapter": shutil.copytree(parts[0], folder / "sum")}
+    _record(plan, state, {"prompt/short": ("prompt", folder / "prompt"), "merge/models": made})
     path = folder / "plan.json"
     path.write_text(pretty_json(plan.to_json()))
     return path
@@ -126,16 +162,16 @@ def _step(address: str, executor: str, inputs: Any, params: Any, outputs: tuple[
     return Step(address=address, outputs=outputs, **fields, **more)
 
 
-def _record(plan: Plan, state: State, left: dict[str, tuple[str, Path]]) -> None:
-    """The run's folder as the runner leaves it: the plan, and what happened."""
+def _record(plan: Plan, state: State, left: Mapping[str, tuple[str, Path] | dict[str, Path]]) -> None:
+    """The run's folder as the runner leaves it: the plan, and what happened; `left` is what each step made, by name."""
     run, store = state.run(plan.digest), Store(state.store)
     run.folder.mkdir(parents=True)
     write_document(run.plan, plan)
     events = [Event(time=time.time(), kind="run-started")]
     for step in plan.steps:
         artifacts = {}
-        if step.address in left:
-            output, source = left[step.address]
+        made = left.get(step.address, {})
+        for output, source in (made if isinstance(made, dict) else dict([made])).items():
             artifacts[output] = store.put(source, output)
         score = 0.2 if step.address == "evaluate/zero-shot" else 0.8
         report = StepReport(

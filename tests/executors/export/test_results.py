@@ -15,13 +15,14 @@ import pytest
 import yaml
 
 import adapt
+from executors.account import account
 from executors.export.finished import finished
 from executors.export.ollama import go_template, modelfile, read_template
 from executors.export.results import RESULTS, export_result
 from executors.models import load_tokenizer
 from executors.sources import sources_of
 from planner.documents import InputError
-from tests.executors.export.runs import finished_run
+from tests.executors.export.runs import finished_run, make_lora, summed_run
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:
@@ -88,6 +89,26 @@ def test_many_adapters_stand_on_one_base_in_vllm(tenants: tuple[Path, Path], tmp
     assert (out / "base" / "config.json").is_file()
     assert os.access(out / "serve.sh", os.X_OK)
     assert subprocess.run(["/bin/sh", "-n", out / "serve.sh"], check=False).returncode == 0
+
+
+def test_a_sum_of_adapters_is_served_as_one_and_its_card_names_the_terms_of_every_part(
+    tenants: tuple[Path, Path], tmp_path: Path
+) -> None:
+    base = tenants[0].parent / "base"
+    parts = (make_lora(base, tmp_path / "one", seed=3), make_lora(base, tmp_path / "two", seed=4))
+    plan = summed_run(tmp_path / "both", parts, base)
+    export = export_result([of(plan), of(tenants[1])], "vllm", tmp_path / "out")
+    assert (tmp_path / "out" / "adapters" / "both" / "adapter_model.safetensors").is_file()
+    assert "both=adapters/both" in export.parts[0].command
+    card = (tmp_path / "out" / "adapters" / "both" / "README.md").read_text()
+    _, front, body = card.split("---\n", 2)
+    assert (yaml.safe_load(front)["license"], yaml.safe_load(front)["base_model"]) == ("other", "tiny/base")
+    assert "| two | mit |" in body
+    assert "| tiny/base | apache-2.0 |" in body
+    run = of(plan)
+    assert run.report is not None
+    stored = account(run.plan, run.report, run.state).storage[0]
+    assert (stored.tenants, stored.merged_bytes, stored.shared_bytes > 1000) == (1, 1000, True)
 
 
 def test_a_base_of_the_servers_own_is_not_copied(tenants: tuple[Path, Path], tmp_path: Path) -> None:
