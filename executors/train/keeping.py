@@ -23,7 +23,7 @@ from executors.train.sharding import take, whole
 from planner.documents import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from executors.train.batches import EpochBatches
     from executors.train.methods.applied import Applied
@@ -159,12 +159,11 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         return batch if rows else batch | {IDLE: True}
 
     def _loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
-        idle = batch.pop(IDLE, False)
         loss = self.loss(model, batch)
-        return loss * 0.0 if idle else loss
+        return loss * 0.0 if IDLE in batch else loss
 
     def _weight(self, batch: dict[str, Any]) -> torch.Tensor:
-        weight = self.weight({name: value for name, value in batch.items() if name != IDLE})
+        weight = self.weight(batch)
         return weight * 0.0 if IDLE in batch else weight
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -190,9 +189,7 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         model.eval()
         total, weight = torch.zeros((), device=self.args.device), torch.zeros((), device=self.args.device)
         ranks = self.plan.ranks
-        for start in range(0, len(self.validation), ranks.count):
-            mine = self.validation[start : start + ranks.count][ranks.number :]
-            batch = self._prepare_inputs(self._collated(mine[0] if mine else (), learning=False))
+        for batch in self.held_out():
             weight += self._weight(batch)
             total += self._loss(model, batch)
         if ranks.sharded:
@@ -203,6 +200,13 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
             self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def held_out(self) -> Iterator[dict[str, Any]]:
+        """The validation batches of this process, as many as the others have."""
+        ranks = self.plan.ranks
+        for start in range(0, len(self.validation), ranks.count):
+            mine = self.validation[start : start + ranks.count][ranks.number :]
+            yield self._prepare_inputs(self._collated(mine[0] if mine else (), learning=False))
 
     def floating_point_ops(self, _: Any) -> int:
         """Nothing: the parent walks through all parameters to count them."""

@@ -23,8 +23,8 @@ SPREAD: dict[str, tuple[str, ...]] = {
 # What DeepSpeed does, and FSDP2.
 BY_DEEPSPEED = frozenset({"zero-2", "zero-3", "offload"})
 BY_FSDP = frozenset({"fsdp"})
-# Objectives whose trainer needs nothing of the model but its forward pass.
-BY_ONE_MODEL = frozenset({"sft", "continued-pretraining", "infilling", "long-context"})
+# Objectives that read a model before DeepSpeed has wrapped it, or a second one beside it.
+BY_TWO_MODELS = frozenset({"preference", "distillation"})
 # No process holds all of it.
 SHARED = BY_FSDP | BY_DEEPSPEED
 
@@ -43,8 +43,8 @@ def refusals(params: TrainParams) -> list[tuple[bool, str]]:
             f"distribution {way} cannot share out the states of {params.optimizer}: use adamw",
         ),
         (
-            shared and params.objective not in BY_ONE_MODEL,
-            f"distribution {way} is not for {params.objective}, which reads a model in ways of its own: use ddp",
+            way in BY_DEEPSPEED and params.objective in BY_TWO_MODELS,
+            f"distribution {way} is not for {params.objective}, which reads a second model: use ddp, or fsdp",
         ),
         (
             shared and params.method == "relora",

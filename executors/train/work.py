@@ -24,7 +24,7 @@ from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
 from executors.train.ranks import join, leave
 from executors.train.sharding import shard
-from executors.train.spreading import SHARED
+from executors.train.spreading import BY_DEEPSPEED, SHARED
 from executors.train.trackers import trackers
 from executors.train.watch import Record, Schedule, Watch
 from executors.train.weights import check_weights
@@ -86,14 +86,15 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
         message = "The checkpoint that the result was to come from is damaged."
         raise RunError.one("TRAIN016", message, "Run the same command: it is trained anew.", file=str(chosen))
     results = _results(record)
+    if params.distribution not in BY_DEEPSPEED:
+        load_trained(trainer.model, chosen)
+        results |= trainer.results()
     if ranks.first:
         if params.distribution in SHARED:
             # The others have no more to do: what this process holds a part of is made once more, whole.
             forget_deepspeed()
             applied = replace(_made(job, plan, "cpu"), start=applied.start)
-        load_trained(applied.model, chosen)
-        if ranks.count == 1:
-            results |= trainer.results()
+            load_trained(applied.model, chosen)
         out = job.out / output_of(params.method)
         write_result(trainer, applied, job.inputs["model"], out, card(job, ready.labels, _shown(ready, results)))  # type: ignore[arg-type]
     metrics = {name: Measurement(value=value) for name, value in results.items()}

@@ -11,7 +11,7 @@ import torch
 from transformers import TrainingArguments
 from trl import DPOTrainer, KTOTrainer
 
-from executors.train.keeping import KeptTrainer, settings
+from executors.train.keeping import IDLE, KeptTrainer, settings
 from executors.train.objectives.likelihood import Scores, padded, reference
 from executors.train.params import SINGLE_ANSWERS, given
 
@@ -61,17 +61,17 @@ class ComparingTrainer(KeptTrainer):
     def results(self) -> dict[str, float]:
         """Of the validation rows: how often, and by how much, the good answer has the greater reward."""
         self.model.eval()
+        found = torch.zeros(3)
         with torch.no_grad():
-            batches = [self._prepare_inputs(self.collate(rows, learning=False)) for rows in self.validation]
-            found = [self.judged(batch).cpu() for batch in batches]
+            for batch in self.held_out():
+                margins = self.judged(batch).cpu()
+                counted = torch.stack([(margins > 0).sum(), margins.sum(), torch.tensor(len(margins))])
+                found += 0.0 if IDLE in batch else counted
         self.model.train()
-        if not found:
+        right, margin, rows = self.plan.ranks.sum(found).tolist()
+        if not rows:
             return {}
-        margins = torch.cat(found)
-        return {
-            "validation_reward_accuracy": float((margins > 0).float().mean()),
-            "validation_reward_margin": float(margins.mean()),
-        }
+        return {"validation_reward_accuracy": right / rows, "validation_reward_margin": margin / rows}
 
     def judged(self, batch: dict[str, Any]) -> torch.Tensor:
         """By how much each row of a batch is rewarded as it was judged [rafailov-2023-dpo]."""
@@ -116,6 +116,7 @@ class VerdictTrainer(ComparingTrainer):
         asked |= {f"KL_{name}": value[rows:] for name, value in both.items()}
         before, strange = batch["reference"]
         asked |= {"label": batch["good"], "ref_logps": before, "ref_KL_logps": strange}
+        self.losses.counts = IDLE not in batch
         return self.losses.mean(partial(self.scores, model), asked) * rows
 
     def judged(self, batch: dict[str, Any]) -> torch.Tensor:
@@ -202,6 +203,16 @@ class _VerdictLosses(_Losses, KTOTrainer):  # type: ignore[misc]
         self.calculate_KL = self.loss_type == "kto"
         self.desirable_weight = given(params.desirable_weight)
         self.undesirable_weight = given(params.undesirable_weight)
+        self.ranks, self.counts = trainer.plan.ranks, True
+
+    def _compute_kl_logps(self, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Such that the model has moved as far here as it has on the rows of all processes, as on those of one."""
+        said, before = super()._compute_kl_logps(model, batch), batch["ref_KL_logps"]
+        if self.ranks.count == 1 or said is None:
+            return said
+        here = torch.stack([(said - before).sum(), torch.tensor(float(len(said)), device=said.device)])
+        moved, rows = self.ranks.sum(here * self.counts)
+        return before + moved / rows
 
 
 class _Odds(_Losses, ORPOTrainer):  # type: ignore[misc]

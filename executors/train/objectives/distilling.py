@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from executors.bottleneck import decoder_layers
 from executors.models import load_adapter, load_model, load_tokenizer
 from executors.train.loss import CHUNK_LOGITS, HeadRows
 from executors.train.params import given
 from executors.train.precision import autocast
 from executors.train.preflight import Ready, finding, preflight
+from executors.train.sharding import shard
 from executors.train.trainer import SupervisedTrainer
 from planner.documents import InputError
 
@@ -73,9 +75,12 @@ class DistillingTrainer(SupervisedTrainer):
         ready, params = plan.ready, plan.params
         if not isinstance(ready, Taught):
             raise TypeError("distillation was prepared without a teacher")
-        teacher = load_model(ready.teacher, params.base_dtype, attention=params.attention, device=plan.device)
+        device = "cpu" if plan.ranks.sharded else plan.device
+        teacher = load_model(ready.teacher, params.base_dtype, attention=params.attention, device=device)
         self.teacher = teacher if ready.adapter is None else load_adapter(teacher, ready.adapter)
         self.teacher.requires_grad_(False)  # noqa: FBT003 - torch's own
+        if plan.ranks.sharded:
+            shard(self.teacher, decoder_layers(self.teacher), plan.ranks)
         self.taught = HeadRows(self.teacher)
 
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:

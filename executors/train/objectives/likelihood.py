@@ -83,15 +83,19 @@ def reference(scores: Scores, examples: Sequence[Example]) -> list[float]:
     """
     ids = json.dumps([[example.ids, example.labels] for example in examples])
     file = scores.plan.folder / f"reference-{hashlib.sha256(ids.encode()).hexdigest()[:16]}.json"
-    if not file.is_file():
-        write_atomic(file, json.dumps(_scored(scores, examples)))
-    found: list[float] = json.loads(file.read_text(encoding="utf-8"))
+    ranks = scores.plan.ranks
+    if ranks.agreed(file.is_file()):
+        found: list[float] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+    found = _scored(scores, examples)
+    if ranks.first:
+        write_atomic(file, json.dumps(found))
     return found
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _scored(scores: Scores, examples: Sequence[Example]) -> list[float]:
-    applied, plan = scores.applied, scores.plan
+    applied, plan, ranks = scores.applied, scores.plan, scores.plan.ranks
     found = torch.zeros(len(examples))
     order = sorted(range(len(examples)), key=lambda at: (-len(examples[at].ids), at))
     # A step reads two sequences a row.
@@ -101,10 +105,13 @@ def _scored(scores: Scores, examples: Sequence[Example]) -> list[float]:
         as_base, scores = applied.model.disable_adapter(), Scores(replace(applied, prepended=0), plan)
     applied.model.eval()
     with as_base:
-        for start in range(0, len(order), size):
+        for start in range(size * ranks.number, len(order) + size * ranks.number, size * ranks.count):
             numbers = order[start : start + size]
-            batch = padded([examples[at].encoded for at in numbers], plan.ready.tokenizer.pad_token_id)
+            # All must compute together, since each may hold a part of the weights.
+            shown = numbers or order[:1]
+            batch = padded([examples[at].encoded for at in shown], plan.ready.tokenizer.pad_token_id)
             ids, mask = (batch[name].to(plan.device) for name in ("input_ids", "completion_mask"))
-            found[numbers] = scores(input_ids=ids, labels=ids.masked_fill(mask == 0, -1)).log_probs.sum(1).cpu()
+            said = scores(input_ids=ids, labels=ids.masked_fill(mask == 0, -1)).log_probs.sum(1).cpu()
+            found[numbers] = said[: len(numbers)]
     applied.model.train()
-    return found.tolist()  # type: ignore[no-any-return]
+    return ranks.sum(found).tolist()  # type: ignore[no-any-return]
