@@ -127,7 +127,7 @@ def queries(job: Job, rows: Sequence[Row]) -> list[str]:
         InputError: the rewriting cannot be read.
     """
     source = job.inputs.get("rewriting")
-    rewriting = _read(Path(source)) if source is not None else None
+    rewriting = read_rewriting(Path(source)) if source is not None else None
     if rewriting is None or rewriting.use == "plain":
         return [row.prompt for row in rows]
     written = write_queries(job, rows, rewriting)
@@ -158,13 +158,13 @@ def write_queries(job: Job, rows: Sequence[Row], rewriting: Rewriting) -> dict[s
     # An adapter has learned to answer, and not to ask.
     inputs = {name: source for name, source in job.inputs.items() if name != "adapter"}
     work = replace(job, params=EvaluateParams.model_validate(params), inputs=inputs)
-    asked = [Question(row.id, [{"role": "user", "content": _request(row, rewriting.instruction)}]) for row in rows]
+    asked = [Question(row.id, [{"role": "user", "content": query_request(row, rewriting.instruction)}]) for row in rows]
     made = Made(job.checkpoints / "queries.jsonl")
     answers, _ = collect(work, backend_of(work, AnswerForm("text")), asked, made, "writing queries")
     return {name: " ".join(answer.text.split()) for name, answer in answers.items()}
 
 
-def _request(row: Row, instruction: str) -> str:
+def query_request(row: Row, instruction: str) -> str:
     """The instruction after the conversation, whose end alone is read where it is long."""
     said = [f"{turn['role']}: {turn['content']}" for turn in row.before if turn["role"] != "system"]
     conversation = "\n".join([*said, f"user: {row.prompt}"])[-MOST_CHARACTERS:]
@@ -182,7 +182,12 @@ def _index(job: Job) -> Index:
     return Index(Path(job.inputs["index"]), job.inputs.get("encoder"), job.inputs.get("reranker"))
 
 
-def _read(path: Path) -> Rewriting:
+def read_rewriting(path: Path) -> Rewriting:
+    """How queries are made of requests, as a `rewrite` step left it.
+
+    Raises:
+        InputError: the file is none of that.
+    """
     try:
         return Rewriting.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

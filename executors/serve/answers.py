@@ -8,7 +8,7 @@ import uuid
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
-from executors.serve.asked import Done, TooLongError
+from executors.serve.asked import BadFormError, Done, TooLongError
 from executors.serve.requests import ApiError
 from planner.documents import AdaptError
 
@@ -64,6 +64,8 @@ class Answer:
             self.ready = await loop.run_in_executor(self.thread, self.engine.read, self.ask)
         except TooLongError as error:
             raise ApiError(400, str(error), code="context_length_exceeded", param="messages") from error
+        except BadFormError as error:
+            raise ApiError(400, str(error), param="response_format") from error
         except AdaptError as error:
             raise ApiError(500, str(error)) from error
 
@@ -111,7 +113,7 @@ class Answer:
             choice: dict[str, Any] = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
             return {**self._head("text_completion"), "choices": [choice], "usage": self.usage}
         message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        choice = {"index": 0, "message": message, "logprobs": self._logprobs(), "finish_reason": reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage, **self._passages()}
 
     def chunk(self, text: str | None, reason: str | None = None, *, first: bool = False) -> dict[str, Any]:
@@ -140,7 +142,22 @@ class Answer:
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.ask.model}
 
+    def _logprobs(self) -> dict[str, Any] | None:
+        if self.ask.logprobs is None or self.done is None:
+            return None
+        content = [
+            {**_token(each.text, each.logprob), "top_logprobs": [_token(*other) for other in each.others]}
+            for each in self.done.likely
+        ]
+        return {"content": content, "refusal": None}
+
     def _passages(self) -> dict[str, Any]:
         """Beyond the interface: the documents that the prompt was given passages of."""
         found = self.ready.passages if self.ready else ()
         return {"passages": list(found)} if found else {}
+
+
+def _token(text: str, logprob: float) -> dict[str, Any]:
+    """A token as the interface tells it; one that is a part of a letter has no bytes of its own here."""
+    own = None if "\ufffd" in text else list(text.encode())
+    return {"token": text, "logprob": logprob, "bytes": own}

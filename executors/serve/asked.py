@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from executors.evaluate.constraint import Constraint
     from executors.serve.variants import Variant
 
 
@@ -23,6 +24,10 @@ class Ask:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    """JSON Schema that the answer is held to; empty for any JSON object, None for what was measured."""
+    logprobs: int | None = None
+    """How many likeliest tokens are told at each place, beside the one that was taken; None tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,19 @@ class Ready:
     stop: tuple[str, ...]
     passages: tuple[str, ...] = ()
     """Documents whose passages stand in the prompt, the best first."""
+    form: Constraint | None = None
+    """What the answer is held to."""
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A token of an answer."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of its probability by the model, whatever it was held to."""
+    others: tuple[tuple[str, float], ...]
+    """The likeliest tokens at its place, likewise."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,12 @@ class Done:
     tokens_out: int
     reason: str
     """`stop` at an end token or a stop text, `length` at the limit."""
+    likely: tuple[Likely, ...] = ()
+    """Its tokens, where they were asked for."""
+
+
+class BadFormError(ValueError):
+    """Answers cannot be held to the form that a request asks for."""
 
 
 class TooLongError(ValueError):

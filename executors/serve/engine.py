@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from peft import PeftModel
-from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
+from transformers import GenerationConfig
 
 from executors.data import Row
-from executors.evaluate.constraint import Constraint, mask_logits
+from executors.evaluate.case import AnswerForm
+from executors.evaluate.constraint import Constraint
 from executors.evaluate.local import context_window
 from executors.evaluate.questions import questions_for
+from executors.evaluate.rewriting import query, query_request, read_rewriting
 from executors.models import device_name, load_adapter, load_model, load_tokenizer, virtual_tokens
 from executors.prompt.passages import with_passages
 from executors.prompt.render import PLAIN_STOP, fitted_ids, turn_end_id
+from executors.prompt.render import answer as read_answer
 from executors.retrieve.reading import open_index
-from executors.serve.asked import Done, Ready, TooLongError
-from planner.documents import InputError
+from executors.serve.asked import BadFormError, Ready, TooLongError
+from executors.serve.reader import Held, Reader
+from executors.serve.variants import ANSWER_TOKENS
+from planner.documents import InputError, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from executors.serve.asked import Ask
+    from executors.evaluate.rewriting import Rewriting
+    from executors.serve.asked import Ask, Done
     from executors.serve.variants import Served, Variant
+
+
+# Forms of requests that are kept compiled.
+KEPT_FORMS = 32
+ANY_OBJECT = {"type": "object", "additionalProperties": True}
 
 
 class Engine:
@@ -59,6 +71,12 @@ class Engine:
         self.indexes = {
             variant.name: open_index(variant.search) for variant in served.variants if "index" in variant.search
         }
+        self.rewritings = {
+            variant.name: read_rewriting(Path(variant.search["rewriting"]))
+            for variant in served.variants
+            if "rewriting" in variant.search
+        }
+        self.asked_forms: dict[str, Constraint] = {}
 
     def _add(self, variant: Variant) -> None:
         """Load an adapter beside the others; the same one is loaded once."""
@@ -84,6 +102,7 @@ class Engine:
         """A request as tokens, with passages where its model was measured with some.
 
         Raises:
+            BadFormError: answers cannot be held to the form that it asks for.
             TooLongError: it does not fit the context window together with its answer.
         """
         variant = self.variants[ask.model]
@@ -93,11 +112,11 @@ class Engine:
             ids: list[int] = self.tokenizer(ask.text)["input_ids"]
         else:
             turns, spare, passages = self._turns(variant, ask.turns)
-            most = ask.max_tokens or variant.answer_tokens
+            most = ask.max_tokens or _answer_tokens(variant, ask)
             ids, _ = fitted_ids(self.tokenizer, turns, spare, None if self.window is None else self.window - most)
             stop = stop if self.tokenizer.chat_template else (*stop, PLAIN_STOP)
         limit = self._limit(variant, ask, len(ids))
-        return Ready(ask, variant, ids, limit, stop, passages)
+        return Ready(ask, variant, ids, limit, stop, passages, self._held_to(ask))
 
     def _turns(
         self, variant: Variant, turns: Sequence[dict[str, str]]
@@ -111,13 +130,33 @@ class Engine:
         found = []
         if variant.name in self.indexes:
             wanted = variant.params.passages if variant.params else None
-            [found] = self.indexes[variant.name].retrieve([row.prompt], wanted or variant.prompt.passages)
+            searched = self._query(variant, row)
+            [found] = self.indexes[variant.name].retrieve([searched], wanted or variant.prompt.passages)
             row = with_passages(row, found)
         [question] = questions_for(variant.prompt, [row])
         return list(question.turns), question.spare, tuple(passage.document for passage in found)
 
+    def _query(self, variant: Variant, row: Row) -> str:
+        """What is searched for a request: itself, or what the base makes of it where that was measured to find more."""
+        rewriting: Rewriting | None = self.rewritings.get(variant.name)
+        if rewriting is None or rewriting.use == "plain":
+            return row.prompt
+        turns = [{"role": "user", "content": query_request(row, rewriting.instruction)}]
+        ids, _ = fitted_ids(self.tokenizer, turns, 0, None)
+        given = torch.tensor([ids], device=self.model.device)
+        # An adapter has learned to answer, and not to ask.
+        with torch.inference_mode(), self._using(None):
+            made = self.model.generate(
+                input_ids=given,
+                attention_mask=torch.ones_like(given),
+                max_new_tokens=rewriting.max_new_tokens,
+                do_sample=False,
+            )
+        written = read_answer(self.tokenizer, made[0, len(ids) :].tolist())
+        return query(row, " ".join(written.split()), rewriting.use)
+
     def _limit(self, variant: Variant, ask: Ask, tokens: int) -> int:
-        limit = ask.max_tokens or variant.answer_tokens
+        limit = ask.max_tokens or _answer_tokens(variant, ask)
         if self.window is None:
             return limit
         window = self.window - (virtual_tokens(variant.adapter) if variant.adapter else 0)
@@ -140,9 +179,8 @@ class Engine:
         if ask.seed is not None:
             torch.manual_seed(ask.seed)
         ids = torch.tensor([ready.ids], device=self.model.device)
-        reader = _Reader(self.tokenizer, ready, set(self.stops), say, stopped)
-        # Asked as it was measured, a rung keeps to its form; a text that is continued has none.
-        constraint = self.forms[ask.model] if ask.turns is not None else None
+        reader = Reader(self.tokenizer, ready, set(self.stops), say, stopped)
+        held = [] if ready.form is None else [Held(ready.form, len(ready.ids))]
         drawn = {"temperature": ask.temperature, "top_p": ask.top_p, "top_k": 0} if ask.temperature else {}
         with torch.inference_mode(), self._using(ready.variant):
             self.model.generate(
@@ -151,7 +189,7 @@ class Engine:
                 max_new_tokens=ready.max_tokens,
                 do_sample=bool(ask.temperature),
                 stopping_criteria=[reader],
-                logits_processor=[] if constraint is None else [_Held(constraint, len(ready.ids))],
+                logits_processor=[*([reader.seen] if reader.seen else []), *held],
                 **drawn,
             )
         return reader.end()
@@ -165,82 +203,37 @@ class Engine:
             return None
         return Constraint(params.decoding, form, self.tokenizer, self.width, frozenset(self.stops))
 
+    def _held_to(self, ask: Ask) -> Constraint | None:
+        """The form of an answer: what its request asks for, else that which its rung was measured with."""
+        if ask.turns is None:
+            # A text that is continued has none.
+            return None
+        own, measured = self.forms[ask.model], self.variants[ask.model].form
+        if ask.schema is None or (ask.schema == {} and own is not None and measured and measured.format == "json"):
+            return own
+        key = canonical_json(ask.schema)
+        if key not in self.asked_forms:
+            form = AnswerForm("json", ask.schema or ANY_OBJECT)
+            try:
+                made = Constraint("schema", form, self.tokenizer, self.width, frozenset(self.stops))
+            except InputError as error:
+                raise BadFormError(error.findings[0].message) from error
+            while len(self.asked_forms) >= KEPT_FORMS:
+                del self.asked_forms[next(iter(self.asked_forms))]
+            self.asked_forms[key] = made
+        return self.asked_forms[key]
+
     @contextmanager
-    def _using(self, variant: Variant) -> Iterator[None]:
+    def _using(self, variant: Variant | None) -> Iterator[None]:
         """The adapter of a variant on top, or none."""
-        if variant.adapter is not None:
-            self.model.set_adapter(self.adapters[str(variant.adapter)])
-        bare = variant.adapter is None and self.adapters
+        adapter = variant.adapter if variant else None
+        if adapter is not None:
+            self.model.set_adapter(self.adapters[str(adapter)])
+        bare = adapter is None and self.adapters
         with self.model.disable_adapter() if bare else nullcontext():
             yield
 
 
-class _Held(LogitsProcessor):  # type: ignore[misc]
-    """Keeps an answer inside its form."""
-
-    def __init__(self, constraint: Constraint, asked: int) -> None:
-        self.matcher, self.width, self.asked = constraint.start(), constraint.width, asked
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """The scores of the next token, of shape [1, vocabulary], without what would leave the form."""
-        if input_ids.shape[1] > self.asked and not self.matcher.is_terminated():
-            self.matcher.accept_token(int(input_ids[0, -1]))
-        return mask_logits(scores, [self.matcher], self.width)
-
-
-class _Reader(StoppingCriteria):  # type: ignore[misc]
-    """Reads tokens as they are made, says what cannot change any more, and stops where the answer ends."""
-
-    def __init__(
-        self, tokenizer: Any, ready: Ready, ends: set[int], say: Callable[[str], None], stopped: Callable[[], bool]
-    ) -> None:
-        self.tokenizer, self.ready, self.ends, self.say, self.stopped = tokenizer, ready, ends, say, stopped
-        self.made: list[int] = []
-        self.said = 0
-        self.text = ""
-        self.reason = "length"
-
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:  # noqa: ARG002
-        """Whether to stop, of shape [1]."""
-        token = int(input_ids[0, -1])
-        over = self.stopped()
-        if token in self.ends:
-            self.reason, over = "stop", True
-        else:
-            self.made.append(token)
-            over = self._read() or over
-        return torch.tensor([over], device=input_ids.device)
-
-    def _read(self) -> bool:
-        """Take the new text in; whether a stop text ends it."""
-        text = self.tokenizer.decode(self.made, skip_special_tokens=True)
-        # Spaces around an answer are no part of it, as evaluation reads it; text that is continued keeps them.
-        text = text.lstrip() if self.ready.ask.turns is not None else text
-        found = [at for stop in self.ready.stop if (at := text.find(stop)) >= 0]
-        if found:
-            self.reason, self.text = "stop", text[: min(found)]
-            return True
-        self.text = text
-        # What may yet become a stop text, another letter, or a space at the end, is not said.
-        self._say(len(text) - max(_unsure(text, stop) for stop in (*self.ready.stop, "\ufffd", "\n", " ")))
-        return False
-
-    def _say(self, until: int) -> None:
-        sure = self.text[:until].rstrip("\ufffd")
-        sure = sure.rstrip() if self.ready.ask.turns is not None else sure
-        if len(sure) > self.said:
-            self.say(sure[self.said :])
-            self.said = len(sure)
-
-    def end(self) -> Done:
-        """Say the rest."""
-        last = self.text.rstrip() if self.ready.ask.turns is not None else self.text
-        if len(last) > self.said:
-            self.say(last[self.said :])
-        count = len(self.made)
-        return Done(len(self.ready.ids), count, self.reason)
-
-
-def _unsure(text: str, stop: str) -> int:
-    """How many characters at the end of a text may be the beginning of a stop text."""
-    return next((size for size in range(min(len(stop), len(text)), 0, -1) if text.endswith(stop[:size])), 0)
+def _answer_tokens(variant: Variant, ask: Ask) -> int:
+    """Longest answer where a request does not say; a form of its own may need more than what was measured."""
+    return variant.answer_tokens if ask.schema is None else max(variant.answer_tokens, ANSWER_TOKENS)

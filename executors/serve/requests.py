@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from executors.serve.asked import Ask
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STOPS = 4
+TOP_LOGPROBS = 20
+UNKNOWN = "extra_forbidden"
 
 
 class ApiError(Exception):
@@ -40,6 +42,8 @@ class _Part(BaseModel):
 class _Message(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[_Part]
+    tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
+    function_call: None = None
 
     @property
     def turn(self) -> dict[str, str]:
@@ -51,9 +55,35 @@ class _StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    own: Annotated[dict[str, Any], Field(alias="schema")]
+    description: str | None = None
+    strict: bool | None = None
+
+
+class _Format(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: _Schema | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Format:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema needs the field json_schema, and nothing else has it")
+        return self
+
+    @property
+    def asked(self) -> dict[str, Any] | None:
+        """The schema; empty for any object, None for no form."""
+        return self.json_schema.own if self.json_schema else {} if self.type == "json_object" else None
+
+
 class _Common(BaseModel):
     """What both kinds of request share."""
 
+    model_config = ConfigDict(extra="forbid")
     model: str
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -67,6 +97,8 @@ class _Common(BaseModel):
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
     logit_bias: None = None
+    # What only the service of OpenAI has a use for.
+    user: str | None = None
 
     def shared(self) -> dict[str, Any]:
         """The fields of an `Ask` that both have."""
@@ -85,10 +117,20 @@ class ChatRequest(_Common):
 
     messages: Annotated[list[_Message], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    logprobs: Literal[False] | None = None
-    tools: None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=TOP_LOGPROBS)] | None = None
+    tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
     functions: None = None
-    response_format: dict[Literal["type"], Literal["text"]] | None = None
+    response_format: _Format | None = None
+    modalities: list[Literal["text"]] | None = None
+    # As `user`.
+    metadata: dict[str, str] | None = None
+    parallel_tool_calls: bool | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
 
     def ask(self) -> Ask:
         """The request as the engine takes it.
@@ -101,7 +143,17 @@ class ChatRequest(_Common):
             raise ApiError(400, "The last message must be of the user.", param="messages")
         if any(turn["role"] == "system" for turn in turns[1:]):
             raise ApiError(400, "A system message must be the first one.", param="messages")
-        return Ask(turns=turns, max_tokens=self.max_completion_tokens or self.max_tokens, **self.shared())
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ApiError(400, "top_logprobs: they come with logprobs alone.", param="top_logprobs")
+        if self.logprobs and self.stream:
+            raise ApiError(400, "logprobs: they are told of whole answers, not in a stream.", param="logprobs")
+        return Ask(
+            turns=turns,
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            schema=self.response_format.asked if self.response_format else None,
+            logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+            **self.shared(),
+        )
 
 
 class CompletionRequest(_Common):
@@ -129,8 +181,10 @@ def parse(kind: type[ChatRequest | CompletionRequest], values: object) -> ChatRe
     if not isinstance(values, dict):
         raise ApiError(400, "The body must be a JSON object.")
     try:
-        return kind.model_validate(values)
+        # Null is not given, also for what is not known here.
+        return kind.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         first: Mapping[str, Any] = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ApiError(400, f"{name}: {first['msg']}.", param=name or None) from error
+        told = "this server does not know it" if first["type"] == UNKNOWN else first["msg"]
+        raise ApiError(400, f"{name}: {told}.", param=name or None) from error

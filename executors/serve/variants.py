@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from executors.sources import Sources
     from planner.documents import Step
 
-SEARCH = ("encoder", "index", "reranker")
+SEARCH = ("encoder", "index", "reranker", "rewriting")
 FINISHED = ("cached", "done")
 # Longest answer of a model that no rung has measured, in tokens.
 ANSWER_TOKENS = 256
@@ -37,7 +37,7 @@ class Variant:
     prompt: Prompt | None = None
     """Put before every request, as it was when the rung was measured; None sends requests as they come."""
     search: dict[str, Path | str] = field(default_factory=dict)
-    """The index and the models that its search needs; empty without one."""
+    """The index, the models that its search needs, how queries are made of requests; empty without one."""
     form: AnswerForm | None = None
     params: EvaluateParams | None = None
     """How the rung was measured; None for the base as it is."""

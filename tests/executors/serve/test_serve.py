@@ -8,10 +8,11 @@ import threading
 import time
 import warnings
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import openai
 import pytest
+from pydantic import BaseModel
 
 from executors.evaluate.executor import EvaluateParams
 from executors.prompt.document import Example, make_prompt
@@ -52,6 +53,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
     base = make_tiny_model(folder / "base")
     variants = [Variant(f"tenant-{seed}", make_adapter(base, folder / f"a{seed}", seed)) for seed in (1, 2)]
     return Served(base, "fp32", "none", (*variants, Variant("tiny/base")))
+
+
+def schema(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "lamp", "schema": values}}
+
+
+class Lamp(BaseModel):
+    """What an answer shall tell."""
+
+    room: Literal["kitchen", "hall"]
+    on: bool
 
 
 class Running:
@@ -196,6 +208,67 @@ def test_a_little_of_the_likeliest_is_the_likeliest(client: openai.OpenAI) -> No
     assert answer(client, "tiny/base", temperature=1.0, top_p=0.000001, seed=3) == answer(client, "tiny/base")
 
 
+@pytest.mark.parametrize("name", ["tenant-1", "tiny/base"])
+def test_an_answer_keeps_to_the_schema_that_its_request_brings(client: openai.OpenAI, name: str) -> None:
+    """The model has learned nothing: without the schema its answer is no JSON."""
+    made = client.chat.completions.parse(model=name, messages=ASKED, response_format=Lamp)  # type: ignore[arg-type]
+    assert isinstance(made.choices[0].message.parsed, Lamp)
+    assert made.choices[0].finish_reason == "stop"
+    streamed = client.chat.completions.create(
+        model=name,
+        messages=ASKED,
+        stream=True,
+        response_format=schema(Lamp.model_json_schema()),  # type: ignore[call-overload]
+    )
+    assert Lamp.model_validate_json("".join(chunk.choices[0].delta.content or "" for chunk in streamed))
+
+
+def test_any_object_is_json_too(client: openai.OpenAI) -> None:
+    made = client.chat.completions.create(
+        model="tiny/base",
+        messages=ASKED,
+        max_tokens=60,
+        response_format={"type": "json_object"},  # type: ignore[arg-type]
+    )
+    text = made.choices[0].message.content or ""
+    assert text.startswith("{")
+    assert made.choices[0].finish_reason == "length" or isinstance(json.loads(text), dict)
+
+
+def test_tokens_are_told_with_their_likelihood_by_the_model(client: openai.OpenAI, served: Served) -> None:
+    import torch
+
+    from executors.models import load_model, load_tokenizer
+    from executors.prompt.render import turn_ids
+
+    made = client.chat.completions.create(
+        model="tiny/base",
+        messages=ASKED,
+        max_tokens=6,
+        logprobs=True,
+        top_logprobs=2,  # type: ignore[arg-type]
+    )
+    assert made.choices[0].logprobs is not None
+    told = made.choices[0].logprobs.content or []
+    tokenizer, model = load_tokenizer(served.folder), load_model(served.folder, "fp32", device="cpu")
+    ids = turn_ids(tokenizer, ASKED)
+    assert told
+    for one in told:
+        with torch.inference_mode():
+            found = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+        best = found.topk(2)
+        assert [other.logprob for other in one.top_logprobs] == pytest.approx(best.values.tolist(), abs=1e-3)
+        assert one.logprob == pytest.approx(float(best.values[0]), abs=1e-3)
+        assert one.token == tokenizer.decode([int(best.indices[0])])
+        ids = [*ids, int(best.indices[0])]
+    assert client.chat.completions.create(model="tiny/base", messages=ASKED, max_tokens=2).choices[0].logprobs is None  # type: ignore[arg-type]
+
+
+def test_what_changes_no_answer_may_be_said(client: openai.OpenAI) -> None:
+    more: dict[str, Any] = {"user": "me", "metadata": {"a": "b"}, "store": False, "tools": [], "logit_bias": None}
+    assert answer(client, "tenant-1", **more, extra_body={"top_k": None}) == answer(client, "tenant-1")
+
+
 @pytest.mark.parametrize(
     ("more", "status", "word"),
     [
@@ -210,8 +283,14 @@ def test_a_little_of_the_likeliest_is_the_likeliest(client: openai.OpenAI) -> No
         ({"n": 2}, 400, "n:"),
         ({"stop": ["a"] * 5}, 400, "stop"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, "tools"),
-        ({"logprobs": True}, 400, "logprobs"),
-        ({"response_format": {"type": "json_object"}}, 400, "response_format"),
+        ({"top_logprobs": 2}, 400, "come with logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, 400, "top_logprobs"),
+        ({"logprobs": True, "stream": True}, 400, "not in a stream"),
+        ({"response_format": {"type": "json_schema"}}, 400, "response_format"),
+        ({"response_format": schema({"type": "lamp"})}, 400, "cannot be constrained"),
+        ({"response_format": schema({"$ref": "#/nowhere"})}, 400, "cannot be constrained"),
+        ({"extra_body": {"top_k": 5}}, 400, "top_k: this server does not know it"),
+        ({"messages": [*ASKED, {"role": "assistant", "content": "x", "tool_calls": [{}]}]}, 400, "tool_calls"),
     ],
 )
 def test_what_cannot_be_done_is_refused(client: openai.OpenAI, more: dict[str, Any], status: int, word: str) -> None:
@@ -399,6 +478,48 @@ def test_passages_of_an_index_stand_in_the_prompt(served: Served, tmp_path: Path
     ready = engine.read(Ask("run", ({"role": "user", "content": "Who empties the bins?"},), max_tokens=4))
     assert ready.passages[0] == "bins.txt"
     assert "[1]" in engine.tokenizer.decode(ready.ids)
+
+
+@pytest.mark.parametrize("use", ["plain", "alone", "added"])
+def test_queries_are_worded_as_they_were_measured_to_find_most(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Any
+) -> None:
+    """The base words them, whatever adapter answers: as it does beside no server."""
+    from executors.data import Row
+    from executors.evaluate.generation import Generation, generate
+    from executors.evaluate.rewriting import Rewriting, query_request
+    from executors.merge.executor import fold
+    from executors.models import load_model, load_tokenizer
+    from executors.prompt.render import answer as read
+    from executors.prompt.render import turn_end_id, turn_ids
+    from executors.serve.asked import Ask
+    from tests.executors.retrieve.test_retrieve import build
+
+    index, _ = build(tmp_path)
+    rewriting = Rewriting(use=use, max_new_tokens=20)
+    (tmp_path / "rewriting").write_text(json.dumps(rewriting.to_json()))
+    search = {"index": index, "rewriting": tmp_path / "rewriting"}
+    one, two, _ = (variant.adapter or served.folder for variant in served.variants)
+    base = tmp_path / "talkative"
+    fold(served.folder, one, "fp32", base)
+    engine = Engine(Served(base, "fp32", "none", (Variant("run", two, make_prompt("Answer."), search),)))
+    asked: list[str] = []
+    retrieve = engine.indexes["run"].retrieve
+
+    def recorded(queries: Any, *more: Any) -> Any:
+        asked.extend(queries)
+        return retrieve(queries, *more)
+
+    monkeypatch.setattr(engine.indexes["run"], "retrieve", recorded)
+    question = "Who empties the bins?"
+    engine.read(Ask("run", ({"role": "user", "content": question},), max_tokens=4))
+    tokenizer, model = load_tokenizer(base), load_model(base, "fp32", device="cpu")
+    turn = {"role": "user", "content": query_request(Row("1", question, None), rewriting.instruction)}
+    how = Generation(20, 1, frozenset({turn_end_id(tokenizer)}), tokenizer.pad_token_id)
+    [made] = generate(model, [turn_ids(tokenizer, [turn])], how)
+    written = " ".join(read(tokenizer, made[0]).split())
+    assert written
+    assert asked == [{"plain": question, "alone": written, "added": f"{question}\n{written}"}[use]]
 
 
 def test_a_port_in_use_is_told() -> None:
