@@ -27,11 +27,15 @@ PUBLISHED: dict[str, type[Document]] = {
 }
 
 
-def json_schema(name: str) -> dict[str, Any]:
+def json_schema(name: str, kind: type[Document] | None = None) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a document.
 
+    Args:
+        name: what it is called.
+        kind: the document; the one of this name that is published here when None.
+
     Raises:
-        KeyError: no document of this name is published.
+        KeyError: no document of this name is published here.
     """
-    schema = PUBLISHED[name].model_json_schema(by_alias=True, mode="validation")
+    schema = (kind or PUBLISHED[name]).model_json_schema(by_alias=True, mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **schema}

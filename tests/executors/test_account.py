@@ -6,12 +6,14 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from adapt.from_run import find_run
 from adapt.render.account import account as page
 from adapt.render.html import as_html
 from adapt.render.page import Page, Span, as_markdown
 from executors.account import Account, Storage, account
+from planner.documents.schema import json_schema
 from tests.executors.export.runs import finished_run
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def test_sizes_are_those_on_disk(found: Account) -> None:
     assert left["train/one", "adapter"].bytes > 1000
     assert left["train/one", "adapter"].name == "adapter"
     assert all(one.there for one in found.artifacts)
+    Draft202012Validator(json_schema("account", Account)).validate(found.to_json())
     assert found.state_bytes["store"] == sum(one.bytes for one in found.artifacts)
 
 

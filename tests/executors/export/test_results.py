@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 import adapt
 from executors.account import account
+from executors.export.document import Export
 from executors.export.finished import finished
 from executors.export.ollama import go_template, modelfile, read_template
 from executors.export.results import RESULTS, export_result
 from executors.models import load_tokenizer
 from executors.sources import sources_of
 from planner.documents import InputError
+from planner.documents.schema import json_schema
 from tests.executors.export.runs import finished_run, make_lora, summed_run
 from tests.executors.tiny import make_tiny_model
 
@@ -54,6 +57,8 @@ def test_a_merged_folder_is_a_model_with_its_card_and_prompt(tenants: tuple[Path
     load_tokenizer(tmp_path / "out")
     assert {"README.md", "config.json", "model.safetensors", "prompt.json", "export.json"} <= set(export.files)
     assert "system text in prompt.json" in export.unsaid[0].message
+    written = json.loads((tmp_path / "out" / "export.json").read_text())
+    Draft202012Validator(json_schema("export", Export)).validate(written)
 
 
 def test_an_adapter_that_was_not_merged_is_folded_in(tenants: tuple[Path, Path], tmp_path: Path) -> None:

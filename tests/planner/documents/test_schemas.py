@@ -23,10 +23,6 @@ def test_the_file_says_what_the_document_is(name: str) -> None:
     assert (ROOT / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8") == pretty_json(json_schema(name))
 
 
-def test_no_schema_is_left_of_a_document_that_is_no_more() -> None:
-    assert {path.name for path in (ROOT / "schemas").iterdir()} == {f"{name}.schema.json" for name in PUBLISHED}
-
-
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_it_is_valid_2020_12(name: str) -> None:
     schema = json_schema(name)
