@@ -28,6 +28,7 @@ Examples:
   adapt diagnose promptfoo-results.json --documents manuals/ --out failures.json
   adapt diagnose samples_squad.jsonl --kind question-answering --format markdown
   adapt diagnose eval.json --model models/base --train train.jsonl --documents corpus.jsonl
+  adapt diagnose queries.jsonl --database shop.sqlite
   adapt diagnose eval.json --endpoint http://localhost:8000/v1 my-model --documents corpus.jsonl
 """
 PATH = click.Path(path_type=Path)
@@ -42,6 +43,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--schema", type=PATH, help="JSON Schema that answers should satisfy.")
 @click.option("--labels", metavar="A,B,...", help="The closed set of labels.")
 @click.option("--documents", type=PATH, help="Documents that may hold the answers: a file or a folder.")
+@click.option("--database", type=PATH, help="SQLite file to run queries on, or a folder of them by `db_id`.")
 @click.option("--model", type=PATH, help="Folder of the model that answered: experiments are made with it.")
 @click.option(
     "--endpoint", type=(str, str), metavar="URL MODEL", help="OpenAI-compatible server of the model that answered."
@@ -77,6 +79,8 @@ def command(files: tuple[Path, ...], out: Path | None, shown: int, form: str, **
         raise _error(f"The folder {out.parent} is not there.", "Name another place with --out.", out)
     read = [(path, read_results(path)) for path in files]
     answered = _together([(path, results.answered) for path, results in read])
+    if given["database"] is not None:
+        answered = [_on_database(each, given["database"]) for each in answered]
     wanted = _wanted(answered, given)
     source = ", ".join(f"{path.name} ({results.tool})" for path, results in read)
     err().print(f"{source}: {len(answered)} cases, read as {wanted.kind} with {wanted.form.format} answers.")
@@ -105,6 +109,17 @@ def _together(read: list[tuple[Path, tuple[Answered, ...]]]) -> list[Answered]:
         for number, (path, answered) in enumerate(read, 1)
         for each in answered
     ]
+
+
+def _on_database(each: Answered, path: Path) -> Answered:
+    """A case whose answer is a query, right by the rows that it returns."""
+    from dataclasses import replace
+
+    from executors.evaluate.database import database_of
+
+    if not path.exists():
+        raise _error("The --database is not there.", "Name an SQLite file, or a folder of them.", path)
+    return replace(each, database=database_of(path, each.row.db_id, each.row.id))
 
 
 def _wanted(answered: list[Answered], given: Mapping[str, Any]) -> Wanted:
@@ -140,6 +155,7 @@ def _form(answered: list[Answered], given: Mapping[str, Any]) -> AnswerForm:
     labels = tuple(dict.fromkeys(word.strip() for word in (given["labels"] or "").split(",") if word.strip()))
     schema = _schema(given["schema"]) if given["schema"] is not None else None
     guessed = "label" if labels and schema is None else "json" if schema is not None else guess_format(answered)
+    guessed = "sql" if given["database"] is not None else guessed
     chosen = given["output_format"] or guessed
     if chosen == "label" and not labels:
         raise _error("Labels are diagnosed against a closed set.", "Give them with --labels a,b,c.")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from executors.diagnose.causes import KNOWING
+from executors.diagnose.causes import KNOWING, repeated
 from executors.diagnose.experiments import CONSTRAINED, EXAMPLES, GOLD, OTHER, RETRIEVED, STRONGER
 from executors.evaluate.answering import backend_of, collect, with_room
 from executors.evaluate.backends import Question
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from executors.evaluate.constraint import Decoding
     from executors.prompt.document import Prompt
 
-# An answer that so many training rows give, such as yes, is one of a few to choose from and no fact.
-CLOSED = 3
 # A grammar has this rule, and a regular expression has not.
 ROOT = re.compile(r"^\s*root\s*::=", re.MULTILINE)
 
@@ -87,7 +84,7 @@ class ModelAnswers:
 
     def _untold(self, prompt: Prompt, row: Row) -> Prompt:
         """Without examples that hold the answer: they shall show how to answer, not what."""
-        facts = [text for text in row.accepted if self._said[normal(text)] < CLOSED]
+        facts = [text for text in row.accepted if normal(text) not in self._repeated]
         shown = tuple(
             each
             for each in prompt.examples
@@ -96,9 +93,9 @@ class ModelAnswers:
         return prompt.model_copy(update={"examples": shown})
 
     @cached_property
-    def _said(self) -> Counter[str]:
-        """How often each answer stands in the training rows."""
-        return Counter(normal(row.completion or "") for row in self.train)
+    def _repeated(self) -> frozenset[str]:
+        """Answers that many training rows give."""
+        return repeated(self.train)
 
     def _prompt(self, experiment: str) -> Prompt:
         """The prompt that failed, or the same with the nearest examples."""

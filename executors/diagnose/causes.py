@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from executors.json_answers import label_of, leaves
-from executors.text_match import contains
+from executors.text_match import contains, normal
 from planner.documents import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from executors.data import Row
     from executors.evaluate.case import Case
     from planner.documents.failures import Cause, Symptom
     from planner.documents.task import TaskKind
@@ -22,10 +26,27 @@ PICKS: frozenset[TaskKind] = frozenset({"classification", "extraction", "semanti
 REWORDS: frozenset[TaskKind] = frozenset({"rewriting", "translation", "summarization"})
 # Their answer may rest on facts that are not in the request.
 KNOWING: frozenset[TaskKind] = frozenset({"question-answering", "chat", "generation"})
+# An answer that so many training rows give, such as yes, is one of a few to choose from and no fact.
+CLOSED = 3
+FIGURE = re.compile(r"\d")
 
 
-def presumed(case: Case, symptom: Symptom, request: str, kind: TaskKind) -> Found:
-    """The cause of a failing case and the evidence for it, by reading alone."""
+def repeated(rows: Iterable[Row]) -> frozenset[str]:
+    """The answers that are no facts of their own, in the words of `normal`: many training rows give them."""
+    said = Counter(normal(row.completion or "") for row in rows)
+    return frozenset(answer for answer, count in said.items() if count >= CLOSED)
+
+
+def presumed(case: Case, symptom: Symptom, request: str, kind: TaskKind, *, one_of_few: bool = False) -> Found:
+    """The cause of a failing case and the evidence for it, by reading alone.
+
+    Args:
+        case: the answer beside what was expected.
+        symptom: of the case.
+        request: everything that the prompt says of the case.
+        kind: of the task.
+        one_of_few: whether many training rows give the expected answer.
+    """
     if symptom != "wrong content":
         return "behaviour", (Evidence(test="form", result="The form fails: information cannot repair it."),)
     if kind in PICKS:
@@ -34,6 +55,10 @@ def presumed(case: Case, symptom: Symptom, request: str, kind: TaskKind) -> Foun
         result = f"A task of the kind {kind} says its input again: presumed to need no knowledge of its own."
         return "behaviour", (Evidence(test="task", result=result),)
     if kind == "question-answering" and not any(contains(request, text) for text in case.accepted):
+        if one_of_few or (FIGURE.search(request) and FIGURE.search(case.expected)):
+            result = "Many training rows give it" if one_of_few else "Request and answer have figures"
+            result += ": the expected answer may be chosen or computed, and need not be a missing fact."
+            return "unknown", (Evidence(test="answer in the input", result=result),)
         result = "The expected answer is not in the input: presumed, not measured with the passage in the prompt."
         return "information", (Evidence(test="answer in the input", result=result),)
     return "unknown", (Evidence(test="task", result=f"For the kind {kind} the text alone does not tell."),)

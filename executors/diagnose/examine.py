@@ -13,6 +13,7 @@ from executors.diagnose.report import make_report
 from executors.diagnose.subject import Subject
 from executors.diagnose.symptoms import symptom
 from executors.evaluate.case import Case
+from executors.text_match import normal
 from planner.documents import Evidence
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Means:
     passages: int | None = None
     answer: Answerer | None = None
     offered: Collection[str] = ()
+    repeated: Collection[str] = ()
+    """Answers that many training rows give; see `causes.repeated`."""
 
 
 def examine(
@@ -66,6 +69,8 @@ def examine(
         seed: of the sample.
     """
     failing = [subject for each in answered if (subject := _failing(each, form)) is not None]
+    for subject in failing:
+        subject.one_of_few = any(normal(text) in means.repeated for text in subject.case.accepted)
     subjects = _sample(failing, limit, seed) if means.answer is not None else failing
     if means.index is not None:
         wanting = [subject for subject in subjects if _wants_passages(subject, means.kind)]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
+from executors.diagnose.causes import repeated
 from executors.diagnose.examine import Answered, Means, examine
 from executors.diagnose.report import metrics
 from executors.errors import classify
@@ -75,7 +76,7 @@ class Diagnose:
     """
 
     name: ClassVar[str] = "diagnose"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     params: ClassVar[type[Params]] = DiagnoseParams
     libraries: ClassVar[tuple[str, ...]] = (
         *("bm25s", "html5lib", "numpy", "openai", "semantic_text_splitter", "sqlglot", "torch", "transformers"),
@@ -110,13 +111,15 @@ class Diagnose:
         rows = {row.id: row for row in read_rows(Path(job.inputs["data"]))}
         databases = Path(job.inputs["database"]) if "database" in job.inputs else None
         answered = [_answered(rows, record, path, databases) for record in read_predictions(path)]
-        model = _model(job, form, rows)
+        train = tuple(read_rows(Path(job.inputs["train"]))) if "train" in job.inputs else ()
+        model = _model(job, form, rows, train)
         means = Means(
             params.kind,
             _index(job),
             params.passages,
             answer=model,
             offered=model.offered() if model is not None else (),
+            repeated=repeated(train),
         )
         report = examine(job.address, answered, form, means, limit=params.limit, seed=params.seed)
         (job.out / "report").write_text(pretty_json(report.to_json()), encoding="utf-8")
@@ -141,13 +144,12 @@ def _answered(rows: Mapping[str, Row], record: dict[str, Any], path: Path, datab
     return Answered(row, record["prediction"], tuple(map(str, record.get("passages", ()))), database=database)
 
 
-def _model(job: Job, form: AnswerForm, rows: Mapping[str, Row]) -> ModelAnswers | None:
+def _model(job: Job, form: AnswerForm, rows: Mapping[str, Row], train: tuple[Row, ...]) -> ModelAnswers | None:
     if not _answers(job.inputs, job.params.endpoint):
         return None
     from executors.diagnose.answerer import ModelAnswers
     from executors.prompt.document import read_prompt
 
-    train = tuple(read_rows(Path(job.inputs["train"]))) if "train" in job.inputs else ()
     return ModelAnswers(job, form, read_prompt(Path(job.inputs["prompt"])), rows, train)
 
 

@@ -22,7 +22,18 @@ OWN = "predictions of `adapt run`"
 PLAIN = "plain rows"
 # Names that people give to the three parts of a row, the more telling ones first.
 REQUESTS = ("prompt", "question", "input", "request", "query", "messages", "instruction")
-EXPECTED = ("expected", "answers", "target", "reference", "ideal", "gold_answer", "label", "answer", "completion")
+EXPECTED = (
+    "expected",
+    "answers",
+    "target",
+    "reference",
+    "ideal",
+    "gold_answer",
+    "label",
+    "answer",
+    "completion",
+    "sql",
+)
 PREDICTED = ("prediction", "output", "response", "generated", "model_output", "predicted", "answer", "completion")
 ZIP = b"PK\x03\x04"
 SHOWN = 8
@@ -129,7 +140,8 @@ def _case(record: dict[str, Any], number: int, known: Known, path: Path) -> Answ
     if said is None or said.prediction is None or not said.expected:
         return None
     first, *others = dict.fromkeys(said.expected)
-    row = Row(said.id or f"row-{number}", said.prompt, first, said.before, tuple(others), said.gold)
+    name = said.id or f"row-{number}"
+    row = Row(name, said.prompt, first, said.before, tuple(others), said.gold, db_id=said.db_id)
     return Answered(row, said.prediction, said.given, said.passed)
 
 
@@ -153,6 +165,7 @@ def _from_plain(record: dict[str, Any]) -> Said | None:
         passed=next((value for name in ("passed", "correct") if isinstance(value := record.get(name), bool)), None),
         gold=_names(record.get("gold")),
         given=_names(record.get("passages")),
+        db_id=str(record.get("db_id", "")),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from executors.contract import Job
+from executors.diagnose.causes import repeated
 from executors.diagnose.examine import Means, examine
 from executors.diagnose.executor import DiagnoseParams
 from executors.diagnose.lookup import PASSAGES, open_index
@@ -57,11 +58,15 @@ def guess_format(answered: Sequence[Answered]) -> OutputFormat:
 
 
 def guess_kind(answered: Sequence[Answered], form: AnswerForm) -> TaskKind:
-    """Labels are a classification, JSON an extraction, questions a question-answering; anything else a generation."""
+    """By the form, else by the requests.
+
+    Labels are a classification, JSON an extraction, queries a semantic parsing, questions a question-answering;
+    anything else is a generation.
+    """
     if form.format == "label":
         return "classification"
-    if form.format == "json":
-        return "extraction"
+    if form.format in ("json", "sql"):
+        return "extraction" if form.format == "json" else "semantic-parsing"
     asking = sum("?" in each.row.prompt for each in answered)
     return "question-answering" if 2 * asking >= len(answered) else "generation"
 
@@ -87,7 +92,8 @@ def diagnose_results(
             index = open_index(wanted.documents, folder / "index", wanted.passages)
         model = _model(answered, wanted, folder, report)
         offered = model.offered() if model is not None else ()
-        means = Means(wanted.kind, index, wanted.passages, answer=model, offered=offered)
+        known = repeated(model.train) if model is not None else frozenset[str]()
+        means = Means(wanted.kind, index, wanted.passages, answer=model, offered=offered, repeated=known)
         return examine(source, answered, wanted.form, means, limit=wanted.limit, seed=wanted.seed)
 
 

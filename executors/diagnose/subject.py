@@ -64,6 +64,8 @@ class Subject:
     """Documents whose passages were in the prompt when it failed."""
     lookup: Lookup | None = None
     """None when there are no documents, or the kind of task has no use for them."""
+    one_of_few: bool = False
+    """Whether many training rows give the expected answer."""
     trials: dict[str, Trial] = field(default_factory=dict)
 
     @cached_property

@@ -141,7 +141,7 @@ def _unmoved(subject: Subject, kind: TaskKind) -> Found:
             f"Neither {' nor '.join(moved)} moves the answer: this model cannot do it, more retrieval will not help."
         )
         return "capability", READER, True, (Evidence(test=READER, result=result),)
-    cause, why = presumed(subject.case, subject.symptom, subject.request, kind)
+    cause, why = presumed(subject.case, subject.symptom, subject.request, kind, one_of_few=subject.one_of_few)
     if cause == "information" and GOLD in moved:
         result = "The passage is there and does not help: the reader is the limit; form or ability is not told apart."
         return "unknown", NOTHING, True, (Evidence(test=READER, result=result),)

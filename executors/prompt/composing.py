@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from executors.prompt.document import make_prompt
 from executors.prompt.outline import outline
 from executors.prompt.template import PLAIN, fill, read_template
+from planner.documents.tables import ONLY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from executors.prompt.document import Example, Prompt
     from planner.documents.task import OutputFormat
 
@@ -35,6 +38,8 @@ class Asked:
     labels: tuple[str, ...] = ()
     show_form: bool = True
     """Whether shape and form of the answer are described; a finetuned model has learnt them."""
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """What queries are asked of; see `planner.documents.tables.tables_told`."""
 
     @property
     def parts(self) -> dict[str, str]:
@@ -62,14 +67,17 @@ def compose(
         InputError: there is no such template.
     """
     found = read_template(template)
+    # The tables of the one database are the same for every request, and are read once with the instruction.
+    said = [fill(found.system, asked.parts), asked.tables.get(ONLY, "")]
     return make_prompt(
-        fill(found.system, asked.parts),
+        "\n\n".join(part for part in said if part),
         examples,
         nearest,
         after=fill(found.after, asked.parts),
         answer_mark=found.answer_mark,
         thinking_tokens=found.thinking_tokens,
         passages=passages,
+        tables={name: text for name, text in asked.tables.items() if name != ONLY},
         fit=fit,
         template=template,
         template_id=found.id,

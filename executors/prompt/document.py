@@ -40,6 +40,8 @@ class Prompt(ReadAhead):
     """Tokens that an answer may take for what stands before the mark."""
     passages: int | None = None
     """Passages that the request is shown with, where an index is at hand; null leaves it to who asks."""
+    tables: dict[str, str] = {}
+    """Definitions of the tables of each database, by the `db_id` of the row whose request they stand before."""
     fit: bool = False
     """Whether examples far from the request are left out where the context window does not hold all."""
     template: str | None = None
@@ -49,7 +51,7 @@ class Prompt(ReadAhead):
 
 
 # What changes the tokens that a model reads, or how its answer is read; examples are told by their texts alone.
-_CONTENT = frozenset({"system", "nearest", "after", "answer_mark", "thinking_tokens", "passages", "fit"})
+_CONTENT = frozenset({"system", "nearest", "after", "answer_mark", "thinking_tokens", "passages", "tables", "fit"})
 
 
 def make_prompt(system: str, examples: tuple[Example, ...] = (), nearest: int | None = None, **more: Any) -> Prompt:

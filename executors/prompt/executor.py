@@ -16,6 +16,7 @@ from executors.prompt.document import write_prompt
 from executors.prompt.examples import Select, choose
 from executors.prompt.template import PLAIN
 from planner.documents import Estimate, Finding, InputError, Resources, Step, Where
+from planner.documents.tables import tables_told
 from planner.documents.task import OutputFormat
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class PromptParams(Params):
     """Name of the template that puts the parts in order."""
     fit: bool = False
     """Leave out far examples where the context window does not hold all; otherwise a prompt too long is an error."""
+    tables: Annotated[int, Field(ge=1)] | None = None
+    """Most characters of the definitions of a database's tables; null without the input `database`."""
     seed: int
     """Seed of the choice."""
 
@@ -90,7 +93,8 @@ class Prompt:
                 message = f"The prompt needs {params.examples} examples; {len(examples)} different rows have an answer."
                 raise InputError.one("DATA010", message, "Ask for fewer, or give more rows.", file=str(path))
         labels = tuple(params.labels or ())
-        asked = Asked(params.instruction, params.format, params.json_schema, labels, params.show_form)
+        tables = tables_of(job)
+        asked = Asked(params.instruction, params.format, params.json_schema, labels, params.show_form, tables)
         nearest = params.examples if params.select == "similar" and params.examples else None
         prompt = compose(asked, params.template, examples=examples, nearest=nearest, fit=params.fit)
         write_prompt(prompt, job.out / "prompt")
@@ -100,6 +104,16 @@ class Prompt:
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
         return classify(error)
+
+
+def tables_of(job: Job) -> dict[str, str]:
+    """The tables of the databases that queries are asked of, as a prompt tells them; none where there are none.
+
+    Raises:
+        InputError: a file is no database.
+    """
+    most = job.params.tables
+    return tables_told(Path(job.inputs["database"]), most) if most and "database" in job.inputs else {}
 
 
 def _no_train(address: str) -> Finding:

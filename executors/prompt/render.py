@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # For base models, which have no chat template.
 PLAIN_TURN = "Input: {prompt}\nOutput:"
 PLAIN_STOP = "\nInput:"
+TABLES = "create table"
 
 
 def messages(prompt: Prompt, row: Row) -> list[dict[str, str]]:
@@ -26,7 +27,9 @@ def messages(prompt: Prompt, row: Row) -> list[dict[str, str]]:
         # Templates accept one system turn, at the start.
         said = before.pop(0)["content"]
         turns[0] = {"role": "system", "content": f"{prompt.system}\n\n{said}" if prompt.system else said}
-    request = f"{row.prompt}\n\n{prompt.after}" if prompt.after else row.prompt
+    # Some rows bring the definitions of their tables.
+    tables = "" if TABLES in row.prompt.casefold() else prompt.tables.get(row.db_id, "")
+    request = "\n\n".join(part for part in (tables, row.prompt, prompt.after) if part)
     return [*turns, *before, {"role": "user", "content": request}]
 
 

@@ -53,6 +53,8 @@ class PromptSearchParams(Params):
     """Numbers of examples."""
     choices: list[Select]
     """Ways of choosing examples."""
+    tables: Annotated[int, Field(ge=1)] | None = None
+    """Most characters of the definitions of a database's tables; null without the input `database`."""
     passages: list[Annotated[int, Field(ge=1)]]
     """Numbers of passages in the request; empty without an index."""
     fit: bool

@@ -15,6 +15,7 @@ from executors.evaluate.scoring import LENIENT, measure
 from executors.json_answers import label_property
 from executors.prompt.composing import Asked, compose
 from executors.prompt.examples import choose
+from executors.prompt.executor import tables_of
 from executors.prompt.passages import with_passages
 from executors.search.halving import Score, Unfit
 from planner.documents import InputError
@@ -96,7 +97,10 @@ class Trials:
             if len(examples) < variant.examples:
                 return Unfit(f"only {len(examples)} different rows have an answer to show")
         prompt = compose(
-            Asked(params.instruction, params.format, params.json_schema, tuple(params.labels or ())),
+            Asked(
+                *(params.instruction, params.format, params.json_schema, tuple(params.labels or ())),
+                tables=self._tables,
+            ),
             variant.template,
             examples=examples,
             nearest=variant.examples if variant.choice == "similar" else None,
@@ -120,6 +124,10 @@ class Trials:
             rows = [with_passages(row, self._passages[row.id][: variant.passages]) for row in rows]
         params = self.job.params
         return questions_for(prompt, rows, samples=params.samples, seed=params.seed, lead=_lead(prompt))
+
+    @cached_property
+    def _tables(self) -> dict[str, str]:
+        return tables_of(self.job)
 
     @cached_property
     def _passages(self) -> dict[str, list[Passage]]:

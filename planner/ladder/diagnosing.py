@@ -39,7 +39,7 @@ def diagnose(draft: Draft) -> None:
             address=ADDRESS,
             title="Find out by experiment why the answers fail, case by case",
             executor="diagnose",
-            version="2",
+            version="3",
             inputs=inputs,
             params={
                 **draft.output_params(),

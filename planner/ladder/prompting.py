@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from planner.documents import Input, JsonValue, Step
 from planner.ladder.endpoints import endpoint, judge, served
 from planner.ladder.pins import data_pin
+from planner.ladder.tables import characters, database
 
 if TYPE_CHECKING:
     from planner.documents import Gate
@@ -79,7 +80,7 @@ def add_prompt(
             title=titles.get(name, f"Choose {examples} examples from the training data"),
             executor="prompt",
             version="1",
-            inputs={"train": Input(pin="data/train")} if examples else {},
+            inputs={**({"train": Input(pin="data/train")} if examples else {}), **database(draft)},
             params={
                 "instruction": draft.spec.task.description,
                 **draft.output_params(),
@@ -88,6 +89,7 @@ def add_prompt(
                 "select": select or draft.answer("example_choice"),
                 "template": PLAIN,
                 "fit": False,
+                "tables": characters(draft),
                 "seed": SEED,
             },
             outputs=("prompt",),

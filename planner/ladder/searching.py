@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Input, Step
 from planner.ladder.prompting import SEED, how_answered
+from planner.ladder.tables import characters, database
 from planner.survey.metrics import MEASURED_METRICS, lower_is_better
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def search(
         passages: counts of passages in the request; none without an index.
         gates: of the rung.
     """
-    sources = {**inputs, "train": Input(pin="data/train")}
+    sources = {**inputs, "train": Input(pin="data/train"), **database(draft)}
     examples = shown_examples(draft)
     if draft.fact("validation_rows"):
         sources["validation"] = Input(pin="data/validation")
@@ -55,6 +56,7 @@ def search(
                 "templates": _templates(draft),
                 "counts": _counts(draft, examples),
                 "choices": _choices(draft),
+                "tables": characters(draft),
                 "passages": [*passages],
                 "fit": False,
                 "metric": metric(draft),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Literal
 
-from planner.documents import Finding, Spec, fingerprint
-from planner.survey.data_survey import DataSurvey
+from planner.documents import Finding, InputError, Spec, fingerprint
+from planner.documents.tables import ENDINGS, tables_told
+from planner.survey.data_survey import DataSurvey, Lengths
 from planner.survey.problems import problem
+from planner.survey.tokens import estimate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
 POINTER = "/evaluation/database"
 METRIC = "execution_accuracy"
 MAGIC = b"SQLite format 3\x00"
-ENDINGS = frozenset({".sqlite", ".db", ".sqlite3"})
 
 
 def look_at_databases(
@@ -47,9 +49,18 @@ def look_at_databases(
         message = f"`{shown}` is no SQLite database."
         return {}, [problem("SPEC046", message, "Export the data to SQLite.", file=file, pointer=POINTER)]
     content, size = fingerprint(path)
-    kind = "file" if path.is_file() else "folder"
-    survey = DataSurvey(role="database", source=kind, path=name, digest=content, bytes=size, files=len(files))  # type: ignore[arg-type]
+    kind: Literal["file", "folder"] = "file" if path.is_file() else "folder"
+    survey = DataSurvey("database", kind, name, content, size, len(files), tokens=_lengths(path))
     return {"database": survey}, []
+
+
+def _lengths(path: Path) -> Lengths | None:
+    """How long the definitions of the tables of a database are; None where it has none, or cannot be read."""
+    try:
+        counted = sorted(estimate([*tables_told(path, sys.maxsize).values()]))
+    except InputError:
+        return None
+    return Lengths(sum(counted) / len(counted), counted[len(counted) // 2], counted[-1], counted[-1])
 
 
 def _is_database(path: Path) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,3 +191,23 @@ def test_experiments_are_made_with_a_model_and_its_answers_kept(rows: Path, tmp_
     again = process("diagnose", rows, "--model", model, *words, "--max-new-tokens", "4")
     assert again.out == first.out
     assert "experiment" not in again.err
+
+
+def test_queries_are_right_by_the_rows_that_they_return(adapt: Callable, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.executescript("CREATE TABLE item (name text, price int); INSERT INTO item VALUES ('a', 1), ('b', 3)")
+    said = ["SELECT name FROM item WHERE price = 3", "SELECT price FROM item", "SELECT FROM"]
+    rows = [
+        {"question": "Which?", "sql": "SELECT name FROM item WHERE price > 2", "prediction": text, "db_id": "shop"}
+        for text in said
+    ]
+    path = write(tmp_path / "queries.jsonl", rows)
+    for where in (tmp_path / "shop.db", tmp_path):
+        told = adapt("diagnose", path, "--database", where, "--json")
+        report = FailureReport.model_validate_json(told.out)
+        assert (report.cases_seen, report.failed) == (3, 2), "another query that returns the same rows is right"
+        assert report.by_symptom == {"malformed": 1, "wrong content": 1}
+        assert "read as semantic-parsing with sql answers" in told.err
+    missing = adapt("diagnose", path, "--database", tmp_path / "nowhere.db")
+    assert missing.code == 2
+    assert "--database is not there" in missing.err

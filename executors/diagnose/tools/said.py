@@ -20,6 +20,7 @@ class Said:
     passed: bool | None = None
     gold: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    db_id: str = ""
 
 
 def turns(value: Any) -> tuple[tuple[dict[str, str], ...], str]:

@@ -9,7 +9,7 @@ from executors.contract import Job, Outcome, Site
 from executors.data import Row
 from executors.diagnose import Diagnose, DiagnoseParams
 from executors.diagnose.answerer import ModelAnswers
-from executors.diagnose.causes import presumed
+from executors.diagnose.causes import presumed, repeated
 from executors.diagnose.cures import CURES
 from executors.diagnose.symptoms import symptom
 from executors.evaluate.case import AnswerForm, Case
@@ -68,6 +68,8 @@ def test_an_answer_is_read_for_its_symptom(form: AnswerForm, prediction: str, ex
         (LABEL, "classification", "off", "on", "push it", "behaviour", "closed set"),
         (TEXT, "question-answering", "Rome", "Paris", "What is it?", "information", "not measured with the passage"),
         (TEXT, "question-answering", "Rome", "Paris", "Paris or Rome?", "unknown", "does not tell"),
+        (TEXT, "question-answering", "10", "32", "Ann has 8 coins and Ben 3 times as many.", "unknown", "computed"),
+        (TEXT, "question-answering", "1815", "1789", "In which year?", "information", "not measured"),
         (TEXT, "translation", "Hund", "Katze", "cat", "behaviour", "presumed"),
         (TEXT, "chat", "no", "yes", "well?", "unknown", "does not tell"),
     ],
@@ -78,6 +80,16 @@ def test_wrong_content_has_a_cause_where_the_text_can_tell(
     found, evidence = presumed(Case(form, prediction, expected), "wrong content", request_text, kind)
     assert found == name
     assert any(said in item.result for item in evidence)
+
+
+def test_an_answer_that_many_training_rows_give_is_no_missing_fact() -> None:
+    rows = [Row(str(at), "Well?", text) for at, text in enumerate(["Yes.", "yes", "Yes", "Rome"])]
+    assert repeated(rows) == {"yes"}
+    causes = [
+        presumed(Case(TEXT, "no", "yes"), "wrong content", "Is it raining?", "question-answering", one_of_few=few)[0]
+        for few in (False, True)
+    ]
+    assert causes == ["information", "unknown"]
 
 
 def test_a_failing_form_is_behaviour_whatever_the_task() -> None:

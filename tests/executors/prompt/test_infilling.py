@@ -79,6 +79,6 @@ def test_rows_with_a_gap_are_asked_by_the_marks_of_the_model(tmp_path: Path, row
 def test_a_model_without_marks_sees_the_hole() -> None:
     tokenizer = Letters()
     tokenizer.eos_token_id = 2  # type: ignore[attr-defined]
-    row: Any = SimpleNamespace(prompt="a<FILL_ME>b", before=())
+    row: Any = SimpleNamespace(prompt="a<FILL_ME>b", before=(), db_id="")
     text = "".join(map(chr, prompt_ids(tokenizer, make_prompt("Fill."), row)))
     assert text == "Fill.\n\nInput: a<FILL_ME>b\nOutput:"

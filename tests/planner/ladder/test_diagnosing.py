@@ -20,7 +20,7 @@ def diagnosis(**changes: Any) -> Any:
 def test_it_asks_the_model_with_the_prompt_that_failed() -> None:
     step = diagnosis()
     source = plan(spec()).step(step.inputs["predictions"].step)
-    assert (step.executor, step.version) == ("diagnose", "2")
+    assert (step.executor, step.version) == ("diagnose", "3")
     assert step.inputs["model"] == source.inputs["model"]
     assert step.inputs["prompt"] == source.inputs["prompt"]
     assert step.inputs["train"].pin == "data/train"

@@ -113,14 +113,14 @@ def test_a_gate_asks_one_missed_metric_of_each_rung() -> None:
     assert all(metrics == {"accuracy", "macro_f1"} for metrics in by_rung.values())
 
 
-def test_training_waits_for_a_diagnosis_of_behaviour(plans: dict[str, Plan]) -> None:
+def test_training_waits_for_a_diagnosis_and_for_missing_facts(plans: dict[str, Plan]) -> None:
     for name, document in plans.items():
         addresses = [step.address for step in document.steps]
         for step in document.steps:
             cheaper = document.decision("approach").answer in ("prompt", "few-shot", "rag")  # type: ignore[union-attr]
             if step.executor == "train" and cheaper:
                 assert "diagnose/prompting" in addresses, name
-                assert any(gate.metric == "behaviour_share" for gate in step.gates), name
+                assert any(gate.metric == "information_share" for gate in step.gates), name
 
 
 def addresses_of(**changes: Any) -> list[str]:

@@ -126,8 +126,8 @@ def test_a_better_search_is_tried_only_where_the_first_one_misses(asked: dict[st
 
 def test_a_reader_is_trained_where_passages_were_found_and_read_wrong(asked: dict[str, Any], tmp_path: Path) -> None:
     document = plan(asked, folder=tmp_path)
-    behaviour, found = gates_of(document, "train/sft", "failures are of behaviour")
-    assert (behaviour.metric, behaviour.test) == ("behaviour_share", ">= 0.5")
+    facts, found = gates_of(document, "train/sft", "missing facts are not most of the failures")
+    assert (facts.metric, facts.bound, facts.test) == ("information_share", "low", "< 0.5")
     assert (found.metric, found.combine) == ("recall_at_10", "last")
     assert found.steps == ("evaluate/bm25-screen", "evaluate/hybrid-screen")
     for address in ("train/sft", "evaluate/sft", "evaluate/merged"):
@@ -148,9 +148,11 @@ def test_training_makes_room_for_passages_with_the_same_effective_batch() -> Non
 
 def test_the_run_ends_before_training_where_nothing_moves_the_model(asked: dict[str, Any], tmp_path: Path) -> None:
     gates = gates_of(plan(asked, folder=tmp_path), "train/sft", "something moves this model")
-    assert [gate.metric for gate in gates] == ["behaviour_share", "token_f1", "token_f1_lenient"]
+    repairs = [f"repaired_by_{way}" for way in ("gold_passage", "nearest_examples", "constrained_decoding")]
+    assert [gate.metric for gate in gates] == ["behaviour_share", *repairs, "token_f1", "token_f1_lenient"]
     assert {gate.otherwise for gate in gates} == {"stop"}
-    gain = gates[1]
+    assert {(gate.bound, gate.test) for gate in gates[1:]} == {("high", ">= 0.15")}
+    gain = gates[4]
     assert gain.steps == tuple(f"evaluate/{rung}-screen" for rung in ("few-shot", "bm25", "hybrid"))
     assert (gain.against, gain.bound, gain.test) == ("evaluate/zero-shot-screen", "high", ">= 0.15")
     assert "plan with a stronger base, such as" in gain.because
