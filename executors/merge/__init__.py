@@ -2,6 +2,6 @@
 
 from executors.merge.executor import Merge, MergeParams
 from executors.merge.models import MergeModels
-from executors.merge.recipe import MergeModelsParams
+from executors.merge.params import MergeModelsParams
 
 __all__ = ["Merge", "MergeModels", "MergeModelsParams", "MergeParams"]

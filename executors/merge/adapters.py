@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from executors.merge.recipe import MergeModelsParams
+    from executors.merge.params import MergeModelsParams
 
 # How peft is told: side by side is exact, and what prunes works on whole differences and is brought to a rank by SVD.
 SUMS = frozenset({"concatenation", "linear", "task-arithmetic"})

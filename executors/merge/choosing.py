@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from executors.evaluate.executor import Evaluate
 from executors.files import remove, write_atomic
-from executors.merge.recipe import Candidate
+from executors.merge.params import Candidate
 from executors.merge.sources import first_not_finite
 from executors.progress import say
 from planner.documents import JsonValue, Measurement, RunError, canonical_json, pretty_json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from executors.contract import Job
-    from executors.merge.recipe import MergeModelsParams
+    from executors.merge.params import MergeModelsParams
 
 
 class Chosen(NamedTuple):

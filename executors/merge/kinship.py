@@ -42,7 +42,8 @@ def check_kin(folders: Mapping[str, Path]) -> None:
                 f"{name} and {first} do not come from one base: the cosine of their matrices is at most "
                 f"{max(found):.2f}, as it is between trainings that share nothing."
             )
-            raise InputError.one("MERGE021", message, "Merge finetunes of one base.", file=str(folder))
+            fix = "Merge finetunes of one base, or match their units first: `merge_alignment: permutation`."
+            raise InputError.one("MERGE021", message, fix, file=str(folder))
 
 
 def _matrices(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> list[str]:

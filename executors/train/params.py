@@ -21,6 +21,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "full": (),
     "partial": ("layers_trained",),
     "bitfit": (),
+    "router": (),
     "galore": ("rank",),
     "lora": LOW_RANK,
     "dora": LOW_RANK,
@@ -60,7 +61,7 @@ STARTS: dict[str, tuple[str, ...]] = {
 # Initialisations of peft that look at data first, which training does not gather: they would run without.
 NEED_DATA = ("eva", "lora_ga", "lora-ga", "corda", "loftq")
 # Methods that train weights of the model itself, and so leave a whole model.
-IN_PLACE = frozenset({"full", "partial", "bitfit", "galore", "relora"})
+IN_PLACE = frozenset({"full", "partial", "bitfit", "router", "galore", "relora"})
 # Methods that train every weight.
 EVERYTHING = frozenset({"full", "galore"})
 
@@ -78,9 +79,8 @@ class TrainParams(Params):
     ]  # fmt: skip
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
-        "full", "partial", "bitfit", "galore", "lora", "dora", "longlora", "qlora", "relora", "ia3", "adapter",
-        "prompt-tuning",
-        "prefix-tuning", "p-tuning",
+        "full", "partial", "bitfit", "router", "galore", "lora", "dora", "longlora", "qlora", "relora", "ia3",
+        "adapter", "prompt-tuning", "prefix-tuning", "p-tuning",
     ]  # fmt: skip
     rank: Count | None = None
     """Of low-rank adapters; of the projection of gradients with galore."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from executors.files import free_bytes
 from executors.models import DTYPE_BYTES
 from executors.train.checkpoints import KEPT
+from executors.train.methods.in_place import GATE
 from executors.train.params import EVERYTHING, IN_PLACE
 from planner.documents import Finding, Where
 
@@ -79,6 +80,8 @@ def _in_place(name: str, shapes: dict[str, list[int]], params: TrainParams) -> b
         return True
     if params.method == "bitfit":
         return name.endswith("bias")
+    if params.method == "router":
+        return GATE.search(name) is not None
     block = BLOCK.search(name)
     return block is not None and int(block[1]) >= _blocks(shapes) - (params.layers_trained or 0)
 

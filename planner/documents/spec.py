@@ -94,6 +94,10 @@ class MergeSource(Document):
     rank: Annotated[int, Field(ge=1)] | None = None
     """Rank of an adapter."""
     license: str | None = None
+    examples: Annotated[int, Field(ge=1)] | None = None
+    """Rows that it learned from: what a client counts in a federated average."""
+    requests: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Requests that it is good at: the router of a mixture of experts begins with them."""
 
 
 class Merge(Document):

@@ -120,7 +120,12 @@ def stack_factor(stacked_layers: int, source_layers: int) -> float:
 
 @fact(unit="parameters", cite=(*UPSCALING, "komatsuzaki-2022-sparse-upcycling"))
 def merged_parameters(
-    survey: Survey, base_model: str, merge: str, merge_sources: int, stack_factor: float | Unknown
+    survey: Survey,
+    base_model: str,
+    merge: str,
+    merge_sources: int,
+    stack_factor: float | Unknown,
+    thresholds: Mapping[str, float],
 ) -> int | Unknown:
     """Parameters of the merged model: stacking multiplies the layers, experts the feed-forward part."""
     model = (_shapes(survey)[0] if survey.merge_sources else None) or survey.models[base_model]
@@ -137,5 +142,6 @@ def merged_parameters(
             for linear in block.linears
             if linear.role in FEED_FORWARD
         )
-        return int(size + (merge_sources - 1) * feed_forward)
+        experts = merge_sources if merge_sources > 1 else int(thresholds["upcycled_experts"])
+        return int(size + (experts - 1) * feed_forward)
     return size

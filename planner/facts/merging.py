@@ -16,8 +16,8 @@ MERGING = ("book:model-merging",)
 NO_MERGE = Unknown("no merge is asked for")
 # The answers of the decision `merge`.
 METHODS = frozenset({
-    "linear", "slerp", "task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "passthrough", "depth-upscaling",
-    "moe", "concatenation",
+    "linear", "slerp", "chained-slerp", "federated-average", "task-arithmetic", "ties", "dare-linear", "dare-ties",
+    "della", "passthrough", "depth-upscaling", "moe", "concatenation",
 })  # fmt: skip
 # Methods that add the sources up; the others take their mean.
 SUMS = ("task-arithmetic", "concatenation")
@@ -63,6 +63,18 @@ def distinct_sources(spec: Spec) -> int:
 def source_repeated(merge_sources: int, distinct_sources: int) -> bool:
     """Whether a source of the merge is named more than once."""
     return distinct_sources < merge_sources
+
+
+@fact(cite=("mcmahan-2016-fedavg",))
+def examples_told(spec: Spec) -> bool:
+    """Whether every source of the merge says how many rows it learned from, as clients of a federated round do."""
+    return spec.merge is not None and all(source.examples for source in spec.merge.sources)
+
+
+@fact(cite=("mergekit-docs",))
+def requests_told(spec: Spec) -> bool:
+    """Whether every source of the merge names requests that it is good at."""
+    return spec.merge is not None and all(source.requests for source in spec.merge.sources)
 
 
 @fact(unit="models", cite=MERGING)
@@ -133,10 +145,12 @@ def source_dtype(survey: Survey) -> str | Unknown:
 
 @fact(unit="factor", cite=(*MERGING, "mergekit-docs"))
 def merge_equal_weights(spec: Spec, merge: str) -> list[float] | Unknown:
-    """One weight for each source: equal shares of a mean, ones of a sum, minus ones to remove what they learnt."""
+    """A weight a source: equal shares of a mean, its rows of a federated one, 1 of a sum, -1 to remove."""
     if spec.merge is None or merge == "none":
         return NO_MERGE
     count = len(spec.merge.sources)
     if spec.merge.intent == "remove":
         return [-1.0] * count
+    if merge == "federated-average":
+        return [float(source.examples or 1) for source in spec.merge.sources]
     return [1.0 if merge in SUMS else round(1 / count, 6)] * count

@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from planner.documents import Alternative, Input, JsonValue, Stage, Step
+from planner.ladder.merge_numbers import STACKS, numbers_of
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, add_prompt, evaluate, how_answered, unpacked
+from planner.ladder.routing import routes, train_router
 from planner.ladder.searching import metric
 from planner.ladder.training import training
 from planner.survey.metrics import MEASURED_METRICS
@@ -18,10 +20,8 @@ if TYPE_CHECKING:
     from planner.documents import Gate
     from planner.ladder.draft import Draft
 
-STACKS = ("depth-upscaling", "passthrough")
 # Methods that subtract the base from each source, or take its other layers.
-NEED_BASE = ("task-arithmetic", "ties", "dare-linear", "dare-ties", "della", "moe")
-PRUNING = ("ties", "dare-linear", "dare-ties", "della")
+NEED_BASE = ("task-arithmetic", "ties", "dare-linear", "dare-ties", "della")
 MODEL = "merge/models"
 # What is decided about every merge.
 SETTLED = ("tokenizer", "alignment", "search", "dtype", "result", "rank")
@@ -40,7 +40,9 @@ def merging(draft: Draft) -> None:
         _sources(draft, ())
         return
     _merge(draft)
-    if draft.answer("merge_training") != "none":
+    if draft.answer("merge_training") == "router" and routes(draft):
+        train_router(draft, Input(step=MODEL, output="model"))
+    elif draft.answer("merge_training") != "none":
         training(draft, Input(step=MODEL, output="model"))
     if any(step.executor == "train" for step in draft.steps.values()):
         return
@@ -120,7 +122,8 @@ def _merge(draft: Draft) -> None:
     sources = draft.survey.merge_sources
     inputs = {f"source-{number}": Input(pin=f"model/source-{number}") for number in range(len(sources))}
     adapters = [source.kind == "adapter" for source in sources]
-    if method in NEED_BASE or any(adapters):
+    # Of copies of one model, all else is its own too.
+    if method in NEED_BASE or any(adapters) or (method == "moe" and len(sources) > 1):
         inputs["base"] = _base(draft)
     if draft.answer("merge_search") != "none":
         inputs["validation"] = Input(pin="data/validation")
@@ -130,7 +133,7 @@ def _merge(draft: Draft) -> None:
             address=MODEL,
             title=_title(method, len(sources)),
             executor="merge-models",
-            version="1",
+            version="2",
             inputs=inputs,
             params={
                 "method": method,
@@ -138,10 +141,11 @@ def _merge(draft: Draft) -> None:
                 "dtype": draft.answer("merge_dtype"),
                 "tokenizer": draft.answer("merge_tokenizer"),
                 "alignment": draft.answer("merge_alignment"),
+                "rescale_above": float(draft.answer("merge_rescale")) or None,
                 "search": draft.answer("merge_search"),
                 "result": (result := _result(draft, adapters)),
                 "rank": (draft.answer("merge_rank") or None) if result == "adapter" else None,
-                **(numbers := _numbers(draft, method)),
+                **(numbers := numbers_of(draft, method)),
                 **_search(draft, inputs, numbers),
                 "seed": SEED,
             },
@@ -222,66 +226,8 @@ def _reasons(method: str) -> tuple[str, ...]:
     if method in STACKS:
         return (*shared, "merge_layers", "merge_training")
     if method == "moe":
-        return (*shared, "merge_training")
-    return (*shared, "merge_weights", "merge_scale", "merge_density", "merge_t")
-
-
-def _numbers(draft: Draft, method: str) -> dict[str, JsonValue]:
-    """The parameters that a method takes, every one of them said."""
-    if method in STACKS:
-        return {"layers": draft.answer("merge_layers"), "slices": _slices(draft)}
-    if method == "moe":
-        count = len(draft.survey.merge_sources)
-        experts = count if count > 1 else int(draft.thresholds["upcycled_experts"])
-        each = min(experts, int(draft.thresholds["experts_per_token"]))
-        return {"experts": experts, "experts_per_token": each, "router": "random"}
-    if method == "slerp":
-        return {"t": float(draft.answer("merge_t"))}
-    numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
-    if method == "concatenation":
-        return numbers
-    # Divided by their sum, weights that remove would add.
-    mean = method in ("linear", *PRUNING) and draft.fact("merge_intent") != "remove"
-    numbers["normalize"] = mean
-    if method == "linear":
-        return numbers
-    numbers["scale"] = float(draft.answer("merge_scale"))
-    if method in PRUNING:
-        numbers["density"] = float(draft.answer("merge_density"))
-    if method == "della":
-        numbers["spread"] = draft.thresholds["della_spread"]
-    return numbers
-
-
-def _slices(draft: Draft) -> JsonValue:
-    """Which layers of which source follow each other; null while the number of layers is not known."""
-    layers, total = draft.fact("source_layers"), draft.answer("merge_layers")
-    if not layers or not total:
-        return None
-    count = len(draft.survey.merge_sources)
-    distinct = int(draft.fact("distinct_sources"))
-    order = list(range(count)) if distinct > 1 else [0] * max(2, math.ceil(total / layers))
-    return [
-        {"source": source, "layers": [start, end]}
-        for source, (start, end) in zip(order, stacked(len(order), layers, total), strict=True)
-    ]
-
-
-def stacked(copies: int, layers: int, total: int) -> list[tuple[int, int]]:
-    """Layers, first and one past the last, that each copy gives to a stack.
-
-    The first copy begins at the bottom and the last ends at the top, so that what is left out lies where two copies
-    meet: 32 layers twice that become 48 give 0..24 and 8..32 [kim-2023-solar].
-
-    Args:
-        copies: models or copies that are stacked; at least two.
-        layers: layers of each.
-        total: layers of the stack, at most copies times layers.
-    """
-    total = min(total, copies * layers)
-    taken = [total // copies + (number < total % copies) for number in range(copies)]
-    starts = [round(number * (layers - take) / (copies - 1)) for number, take in enumerate(taken)]
-    return [(start, start + take) for start, take in zip(starts, taken, strict=True)]
+        return (*shared, "merge_router", "merge_training")
+    return (*shared, "merge_rescale", "merge_weights", "merge_scale", "merge_density", "merge_t")
 
 
 def ensemble(draft: Draft) -> tuple[Alternative, ...]:

@@ -11,10 +11,20 @@ from planner.memory.regime import FP32, HALF
 if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
 
-#: mergekit's writer gathers this much before it writes a shard, in bytes [mergekit-0.1.5: --out-shard-size].
-SHARD_BYTES = 5e9
+#: This much is gathered before it is written, in bytes: see SHARD_BYTES of executors.merge.writing.
+SHARD_BYTES = 5e8
 #: fp32 copies of one tensor, a source, that a method works on.
-WORK_COPIES = {"linear": 2, "slerp": 4, "task-arithmetic": 3, "ties": 5, "dare-linear": 4, "dare-ties": 5, "della": 5}
+WORK_COPIES = {
+    "linear": 2,
+    "slerp": 4,
+    "chained-slerp": 4,
+    "federated-average": 2,
+    "task-arithmetic": 3,
+    "ties": 5,
+    "dare-linear": 4,
+    "dare-ties": 5,
+    "della": 5,
+}
 
 
 def estimate_merge(

@@ -9,7 +9,7 @@ from executors.bottleneck import is_within
 from executors.train.methods.applied import fresh_modules
 from executors.train.methods.bottleneck import adapter
 from executors.train.methods.ia3 import ia3
-from executors.train.methods.in_place import bitfit, full, partial
+from executors.train.methods.in_place import bitfit, full, partial, router
 from executors.train.methods.low_rank import low_rank
 from executors.train.methods.soft import p_tuning, prefix_tuning, prompt_tuning
 
@@ -26,6 +26,7 @@ METHODS: dict[str, Callable[[Any, TrainParams], Applied]] = {
     "galore": full,
     "partial": partial,
     "bitfit": bitfit,
+    "router": router,
     "lora": low_rank,
     "dora": low_rank,
     "longlora": low_rank,

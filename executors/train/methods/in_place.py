@@ -1,7 +1,8 @@
-"""Methods that train weights of the model itself: all of them, the last layers, or the biases."""
+"""Methods that train weights of the model itself: all of them, the last layers, the biases, or the router."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from executors.bottleneck import decoder_layers
@@ -11,6 +12,9 @@ from planner.documents import InputError
 
 if TYPE_CHECKING:
     from executors.train.params import TrainParams
+
+# As transformers names the routers of mixtral, qwen, olmoe and others.
+GATE = re.compile(r"\.(gate|router)\.(weight|bias)$")
 
 
 def full(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every method is called alike
@@ -29,6 +33,19 @@ def partial(model: Any, params: TrainParams) -> Applied:
         message = f"layers_trained is {wanted}, but the model has {len(layers)} layers."
         raise InputError.one("TRAIN012", message, f"Use at most {len(layers)}.")
     return Applied(model, only(model, (weight for layer in layers[-wanted:] for weight in layer.parameters())))
+
+
+def router(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every method is called alike
+    """The gates of a mixture of experts: which token goes where [komatsuzaki-2022-sparse-upcycling].
+
+    Raises:
+        InputError: the model has no experts to choose between.
+    """
+    gates = [weight for name, weight in model.named_parameters() if GATE.search(name)]
+    if not gates:
+        message = f"The model ({model.config.model_type}) is no mixture of experts and has no router to train."
+        raise InputError.one("TRAIN014", message, "Use lora.")
+    return Applied(model, only(model, gates))
 
 
 def bitfit(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every method is called alike

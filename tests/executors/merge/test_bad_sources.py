@@ -102,7 +102,7 @@ def test_a_result_that_is_not_finite_fails_and_leaves_nothing(tmp_path: Path, fa
 def test_a_full_disk_is_said_before_anything_is_written(
     tmp_path: Path, family: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executors.merge.models.free_bytes", lambda path: 1000)
+    monkeypatch.setattr("executors.merge.writing.free_bytes", lambda path: 1000)
     with pytest.raises(RunError, match="The disk is full"):
         merge(tmp_path, values("slerp", t=0.5), family["one"], family["two"])
 
@@ -112,12 +112,12 @@ def test_a_disk_that_fills_up_during_the_merge_is_said_and_leaves_nothing(
 ) -> None:
     from safetensors import SafetensorError
 
-    def filling(params: MergeModelsParams, folders: dict[str, Path], out: Path) -> None:
+    def filling(params: MergeModelsParams, folders: dict[str, Path], out: Path, factors: object) -> None:
         out.mkdir()
         (out / "model-1.safetensors").write_bytes(b"half")
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("executors.merge.models._merge", filling)
+    monkeypatch.setattr("executors.merge.writing._merge", filling)
     with pytest.raises(RunError, match="The disk is full"):
         merge(tmp_path, values("slerp", t=0.5), family["one"], family["two"])
     assert not list((tmp_path / "out").iterdir())

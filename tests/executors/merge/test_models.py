@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from executors.contract import Job, Site
+from executors.contract import Job
 from executors.merge import MergeModels, MergeModelsParams
 from executors.merge.recipe import recipe
-from planner.documents import Step
 from tests.executors.finetunes import make_family, weights
 from tests.executors.merge.test_merge import make_adapter
 
@@ -209,19 +208,3 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_numbers_that_mean_nothing_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         MergeModelsParams.model_validate(given)
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        values("moe", 4, experts=4, experts_per_token=2, router="random"),
-        values("slerp", t=0.5) | {"alignment": "permutation"},
-    ],
-)
-def test_what_is_not_done_is_said_before_anything_runs(given: dict[str, Any]) -> None:
-    inputs = {f"source-{number}": {"pin": f"model/source-{number}"} for number in range(len(given["adapters"]))}
-    fields = {"address": "merge/models", "title": "Merge", "executor": "merge-models", "version": "1"}
-    step = Step.model_validate(fields | {"inputs": inputs, "params": given, "outputs": ["model"]}, strict=False)
-    [finding] = MergeModels().check(step, Site("cpu", 0, 2, 0))
-    assert finding.code == "MERGE020"
-    assert "is not done here" in finding.message

@@ -10,7 +10,7 @@ from executors.evaluate import EnsembleParams
 from executors.merge import MergeModelsParams
 from planner.documents import InputError, Plan
 from planner.facts.merging import METHODS
-from planner.ladder.merging import stacked
+from planner.ladder.merge_numbers import chained, stacked
 from planner.planning import plan
 from planner.rules import core_book
 from tests.planner.specs_after_training import MISTRAL, SEVEN, merging, sources
@@ -45,6 +45,33 @@ def test_slerp_lies_in_the_middle_of_two() -> None:
     step = merged(sources("a", "b")).step("merge/models")
     assert (step.params["method"], step.params["t"]) == ("slerp", 0.5)
     assert "density" not in step.params
+
+
+def test_slerp_of_three_is_a_chain_whose_places_are_said() -> None:
+    document = merged(sources("a", "b", "c"), method="slerp")
+    step = document.step("merge/models")
+    assert (step.params["method"], step.params["chain"]) == ("chained-slerp", [0.5, 0.333333])
+    assert "WRN110" in {finding.code for finding in document.warnings}
+    weighed = {"merge_weights": [0.6, 0.2, 0.2]}
+    pinned = merged(sources("a", "b", "c"), method="chained-slerp", overrides=weighed).step("merge/models")
+    assert pinned.params["chain"] == [0.25, 0.2]
+    assert chained([1.0, 1.0, 1.0, 1.0]) == [0.5, 0.333333, 0.25]
+
+
+def test_clients_of_a_federated_round_count_by_their_rows() -> None:
+    clients = [{**source, "examples": rows} for source, rows in zip(sources("a", "b"), (100, 300), strict=True)]
+    step = merged(clients, "average").step("merge/models")
+    assert (step.params["method"], step.params["weights"]) == ("federated-average", [100.0, 300.0])
+    assert "normalize" not in step.params
+    unknown = merged(sources("a", "b"), "average").step("merge/models")
+    assert unknown.params["method"] == "linear"
+
+
+def test_lengths_are_compared_where_changes_are_added_up() -> None:
+    assert merged(sources("a", "b"), method="ties").step("merge/models").params["rescale_above"] == 3.0
+    assert merged(sources("a", "b")).step("merge/models").params["rescale_above"] is None
+    other = merged(sources("a", "b"), method="ties", overrides={"merge_rescale": 1.5}).step("merge/models")
+    assert other.params["rescale_above"] == 1.5
 
 
 def test_what_is_removed_counts_minus_one_and_is_not_divided_by_the_sum() -> None:
@@ -110,7 +137,29 @@ def test_experts_are_served_two_a_token_and_their_router_is_trained() -> None:
     decision = document.decision("merge_training")
     assert decision is not None
     assert decision.answer == "router"
+    assert (train := document.step("train/router")).inputs["model"].step == "merge/models"
+    assert (train.params["method"], train.outputs) == ("router", ("model",))
+    assert document.step("evaluate/mixture").inputs["model"].step == "train/router"
+
+
+def test_experts_that_name_their_requests_are_where_the_router_begins() -> None:
+    experts = [{**source, "requests": [f"ask {source['id']}"]} for source in sources("a", "b")]
+    step = merged(experts, "experts").step("merge/models")
+    assert (step.params["router"], step.params["requests"]) == ("hidden", [["ask a"], ["ask b"]])
+    assert merged(sources("a", "b"), "experts").step("merge/models").params["router"] == "uniform-random"
+
+
+def test_copies_of_one_model_are_trained_whole_since_a_router_alone_changes_nothing() -> None:
+    document = merged([MISTRAL], "experts", models=[MISTRAL], data={"train": {"examples": 900}})
+    step = document.step("merge/models")
+    assert (step.params["experts"], "base" in step.inputs) == (8, False)
     assert document.step("train/sft").inputs["model"].step == "merge/models"
+
+
+def test_a_router_learns_from_raw_text_where_there_are_no_pairs() -> None:
+    document = merged(sources("a", "b"), "experts", data={"documents": {"examples": 900}})
+    params = document.step("train/router").params
+    assert (params["objective"], params["method"], params["packing"]) == ("continued-pretraining", "router", True)
 
 
 def test_each_source_is_measured_alone_only_when_the_merge_misses_the_target() -> None:

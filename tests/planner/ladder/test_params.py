@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from executors.contract import Params
 
 OF_TWO = ("linear", "slerp", "task-arithmetic", "ties", "dare-linear", "dare-ties", "della")
+OF_MANY = ("chained-slerp", "federated-average")
 ROOT = Path(__file__).parents[3]
-DRAWN = ("prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare", "quantize")
+DRAWN = ("prompt", "prompt-search", "evaluate", "diagnose", "train", "merge", "prepare", "quantize", "equivalence")
 
 
 def params_of(executor: str) -> type[Params] | None:
@@ -54,6 +55,9 @@ def plans() -> list[Plan]:
         plan(spec(evaluation=measured, models=small, overrides={"quantization": "gguf"})),
         *(plan(merging(sources("a", "b"), method=method)) for method in OF_TWO),
         plan(merging([MISTRAL], "upscale", models=[MISTRAL])),
+        *(plan(merging(sources("a", "b", "c"), "average", method=each)) for each in OF_MANY),
+        plan(merging(sources("a", "b"), "experts", data={"train": {"examples": 900}})),
+        plan(merging([MISTRAL], "experts", models=[MISTRAL], data={"train": {"examples": 900}})),
         plan(merging(sources("a", "b"), "remove", method="ties")),
         plan(spec(evaluation=measured, models=small, overrides={"alpha": 16, "epochs": 2, "weight_decay": 0})),
     ]
@@ -86,8 +90,8 @@ def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None
                 assert names <= step.params.keys(), (step.address, names - step.params.keys())
 
 
-# The model has no biases, so BitFit is vetoed.
-@pytest.mark.parametrize("method", sorted(set(OWN) - {"bitfit"}))
+# The model has no biases, so BitFit is vetoed; it is no mixture, which alone has a router.
+@pytest.mark.parametrize("method", sorted(set(OWN) - {"bitfit", "router"}))
 def test_every_method_that_is_here_can_be_planned(method: str) -> None:
     chosen = spec(evaluation={"metrics": ["label_accuracy"]}, overrides={"method": method, "approach": "finetune"})
     step = next(step for step in plan(chosen).steps if step.executor == "train")

@@ -1,0 +1,89 @@
+"""The numbers of a merge: what its method takes, every one of them said."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planner.documents import JsonValue
+    from planner.ladder.draft import Draft
+
+STACKS = ("depth-upscaling", "passthrough")
+PRUNING = ("ties", "dare-linear", "dare-ties", "della")
+
+
+def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
+    """The parameters that a method takes, every one of them said."""
+    if method in STACKS:
+        return {"layers": draft.answer("merge_layers"), "slices": _slices(draft)}
+    if method == "moe":
+        count = len(draft.survey.merge_sources)
+        experts = count if count > 1 else int(draft.thresholds["upcycled_experts"])
+        each = min(experts, int(draft.thresholds["experts_per_token"]))
+        router, asked = draft.answer("merge_router"), draft.spec.merge.sources if draft.spec.merge else ()
+        own: dict[str, JsonValue] = {"requests": [list(source.requests) for source in asked]}
+        mixture: dict[str, JsonValue] = {"experts": experts, "experts_per_token": each, "router": router}
+        return mixture | (own if router == "hidden" else {})
+    if method == "slerp":
+        return {"t": float(draft.answer("merge_t"))}
+    if method == "chained-slerp":
+        return {"chain": list(chained(draft.answer("merge_weights")))}
+    numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
+    if method in ("concatenation", "federated-average"):
+        return numbers
+    # Divided by their sum, weights that remove would add.
+    mean = method in ("linear", *PRUNING) and draft.fact("merge_intent") != "remove"
+    numbers["normalize"] = mean
+    if method == "linear":
+        return numbers
+    numbers["scale"] = float(draft.answer("merge_scale"))
+    if method in PRUNING:
+        numbers["density"] = float(draft.answer("merge_density"))
+    if method == "della":
+        numbers["spread"] = draft.thresholds["della_spread"]
+    return numbers
+
+
+def _slices(draft: Draft) -> JsonValue:
+    """Which layers of which source follow each other; null while the number of layers is not known."""
+    layers, total = draft.fact("source_layers"), draft.answer("merge_layers")
+    if not layers or not total:
+        return None
+    count = len(draft.survey.merge_sources)
+    distinct = int(draft.fact("distinct_sources"))
+    order = list(range(count)) if distinct > 1 else [0] * max(2, math.ceil(total / layers))
+    return [
+        {"source": source, "layers": [start, end]}
+        for source, (start, end) in zip(order, stacked(len(order), layers, total), strict=True)
+    ]
+
+
+def chained(weights: Sequence[float]) -> list[float]:
+    """Place of each further model on the arc to it from what those before it became: its share of the weights so far.
+
+    Of equal weights these are a half, a third, a quarter: every model counts alike in the end, where the arcs are flat.
+    """
+    totals = accumulate(weights)
+    next(totals)
+    return [round(weight / (total or 1.0), 6) for weight, total in zip(weights[1:], totals, strict=True)]
+
+
+def stacked(copies: int, layers: int, total: int) -> list[tuple[int, int]]:
+    """Layers, first and one past the last, that each copy gives to a stack.
+
+    The first copy begins at the bottom and the last ends at the top, so that what is left out lies where two copies
+    meet: 32 layers twice that become 48 give 0..24 and 8..32 [kim-2023-solar].
+
+    Args:
+        copies: models or copies that are stacked; at least two.
+        layers: layers of each.
+        total: layers of the stack, at most copies times layers.
+    """
+    total = min(total, copies * layers)
+    taken = [total // copies + (number < total % copies) for number in range(copies)]
+    starts = [round(number * (layers - take) / (copies - 1)) for number, take in enumerate(taken)]
+    return [(start, start + take) for start, take in zip(starts, taken, strict=True)]
