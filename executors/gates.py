@@ -106,9 +106,10 @@ def first_closed(
     return None
 
 
-def not_started(step: Step, gate: Gate, sentence: str) -> str:
-    """Why a run ends before a step, and what the gate's reason says to do."""
-    return f"{step.address} was not started: {sentence}" + (f"; {gate.because}." if gate.because else "")
+def stopping(step: Step, gate: Gate, sentence: str) -> str:
+    """Why a run ends before or after a step, and what the gate's reason says to do."""
+    where = f"{step.address} was not started" if gate.when == "before" else f"Stopped after {step.address}"
+    return f"{where}: {sentence}" + (f"; {gate.because}." if gate.because else "")
 
 
 def _bound(measurement: Measurement, bound: str) -> float:

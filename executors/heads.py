@@ -97,7 +97,7 @@ def load_classifier(
         attention=attention,
         device=device,
         quantization=quantization,
-        whole=() if quantization == "none" else _head_modules(folder),
+        whole=() if quantization == "none" else head_modules(folder),
         num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: number for number, label in enumerate(labels)},
@@ -142,7 +142,7 @@ def _head_of(model: Any) -> list[str]:
     return [name for name, _ in model.named_children() if name != model.base_model_prefix]
 
 
-def _head_modules(folder: Path) -> list[str]:
+def head_modules(folder: Path) -> list[str]:
     """Names of the modules of a classifier beside its body, and of the body's pooler, without reading any weights."""
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from executors.comparison import Comparison, best
-from executors.gates import first_closed, not_started
+from executors.gates import first_closed, stopping
 from executors.schedule import schedule, skipped_input
 from planner.documents import SCREEN, Measurement, ReadAhead
 
@@ -120,7 +120,7 @@ def replay(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[set[str], str
         reason = skipped_input(step, skipped)
         closed = first_closed(step, "before", ran) if reason is None else None
         if closed is not None and closed[0].otherwise == "stop":
-            return {*ran}, not_started(step, *closed)
+            return {*ran}, stopping(step, *closed)
         if reason is not None or closed is not None or step.address not in reports:
             skipped[step.address] = reason or (closed[1] if closed else "not measured")
             continue

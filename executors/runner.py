@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from executors.differences import with_comparisons, with_regret
 from executors.files import write_atomic
-from executors.gates import first_closed, not_started
+from executors.gates import first_closed, stopping
 from executors.journal import Journal, last_started
 from executors.locks import locked
 from executors.outputs import link_outputs
@@ -155,7 +155,7 @@ class _Run:
             reason = skipped_input(step, self._skipped)
             gate = self._closed_gate(step, "before") if reason is None and not self._all_rungs else None
             if gate is not None and gate[0].otherwise == "stop":
-                return "stopped", not_started(step, *gate)
+                return "stopped", stopping(step, *gate)
             if gate is not None:
                 reason = gate[1]
             if reason is not None:
@@ -172,7 +172,7 @@ class _Run:
                 continue
             gate = self._closed_gate(step, "after")
             if gate is not None:
-                return "stopped", f"Stopped after {step.address}: {gate[1]}"
+                return "stopped", stopping(step, *gate)
         if failed:
             return "failed", failed
         said = "measured" if self._all_rungs else "done or not needed"

@@ -50,7 +50,7 @@ class Labelling:
         if not asked:
             return
         probe = self.adapter is not None and is_probe(self.adapter)
-        read, score, labels = self._probe() if probe else self._head()
+        read, score, labels = self.scorer()
         ids = [read(questions[number].turns[-1]["content"]) for number in asked]
         self.notes |= {"answered_by": "a linear probe" if probe else "a head", "dtype": self.job.params.dtype}
         self.notes["longest_prompt_tokens"] = max(map(len, ids))
@@ -62,6 +62,10 @@ class Labelling:
                 asked[at]: Answer(text=labels[label], tokens_in=len(ids[at]), seconds=took)
                 for at, label in zip(batch, best, strict=True)
             }
+
+    def scorer(self) -> tuple[Callable[[str], list[int]], Callable[[list[list[int]]], Any], tuple[str, ...]]:
+        """How a text becomes tokens, how a batch of them gets scores of shape [rows, labels], and the labels."""
+        return self._probe() if self.adapter is not None and is_probe(self.adapter) else self._head()
 
     def _probe(self) -> tuple[Callable[[str], list[int]], Callable[[list[list[int]]], Any], tuple[str, ...]]:
         probe, reader = load_probe(self.adapter or self.model), Reader(self.model, self.job.params.dtype)

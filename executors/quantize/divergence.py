@@ -9,7 +9,7 @@ from executors.data import read_rows
 from executors.intervals import mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from planner.documents import Measurement
@@ -61,7 +61,7 @@ class Likeness:
 
     reference: Sequence[Any]
 
-    def measure(self, answers: Sequence[Any], seed: int) -> dict[str, Measurement]:
+    def measure(self, answers: Iterable[Any], seed: int) -> dict[str, Measurement]:
         """Mean Kullback-Leibler divergence in nats a token, and the share of tokens whose likeliest successor is kept.
 
         Args:
@@ -72,7 +72,9 @@ class Likeness:
 
         divergences, kept = [], []
         for wanted, given in zip(self.reference, answers, strict=True):
-            p, q = torch.log_softmax(wanted, -1), torch.log_softmax(given, -1)
+            # Rows of the vocabulary that only one of them has are padding.
+            width = min(wanted.shape[-1], given.shape[-1])
+            p, q = torch.log_softmax(wanted[..., :width], -1), torch.log_softmax(given[..., :width], -1)
             divergences.append(max(0.0, float((p.exp() * (p - q)).sum(-1).mean())))
             kept.append(float((wanted.argmax(-1) == given.argmax(-1)).float().mean()))
         return {"kl_divergence": mean(divergences, seed), "top1_agreement": mean(kept, seed)}

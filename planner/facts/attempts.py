@@ -193,6 +193,13 @@ def finetune_gain(spec: Spec) -> float | Unknown:
     return _gain(spec, ("finetune",), PROMPTING)
 
 
+@fact(unit="fraction", cite=("book:quantization",))
+def quantized_loss(spec: Spec) -> float | Unknown:
+    """What fewer bits cost in the task's score when they were last measured (`metric_loss` of an attempt)."""
+    found = [attempt.metrics["metric_loss"] for attempt in spec.attempts if "metric_loss" in attempt.metrics]
+    return found[-1] if found else Unknown("no attempt measured what fewer bits cost")
+
+
 @fact(unit="fraction", cite=("wilson-1927",))
 def score_noise(evaluation_rows: int | Unknown, spec: Spec, thresholds: Mapping[str, float]) -> float:
     """Half the 95% interval of the best score on the evaluation rows: a smaller difference is chance.

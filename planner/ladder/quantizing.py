@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Gate, Input, JsonValue, Step
 from planner.ladder.endpoints import served
+from planner.ladder.equivalence import equivalence, instead
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, base_model, evaluate
 from planner.survey.metrics import lower_is_better
@@ -14,43 +15,89 @@ if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 CALIBRATED = ("gptq", "awq")
+GROUPED = (*CALIBRATED, "int4", "int8-int4")
+# Bits of a weight in the forms that a result can be made in beside the one that is served.
+BITS = {"int8": 8, "torchao-int8": 8, "fp8": 8, "int8-int4": 4, "nf4": 4, "fp4": 4, "int4": 4}
+
+
+class Form(NamedTuple):
+    """A form of the result in fewer bits."""
+
+    name: str
+    """Last part of the addresses."""
+    method: str
+    bits: int
 
 
 def quantizing(draft: Draft) -> None:
     """The result in fewer bits, measured again: a quantized model is another model until it is measured."""
-    kind = str(draft.answer("quantization"))
     reference = _reference(draft)
-    if kind == "none" or reference is None or served(draft):
+    if reference is None or served(draft):
         return
+    kind, bits = str(draft.answer("quantization")), int(str(draft.answer("quantization_bits")))
+    for name in draft.answer("variants"):
+        form = _form(str(name))
+        if (form.method, form.bits) != (kind, bits):
+            _compared(draft, form, reference)
+    if kind == "none":
+        return
+    _make(draft, "quantize", Form(kind, kind, bits))
+    _measure(draft, "quantize", Form(kind, kind, bits), reference, f"quantized ({kind})")
+    title = f"Hold {kind} against what was measured, token by token"
+    because = ("quantization", "after_checks")
+    address = equivalence(draft, kind, title, bits=bits, because=because)
+    if draft.answer("serving") != "base":
+        step = draft.steps[address]
+        draft.steps[address] = step.model_copy(update={"gates": (*step.gates, *_target(draft, kind, reference))})
+
+
+def _compared(draft: Draft, form: Form, reference: str) -> None:
+    """A form beside the one that is served: measured and compared, and nothing hangs on it."""
+    _make(draft, "compare", form)
+    _measure(draft, "compare", form, reference, None)
+    title = f"Hold {form.name} against what was measured, token by token"
+    equivalence(draft, form.name, title, bits=form.bits, because=("variants", "after_checks"), gated=False)
+
+
+def _form(name: str) -> Form:
+    """`gguf-4` is GGUF in 4 bits; other forms have one width."""
+    method, _, bits = name.partition("-")
+    return Form(name, method, int(bits)) if method == "gguf" else Form(name, name, BITS[name])
+
+
+def _make(draft: Draft, part: str, form: Form) -> None:
     inputs = {"model": _model(draft)}
-    if kind in CALIBRATED:
+    if form.method in CALIBRATED:
         inputs["calibration"] = data_pin(draft, str(draft.answer("calibration")))
     draft.add(
         Step(
-            address=f"quantize/{kind}",
-            title=f"Quantize to {kind}, {draft.answer('quantization_bits')} bits a weight",
+            address=f"{part}/{form.name}",
+            title=f"Quantize to {form.name}, {form.bits} bits a weight",
             executor="quantize",
             version="1",
             inputs=inputs,
-            params=_params(draft, kind),
+            params=_params(draft, form),
             outputs=("model",),
         ),
-        because=("quantization", "quantization_bits", "calibration"),
+        because=("quantization", "quantization_bits", "calibration") if part == "quantize" else ("variants",),
     )
+
+
+def _measure(draft: Draft, part: str, form: Form, reference: str, rung: str | None) -> None:
     measured = draft.steps[reference]
     left = {"data", "reference"} | ({"adapter"} if draft.answer("serving") == "merged" else set())
     evaluate(
         draft,
-        kind,
+        form.name,
         "Measure what quantizing cost",
-        rung=f"quantized ({kind})",
+        rung=rung,
         inputs={
             **{name: source for name, source in measured.inputs.items() if name not in left},
-            "model": Input(step=f"quantize/{kind}", output="model"),
+            "model": Input(step=f"{part}/{form.name}", output="model"),
             "reference": Input(step=reference, output="predictions"),
         },
-        because=("quantization", "after_checks"),
-        gates=_gates(draft, kind, reference),
+        because=("quantization" if rung else "variants", "after_checks"),
+        gates=(_sound(draft, form.name),) if rung else (),
     )
 
 
@@ -73,13 +120,15 @@ def _reference(draft: Draft) -> str | None:
     return measured[-1 if changed else 0] if measured else None
 
 
-def _params(draft: Draft, kind: str) -> dict[str, JsonValue]:
-    calibrated = kind in CALIBRATED
+def _params(draft: Draft, form: Form) -> dict[str, JsonValue]:
+    calibrated = form.method in CALIBRATED
     rows = min(int(draft.thresholds["calibration_samples"]), int(draft.fact("calibration_rows") or 0))
+    small = form.method == "int8-int4"
+    group = draft.thresholds["small_quantization_group" if small else "quantization_group"]
     return {
-        "method": kind,
-        "bits": draft.answer("quantization_bits"),
-        "group": int(draft.thresholds["quantization_group"]) if kind in (*CALIBRATED, "int4") else None,
+        "method": form.method,
+        "bits": form.bits,
+        "group": int(group) if form.method in GROUPED else None,
         "calibration_rows": rows if calibrated else None,
         "calibration_tokens": int(draft.thresholds["calibration_tokens"]) if calibrated else None,
         "kv_cache": draft.answer("kv_cache"),
@@ -87,32 +136,32 @@ def _params(draft: Draft, kind: str) -> dict[str, JsonValue]:
     }
 
 
-def _gates(draft: Draft, kind: str, reference: str) -> tuple[Gate, ...]:
-    """The file is sound, and where changed weights met the target, they still do, beyond chance."""
-    address = f"evaluate/{kind}"
+def _sound(draft: Draft, name: str) -> Gate:
+    """The file is sound."""
     floor = draft.thresholds["least_quantized_agreement"]
-    sound = Gate(
+    return Gate(
         name="the quantized model answers like the one that was measured",
         when="after",
         metric="token_agreement",
-        steps=(address,),
+        steps=(f"evaluate/{name}",),
         test=f">= {floor:g}",
         otherwise="stop",
         because="weights that were corrupted on the way answer something else",
     )
-    if draft.answer("serving") == "base":
-        return (sound,)
-    kept = (
+
+
+def _target(draft: Draft, name: str, reference: str) -> tuple[Gate, ...]:
+    """Where changed weights met the target, they still do, beyond chance."""
+    return tuple(
         Gate(
             name=f"the quantized model still reaches {metric}",
             when="after",
             metric=metric,
-            steps=(address,),
+            steps=(f"evaluate/{name}",),
             bound="low" if lower_is_better(metric) else "high",
             test=f"{'<=' if lower_is_better(metric) else '>='} {goal:g}",
             otherwise="stop",
-            because=f"what {reference} measured counts for what is served only if it is measured again",
+            because=f"what {reference} measured counts only if it is measured again; {instead(draft, name)}",
         )
         for metric, goal in sorted(draft.spec.evaluation.target.items())
     )
-    return (sound, *kept)

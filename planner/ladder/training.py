@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.documents import Gate, Input, JsonValue, Step
 from planner.ladder import heads
+from planner.ladder.equivalence import equivalence
 from planner.ladder.exits import before_training
 from planner.ladder.launching import BY_METHOD, Training, output_of, train
 from planner.ladder.paths import Before
@@ -181,3 +182,5 @@ def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) ->
         # A merge that changes answers does so on any few of them.
         limit=int(draft.thresholds["screen_rows"]) if draft.answer("screening") else None,
     )
+    title = "Hold the merged model against the adapter, token by token"
+    equivalence(draft, "merged", title, bits=16, because=("serving", "after_checks"))

@@ -154,6 +154,7 @@ def test_the_whole_ladder_when_nothing_was_tried() -> None:
         "evaluate/sft",
         "merge/sft",
         "evaluate/merged",
+        "equivalence/merged",
         "evaluate/data-need",
         "evaluate/probes-before",
         "evaluate/probes",

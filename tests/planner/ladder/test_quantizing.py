@@ -74,9 +74,73 @@ def test_a_quantized_finetune_is_held_against_the_merged_model_and_the_target() 
     measured = document.step("evaluate/gptq")
     assert measured.inputs["model"].step == "quantize/gptq"
     assert measured.inputs["reference"].step == "evaluate/merged"
-    gates = {gate.metric: gate for gate in measured.gates}
-    assert (gates["token_agreement"].test, gates["token_agreement"].otherwise) == (">= 0.8", "stop")
+    [sound] = measured.gates
+    assert (sound.metric, sound.test, sound.otherwise) == ("token_agreement", ">= 0.8", "stop")
+    held = document.step("equivalence/gptq")
+    gates = {gate.metric: gate for gate in held.gates}
     assert (gates["accuracy"].test, gates["accuracy"].bound) == (">= 0.9", "high")
+    assert gates["accuracy"].steps == ("evaluate/gptq",), "all numbers are measured before one of them stops the run"
+
+
+def test_every_form_is_held_against_the_adapter_on_the_same_prompts() -> None:
+    document = plan(finetuning(constraints=SMALL))
+    for name, model in (("merged", "merge/sft"), ("gptq", "quantize/gptq")):
+        step = document.step(f"equivalence/{name}")
+        read = {key: source.step for key, source in step.inputs.items()}
+        assert (read["reference"], read["reference_adapter"]) == ("evaluate/sft", "train/sft")
+        assert (read["model"], read["predictions"]) == (model, f"evaluate/{name}")
+        assert (step.params["metric"], step.params["rows"]) == ("accuracy", 24)
+        assert len({gate.name for gate in step.gates}) == len(step.gates), "gates of one name are alternatives"
+        assert all(gate.otherwise == "stop" and gate.when == "after" for gate in step.gates)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "overrides", "name", "expected"),
+    [
+        ("l4", {}, "merged", "overrides.serving: adapters"),
+        ("l4", {"method": "qlora"}, "merged", "overrides.merge_into: dequantized"),
+        ("l4", {"quantization": "nf4"}, "nf4", "overrides.quantization: gptq"),
+        ("l4", {"quantization": "gptq"}, "gptq", "overrides.quantization: int8"),
+        ("l4", {"quantization": "int8"}, "int8", "overrides.quantization: none"),
+        ("m2-max", {"quantization": "gguf", "quantization_bits": 4}, "gguf", "overrides.quantization_bits: 8"),
+    ],
+)
+def test_a_gate_names_the_next_cheaper_way(hardware: str, overrides: dict[str, Any], name: str, expected: str) -> None:
+    document = plan(finetuning(hardware=hardware, overrides=overrides))
+    gates = document.step(f"equivalence/{name}").gates
+    assert {gate.because for gate in gates if gate.steps == (f"equivalence/{name}",)} == {
+        f"the next cheaper way is to plan with `{expected}`"
+    }
+
+
+def test_where_no_other_form_fits_a_smaller_base_is_named() -> None:
+    tight = {"constraints": {"max_serving_memory_gb": 6}, "overrides": {"quantization": "gptq"}}
+    [because, *_] = [gate.because for gate in plan(finetuning(**tight)).step("equivalence/gptq").gates]
+    assert because == "no other form fits: plan with a smaller base, or allow serving more memory"
+
+
+def test_forms_that_are_asked_for_are_measured_beside_the_one_that_is_served() -> None:
+    asked = {"variants": ["int8", "nf4", "gguf-8"], "quantization": "int8"}
+    document = plan(finetuning(hardware="a100-80gb", overrides=asked))
+    assert "compare/int8" not in [step.address for step in document.steps], "it is what is served"
+    for name, method, bits in (("nf4", "nf4", 4), ("gguf-8", "gguf", 8)):
+        made, step = document.step(f"compare/{name}"), document.step(f"equivalence/{name}")
+        assert (made.params["method"], made.params["bits"]) == (method, bits)
+        assert document.step(f"evaluate/{name}").inputs["model"].step == f"compare/{name}"
+        assert (step.gates, document.step(f"evaluate/{name}").rung) == ((), None), "nothing hangs on it"
+    assert document.outputs["model"] == "quantize/int8:model"
+    plain = plan(finetuning(hardware="a100-80gb", overrides={"variants": ["nf4"]}))
+    assert plain.outputs["model"] == "merge/sft:model"
+
+
+@pytest.mark.parametrize(
+    ("hardware", "variant", "rule"),
+    [("l4", "gguf-4", "EQV004"), ("m2-max", "int4", "EQV001"), ("m2-max", "nf4", "EQV002")],
+)
+def test_a_form_that_nothing_here_can_make_is_refused_by_the_plan(hardware: str, variant: str, rule: str) -> None:
+    head = {"objective": "classification-head"} if rule == "EQV004" else {}
+    with pytest.raises(InputError, match=rule):
+        plan(finetuning(hardware=hardware, overrides={"variants": [variant], **head}))
 
 
 def test_a_quantized_base_is_held_against_the_first_rung_which_is_sure_to_run() -> None:

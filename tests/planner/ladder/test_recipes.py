@@ -18,7 +18,8 @@ def changed(**changes: Any) -> set[str]:
     return {address for address in before if before[address] != after[address]}
 
 
-AFTER_TRAINING = {"train/sft", "evaluate/sft", "merge/sft", "evaluate/merged", "evaluate/data-need", "evaluate/probes"}
+AFTER_TRAINING = {"train/sft", "evaluate/sft", "merge/sft", "evaluate/merged", "equivalence/merged"}
+AFTER_TRAINING |= {"evaluate/data-need", "evaluate/probes"}
 
 
 def test_a_parameter_of_training_changes_training_and_what_follows() -> None:
