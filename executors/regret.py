@@ -36,10 +36,11 @@ class Regret(ReadAhead):
     because: str
     """How a run with gates ends."""
     wall_s: float
-    """Seconds of the steps that a run with gates carries out."""
+    """Seconds of the steps by which a run with gates comes to its rung. What follows the choice, such as a merge, its
+    proof, probes or the curve of the examples, is counted nowhere: it is the same whoever chooses."""
     cpu_s: float
     all_wall_s: float
-    """Seconds of all steps."""
+    """Seconds of the steps by which every rung is measured."""
     all_cpu_s: float
 
     @property
@@ -82,7 +83,10 @@ def regret(
         return None
     # A rung of which the gated run sees a few rows was measured here on all.
     picked = picked and _same_prompt(plan, whole, picked)
-    costs = {address: report.cost for address, report in reports.items() if report.cost is not None}
+    measuring = _measuring(plan, proofs)
+    costs = {
+        address: report.cost for address, report in reports.items() if report.cost is not None and address in measuring
+    }
     return Regret(
         metric=metric,
         picked=tried[picked].rung if picked else None,
@@ -97,6 +101,18 @@ def regret(
         all_wall_s=round(sum(cost.wall_s for cost in costs.values()), 3),
         all_cpu_s=round(sum(cost.cpu_s for cost in costs.values()), 3),
     )
+
+
+def _measuring(plan: Plan, proofs: Collection[str]) -> set[str]:
+    """The steps that some rung needs to be measured; what only proves, probes or files a result is none of them."""
+    steps = {step.address: step for step in plan.steps}
+    found, left = set[str](), [step.address for step in plan.steps if step.rung and step.address not in proofs]
+    while left:
+        address = left.pop()
+        if address not in found:
+            found.add(address)
+            left += steps[address].needs
+    return found
 
 
 def _whole(addresses: Collection[str]) -> dict[str, str]:

@@ -32,8 +32,12 @@ def prompting(draft: Draft, name: str) -> None:
         searched(draft, name, title, {}, ())
         return
     plain = name + SCREEN
-    select = None if "example_choice" in draft.spec.overrides or not near_examples(draft) else "similar"
-    add_prompt(draft, plain, examples=examples, show_form=True, gates=draft.gates(), select=select)
+    select = (
+        None if {"examples", "example_choice"} & draft.spec.overrides.keys() or not near_examples(draft) else "similar"
+    )
+    # The nearest few bring their labels with them: showing each label once is for examples that know no request.
+    shown = examples if select is None else min(examples, int(draft.thresholds["examples_in_prompt"]))
+    add_prompt(draft, plain, examples=shown, show_form=True, gates=draft.gates(), select=select)
     inputs = {**answering(draft), "prompt": Input(step=f"prompt/{plain}", output="prompt")}
     first = screen(draft, name, title, rung=name, inputs=inputs, because=BECAUSE)
     follow(draft, lambda: searched(draft, name, title, {}, (), first))

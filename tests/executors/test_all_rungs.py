@@ -124,6 +124,17 @@ def test_a_gate_that_guards_a_result_holds_all_the_same(tmp_path: Path) -> None:
     assert report.regret.best == "finetune", "a rung with a proof of its own repeats another"
 
 
+def test_what_follows_the_choice_is_no_cost_of_choosing(tmp_path: Path) -> None:
+    proof = Gate(name="as before", when="after", metric="score", steps=("evaluate/merged",), test=">= 0")
+    merge = write_step("merge/sft", needs=("evaluate/finetune",))
+    merged = rung("merged", 0.9, proof, needs=("merge/sft",))
+    report = run(ladder(0.2, 0.7, 0.9, extra=(merge, merged, write_step("evaluate/probes"))), tmp_path, all_rungs=True)
+    costs = {step.address: step.cost.cpu_s for step in report.steps if step.cost is not None}
+    assert report.regret is not None
+    assert report.regret.all_cpu_s == pytest.approx(sum(costs[f"evaluate/{name}"] for name in RUNGS), abs=0.01)
+    assert report.regret.all_cpu_s < sum(costs.values())
+
+
 def test_a_step_that_fails_does_not_keep_the_others_from_being_measured(tmp_path: Path) -> None:
     broken = fail_step("retrieve/bm25", params={"how": "bug"})
     reads = rung("rag", 0.9, inputs={"index": Input(step="retrieve/bm25", output="text")}, needs=("retrieve/bm25",))

@@ -70,6 +70,10 @@ def test_a_large_model_may_gain_much_by_reasoning_first(model: str, gain: float)
 def test_the_screen_of_a_searched_prompt_shows_the_nearest_examples() -> None:
     shown = plan(spec()).step("prompt/few-shot-screen").params
     assert (shown["select"], shown["examples"]) == ("similar", 8)
+    labels = {"format": "label", "labels": [f"label {at}" for at in range(20)]}
+    many = plan(spec(task__output=labels, task__kind="classification"))
+    assert many.step("prompt/few-shot-screen").params["examples"] == 8, "the nearest bring their labels with them"
+    assert many.step("prompt/few-shot").params["counts"] == [0, 10, 20]
     few = plan(spec(data__train={"examples": 80})).step("prompt/few-shot-screen").params
     assert few["select"] == "balanced"
 
