@@ -29,6 +29,8 @@ KNOWING: frozenset[TaskKind] = frozenset({"question-answering", "chat", "generat
 # An answer that so many training rows give, such as yes, is one of a few to choose from and no fact.
 CLOSED = 3
 FIGURE = re.compile(r"\d")
+# A bare question takes a sentence or two; what is longer brings something to answer from.
+BARE_WORDS = 40
 
 
 def repeated(rows: Iterable[Row]) -> frozenset[str]:
@@ -55,13 +57,23 @@ def presumed(case: Case, symptom: Symptom, request: str, kind: TaskKind, *, one_
         result = f"A task of the kind {kind} says its input again: presumed to need no knowledge of its own."
         return "behaviour", (Evidence(test="task", result=result),)
     if kind == "question-answering" and not any(contains(request, text) for text in case.accepted):
-        if one_of_few or (FIGURE.search(request) and FIGURE.search(case.expected)):
-            result = "Many training rows give it" if one_of_few else "Request and answer have figures"
-            result += ": the expected answer may be chosen or computed, and need not be a missing fact."
-            return "unknown", (Evidence(test="answer in the input", result=result),)
+        other = _no_fact(case, request, one_of_few=one_of_few)
+        if other:
+            return "unknown", (Evidence(test="answer in the input", result=f"{other}: it need not be a missing fact."),)
         result = "The expected answer is not in the input: presumed, not measured with the passage in the prompt."
         return "information", (Evidence(test="answer in the input", result=result),)
     return "unknown", (Evidence(test="task", result=f"For the kind {kind} the text alone does not tell."),)
+
+
+def _no_fact(case: Case, request: str, *, one_of_few: bool) -> str:
+    """Why an expected answer that the request does not hold may follow from it all the same; empty where it cannot."""
+    if one_of_few:
+        return "Many training rows give the expected answer, one of a few to choose from"
+    if FIGURE.search(request) and FIGURE.search(case.expected):
+        return "Request and expected answer have figures, of which one may be computed from the others"
+    if len(request.split()) > BARE_WORDS:
+        return "The request brings a text of its own, of which the expected answer may be put in other words"
+    return ""
 
 
 def _picked(case: Case, request: str) -> Found:

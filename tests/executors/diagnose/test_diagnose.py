@@ -69,6 +69,7 @@ def test_an_answer_is_read_for_its_symptom(form: AnswerForm, prediction: str, ex
         (TEXT, "question-answering", "Rome", "Paris", "What is it?", "information", "not measured with the passage"),
         (TEXT, "question-answering", "Rome", "Paris", "Paris or Rome?", "unknown", "does not tell"),
         (TEXT, "question-answering", "10", "32", "Ann has 8 coins and Ben 3 times as many.", "unknown", "computed"),
+        (TEXT, "question-answering", "He left.", "out of fear", f"{'They told him much. ' * 12}Why?", "unknown", "own"),
         (TEXT, "question-answering", "1815", "1789", "In which year?", "information", "not measured"),
         (TEXT, "translation", "Hund", "Katze", "cat", "behaviour", "presumed"),
         (TEXT, "chat", "no", "yes", "well?", "unknown", "does not tell"),
