@@ -25,7 +25,8 @@ from executors.attempt import AttemptFolder, JobFile, write_document
 from executors.train import Train
 
 PARAMS: dict[str, Any] = {
-    "objective": "sft", "learn_turns": "last", "method": "lora", "rank": 8, "alpha": 16.0, "rank_scaling": "classic",
+    "objective": "sft", "learn_turns": "last", "share_prefix": True, "method": "lora", "rank": 8, "alpha": 16.0,
+    "rank_scaling": "classic",
     "dropout": 0.1, "targets": "all-linear", "initialisation": "zero-output", "rate_ratio": 1.0,
     "learning_rate": 1e-3, "schedule": "linear", "warmup_ratio": 0.1, "epochs": 3.0, "micro_batch": 2,
     "accumulation": 1, "max_length": 256, "prompt_loss_weight": 0.0, "gradient_checkpointing": False,

@@ -67,8 +67,9 @@ def _row(way: str, work: Path, files: dict[str, Path], labels: list[str]) -> str
         job = _job(place / "train", ProbeParams.model_validate(fit), {"model": MODEL, **rows})
         FitProbe().perform(job)
     else:
-        own = {"objective": "sft", "learn_turns": "last"} if prompt else {"objective": "classification-head"}
-        own |= {} if prompt else {"labels": labels}
+        own = {"objective": "classification-head", "labels": labels}
+        if prompt:
+            own = {"objective": "sft", "learn_turns": "last", "share_prefix": True}
         params = TrainParams.model_validate(TRAINING | own)
         job = _job(place / "train", params, {"model": MODEL, **rows, **prompt})
         Train().perform(job)

@@ -104,6 +104,7 @@ def _params(options: argparse.Namespace) -> Any:
         accumulation=1,
         max_length=512,
         learn_turns="last",
+        share_prefix=True,
         prompt_loss_weight=options.prompt_loss_weight,
         gradient_checkpointing=False,
         optimizer="adamw",

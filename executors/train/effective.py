@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from executors.models import torch_dtype
+from executors.prefixed import PLAIN
 from executors.quantized import layers_in_bits
 from executors.train.params import EVERYTHING
 from executors.varlen import VARLEN
 from planner.documents import Finding, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from executors.train.params import TrainParams
     from planner.documents import JsonValue
 
@@ -24,13 +27,16 @@ def effective(model: Any, tokenizer: Any) -> dict[str, JsonValue]:
         "trained_dtype": "+".join(sorted(trained)),
         "quantization": quantization_of(model),
         "trainable": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
-        "attention": model.config._attn_implementation,
+        "attention": PLAIN.get(model.config._attn_implementation, model.config._attn_implementation),
+        "share_prefix": model.config._attn_implementation in PLAIN,
         "template": tokenizer.chat_template,
     }
 
 
-def requested(params: TrainParams, trainable: int, template: str | None) -> dict[str, JsonValue]:
-    """What `effective` must find."""
+def requested(
+    params: TrainParams, trainable: int, template: str | None, otherwise: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """What `effective` must find, but for what a model does not allow and the trainer says why."""
     dtype = _word(torch_dtype(params.base_dtype))
     kind = params.base_quantization or "none"
     return {
@@ -39,6 +45,7 @@ def requested(params: TrainParams, trainable: int, template: str | None) -> dict
         "quantization": f"{kind} with double quantization" if kind in ("nf4", "fp4") else kind,
         "trainable": trainable,
         "attention": VARLEN if params.attention == "flash" else params.attention,
+        "share_prefix": bool(params.share_prefix) and "share_prefix" not in otherwise,
         "template": template,
     }
 

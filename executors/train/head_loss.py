@@ -34,7 +34,7 @@ class HeadLoss(HeadRows):
             model: the model whose head was given.
             batch: as `collate` makes it.
         """
-        asked = (model, batch["ids"], batch["kept"], batch.get("places"))
+        asked = (model, batch["ids"], batch["kept"], batch.get("places"), batch.get("prefix"))
         if self._in_pieces:
             hidden = self._hidden(*asked)
             if hidden is not None:
@@ -119,5 +119,7 @@ class _HeadLoss(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scaled = [None if found is None else found.mul_(outer[0]) for found in ctx.gradients]
+        # What a graph remembers outlives its backward pass.
+        gradients, ctx.gradients = ctx.gradients, ()
+        scaled = [None if found is None else found.mul_(outer[0]) for found in gradients]
         return (*scaled, None, None, None)

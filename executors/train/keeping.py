@@ -23,13 +23,14 @@ from executors.train.sharding import take, whole
 from planner.documents import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from executors.train.batches import EpochBatches
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
     from executors.train.preflight import Ready
     from executors.train.watch import Watch
+    from planner.documents import JsonValue
 
 # Methods whose layers peft makes cast their inputs.
 CASTING = frozenset({"lora", "dora", "qlora"})
@@ -65,6 +66,8 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
     """
 
     loss_is_scaled_for_ga = True
+    otherwise: Mapping[str, JsonValue] = {}
+    """Parameters that the model does not allow as planned, each with the reason in one sentence."""
     plan: Training
     rows: Any
     """What the batches of the plan number: a row is a dictionary."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from executors.prefixed import told
 from executors.varlen import VARLEN, in_one_row
 
 if TYPE_CHECKING:
@@ -26,11 +27,16 @@ class HeadRows:
         self._prepended = prepended
         self._kept: torch.Tensor | None = None
         # What is called may be a wrapper of the model, without its configuration.
-        self._config = model.config
+        self._watched = model
         model.get_output_embeddings().register_forward_pre_hook(self._select)
 
     def logits(
-        self, model: Any, ids: torch.Tensor, kept: torch.Tensor, places: torch.Tensor | None = None
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        kept: torch.Tensor,
+        places: torch.Tensor | None = None,
+        prefix: tuple[int, int] | None = None,
     ) -> torch.Tensor:
         """Logits (wanted positions, vocabulary) of token ids (batch, length), padded on the right.
 
@@ -42,12 +48,15 @@ class HeadRows:
             ids: token ids.
             kept: wanted positions, counted through the flattened ids.
             places: of each token in its row (batch, length), where several rows share a sequence: 0 begins a row.
+            prefix: tokens that all rows share, and of the longest row, where they stand behind each other.
         """
         # Each row begins with its virtual tokens.
         self._kept = kept + (kept // ids.shape[1] + 1) * self._prepended
         more: dict[str, Any] = {} if places is None else {"position_ids": places}
-        if self._config._attn_implementation == VARLEN:
+        if self._watched.config._attn_implementation == VARLEN:
             ids, more = in_one_row(ids, places)
+        if prefix is not None:
+            more |= told(self._watched, *prefix)
         try:
             logits: torch.Tensor = model(input_ids=ids, use_cache=False, **more).logits
         finally:
@@ -134,4 +143,6 @@ class _TokenLosses(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return ctx.gradient.mul_(outer[0][:, None]), None
+        # What a graph remembers outlives its backward pass, and this is as large as the logits.
+        gradient, ctx.gradient = ctx.gradient, None
+        return gradient.mul_(outer[0][:, None]), None

@@ -36,12 +36,12 @@ OWN: dict[str, tuple[str, ...]] = {
 }
 # Parameters that an objective has beside those of its method, in the same way.
 LEARNING: dict[str, tuple[str, ...]] = {
-    "sft": ("learn_turns",),
+    "sft": ("learn_turns", "share_prefix"),
     "classification-head": ("labels",),
     "continued-pretraining": ("held_out",),
-    "long-context": ("learn_turns", "scaling", "scaling_factor"),
+    "long-context": ("learn_turns", "share_prefix", "scaling", "scaling_factor"),
     "infilling": ("held_out", "fim_rate", "spm_rate"),
-    "distillation": ("learn_turns", "distill_temperature", "hard_label_weight", "divergence"),
+    "distillation": ("learn_turns", "share_prefix", "distill_temperature", "hard_label_weight", "divergence"),
     "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
 }
 # Losses of preference training that judge single answers; all others compare two.
@@ -107,6 +107,8 @@ class TrainParams(Params):
     """What a head tells apart, in the order of its scores; `found` takes the labels of the training rows, sorted."""
     learn_turns: Literal["last", "all"] | None = None
     """Which answers of a conversation are learned; the others are read as its prompt is."""
+    share_prefix: bool | None = None
+    """Whether the tokens that all rows of a forward pass begin with are computed once."""
     held_out: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the documents of raw text that validates where there is no input `validation`."""
     scaling: Literal["none", "linear", "dynamic", "yarn"] | None = None
@@ -253,6 +255,7 @@ class TrainParams(Params):
                 self.packing and "virtual_tokens" in own,
                 f"{method} puts virtual tokens before a sequence, not before each row in it: set packing to false",
             ),
+            *self._sharing_rules(),
             (
                 (self.rate_ratio or 1.0) > 1 and self.optimizer == "paged-adamw-8bit",
                 "a rate_ratio above 1 goes with optimizer adamw or adamw-8bit",
@@ -266,6 +269,17 @@ class TrainParams(Params):
             (
                 self.early_stopping_patience is not None and self.evaluations_per_epoch == 0,
                 "early_stopping_patience needs evaluations_per_epoch of 1 or more",
+            ),
+        ]
+
+    def _sharing_rules(self) -> list[tuple[bool, str]]:
+        shares, fix = bool(self.share_prefix), "set share_prefix to false"
+        return [
+            (shares and self.packing, f"packed rows stand behind each other whole: {fix}"),
+            (shares and self.attention == "flash", f"attention flash reads whole rows: {fix}, or attention to sdpa"),
+            (
+                shares and "virtual_tokens" in OWN[self.method],
+                f"{self.method} begins each row with virtual tokens, which rows in one sequence would not have: {fix}",
             ),
         ]
 

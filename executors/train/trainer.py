@@ -12,6 +12,7 @@ from executors.train.keeping import KeptTrainer, settings
 from executors.train.loss import collate
 from executors.train.packing import check_apart
 from executors.train.precision import autocast
+from executors.train.prefixes import allow, collate_prefixed, forbid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from executors.train.examples import Example
     from executors.train.keeping import Training
+    from executors.train.loss import HeadRows
     from executors.train.methods.applied import Applied
 
 
@@ -38,14 +40,25 @@ class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]
         self.head = HeadLoss(self.model, applied.prepended)
         if plan.params.packing:
             check_apart(self.model, self.head)
+        self.shares_prefix = bool(plan.params.share_prefix)
+        self.let_share(self.model, self.head)
         self.rows = rows.with_format("torch")
         validation = plan.ready.validation
         self.validation = _fixed_batches(validation.kept if validation else (), plan.params.micro_batch)
 
+    def let_share(self, model: Any, head: HeadRows) -> None:
+        """Let rows share what they begin with in a model that reads the batches, or in none where it cannot."""
+        reason = allow(model, head, max(self.plan.batches.lengths)) if self.shares_prefix else None
+        if reason is not None:
+            forbid(self.model)
+            self.shares_prefix = False
+            self.otherwise = {**self.otherwise, "share_prefix": reason}
+
     def collate(self, rows: Sequence[dict[str, Any]], *, learning: bool) -> dict[str, Any]:
         """Token ids, and which of them are learned with which weight."""
         weight = self.plan.params.prompt_loss_weight if learning else 0.0
-        return collate(rows, weight, self.plan.ready.tokenizer.pad_token_id)
+        put = collate_prefixed if self.shares_prefix else collate
+        return put(rows, weight, self.plan.ready.tokenizer.pad_token_id)
 
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """The weighted sum over tokens."""

@@ -140,7 +140,7 @@ def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any
         shard(applied.model, decoder_layers(applied.model), plan.ranks)
     trainer = OBJECTIVES[params.objective].trainer(applied, plan)
     found = effective(trainer.model, tokenizer)
-    require(requested(params, applied.trainable, template), found)
+    require(requested(params, applied.trainable, template, trainer.otherwise), found)
     return (
         trainer,
         applied,
@@ -150,7 +150,8 @@ def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any
             "precision": params.precision,
             "method": params.method,
             "processes": plan.ranks.count,
-        },
+        }
+        | ({"not_as_planned": dict(trainer.otherwise)} if trainer.otherwise else {}),
     )
 
 

@@ -70,9 +70,9 @@ FIXED_BY_OBJECTIVE: dict[str, dict[str, JsonValue]] = {
 WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora", "router"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
-    "sft": ("learn_turns",),
-    "distillation": ("learn_turns",),
-    "long-context": ("learn_turns", "scaling"),
+    "sft": ("learn_turns", "share_prefix"),
+    "distillation": ("learn_turns", "share_prefix"),
+    "long-context": ("learn_turns", "share_prefix", "scaling"),
     "infilling": ("fim_rate", "spm_rate"),
     "preference": ("preference_loss", "preference_beta"),
 }

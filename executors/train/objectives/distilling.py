@@ -82,10 +82,11 @@ class DistillingTrainer(SupervisedTrainer):
         if plan.ranks.sharded:
             shard(self.teacher, decoder_layers(self.teacher), plan.ranks)
         self.taught = HeadRows(self.teacher)
+        self.let_share(self.teacher, self.taught)
 
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """The weighted sum over tokens of what the teacher and what the row says."""
-        asked = (batch["ids"], batch["kept"], batch["places"])
+        asked = (batch["ids"], batch["kept"], batch["places"], batch.get("prefix"))
         with autocast(self.plan.params.precision, self.plan.device):
             with torch.no_grad():
                 taught = self.taught.logits(self.teacher, *asked)

@@ -71,13 +71,14 @@ METHODS: dict[str, dict[str, Any]] = {
 
 # What each objective has of its own.
 OBJECTIVES: dict[str, dict[str, Any]] = {
-    "sft": {"learn_turns": "last"},
+    "sft": {"learn_turns": "last", "share_prefix": False},
     "classification-head": {"labels": "found", "prompt_loss_weight": 0.0},
-    "long-context": {"learn_turns": "last", "scaling": "yarn", "scaling_factor": 4.0},
+    "long-context": {"learn_turns": "last", "share_prefix": False, "scaling": "yarn", "scaling_factor": 4.0},
     "infilling": {"held_out": 0.0, "fim_rate": 0.9, "spm_rate": 0.5},
     "continued-pretraining": {"held_out": 0.0, "prompt_loss_weight": 1.0},
     "distillation": {
         "learn_turns": "last",
+        "share_prefix": False,
         "distill_temperature": 2.0,
         "hard_label_weight": 0.5,
         "divergence": 0.0,
