@@ -107,6 +107,19 @@ def _attempts(plan: Plan, report: RunReport, state: State) -> Iterator[Attempt]:
             continue
         metrics = {name: found.value for name, found in each.metrics.items() if name in _asked(plan)}
         yield _attempt(step, metrics, steps, reports, state)
+    yield from _rounded(plan, reports)
+
+
+def _rounded(plan: Plan, reports: dict[str, StepReport]) -> Iterator[Attempt]:
+    """What the fewer bits of the form that is served cost in the task's score."""
+    decisions = {name: plan.decision(name) for name in ("quantization", "serving")}
+    form, serving = (str(found.answer) if found else "" for found in decisions.values())
+    report = reports.get(f"equivalence/{form}")
+    if report is not None and report.status in FINISHED and "metric_loss" in report.metrics:
+        lost = {"metric_loss": report.metrics["metric_loss"].value}
+        yield Attempt(
+            approach="prompt" if serving == "base" else "finetune", method=f"quantized to {form}", metrics=lost
+        )
 
 
 def _asked(plan: Plan) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from executors.comparison import Comparison
+from executors.forms import Form
 from executors.regret import Regret
 from planner.documents import Artifact, Cost, JsonValue, Measurement, ReadAhead, StepError
 
@@ -74,6 +75,8 @@ class RunReport(ReadAhead):
     rungs: tuple[RungReport, ...] = ()
     regressions: tuple[Comparison, ...] = ()
     """What training changed of other skills and of the answers to probes that were measured before and after it."""
+    equivalence: tuple[Form, ...] = ()
+    """The forms of the result, each held against what was measured on the same prompts."""
     regret: Regret | None = None
     """What the gates would have picked, when every rung was measured."""
     outputs: dict[str, str] = {}

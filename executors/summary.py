@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from executors.forms import forms_of
 from executors.gates import evaluate
 from executors.report import RungReport, RunReport, StepReport
 from planner.documents import SCREEN, Cost
@@ -46,6 +47,7 @@ def summarize(
         reached=next((rung.rung for rung in rungs if rung.met), None),
         steps=tuple(steps),
         rungs=rungs,
+        equivalence=forms_of(plan, reports),
         outputs={name: f"outputs/{plan.name}/{name}" for name in outputs(plan, reports)},
         cost=_total([report.cost for report in steps if report.cost is not None]),
         wall_s=round(wall_s, 3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapt.render.forms import FORM_COLUMNS, form_cells
 from adapt.render.page import Page, Span, Words
 from adapt.render.report import difference
 from adapt.render.units import plain, score, seconds, size
@@ -25,6 +26,7 @@ def account(document: Account) -> Page:
         met = f"met by {report.reached}" if report.reached else "not met by any rung that was measured"
         page.line((f"Target {wanted}: ", Span(met, "strong")))
     _rungs(page, document)
+    _forms(page, document)
     _regret(page, document)
     if document.decisions:
         page.heading("Decisions")
@@ -62,6 +64,17 @@ def _rung(rung: RungReport, metrics: list[str]) -> tuple[Words, ...]:
     scores = (score(rung.metrics[name]) if name in rung.metrics else "-" for name in metrics)
     time = "-" if rung.seconds is None else seconds(rung.seconds)
     return (Span(rung.rung, "strong"), *scores, time, rung.decision)
+
+
+def _forms(page: Page, document: Account) -> None:
+    found = document.report.equivalence
+    if not found:
+        return
+    page.heading("Equivalence: each form held against what was measured, on the same prompts")
+    metric = found[0].metric or "Score"
+    page.grid((*FORM_COLUMNS[:3], metric, *FORM_COLUMNS[3:]), (form_cells(each) for each in found))
+    if any(each.dequantized for each in found):
+        page.line("* GGUF answered with its weights unpacked to 16 bits; llama.cpp has a speed of its own.")
 
 
 def _regret(page: Page, document: Account) -> None:

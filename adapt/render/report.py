@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from adapt.render.forms import FORM_COLUMNS, form_cells
 from adapt.render.prompts import leaderboards
 from adapt.render.units import score, seconds, size
 from planner.documents import Measurement
@@ -30,6 +31,8 @@ def report(document: RunReport, state: Path) -> RenderableType:
     parts: list[RenderableType] = []
     if document.rungs:
         parts += [_rungs(document), Text()]
+    if document.equivalence:
+        parts += [_forms(document), Text()]
     for table in leaderboards(document.steps):
         parts += [table, Text()]
     if document.regret is not None:
@@ -51,6 +54,17 @@ def report(document: RunReport, state: Path) -> RenderableType:
         text.append(f"\n{name}: {state / path}")
     parts.append(text)
     return Group(*parts)
+
+
+def _forms(document: RunReport) -> Table:
+    """What each form of the result keeps and costs."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
+    table.title = "Each form held against what was measured, on the same prompts"
+    for name in (*FORM_COLUMNS[:3], document.equivalence[0].metric or "Score", *FORM_COLUMNS[3:]):
+        table.add_column(name, overflow="fold")
+    for form in document.equivalence:
+        table.add_row(*form_cells(form))
+    return table
 
 
 def _regret(found: Regret) -> Table:

@@ -138,6 +138,9 @@ def _given(
     if is_classifier(job.inputs):
         return label_logits(job, rows), len(rows)
     texts = texts_of(asked or job, rows, answers)
+    if not texts:
+        message = "No answer of the reference fits the model's window after its prompt."
+        raise InputError.one("EQUIV003", message, "Take shorter prompts.", pointer="/params/max_new_tokens")
     return token_logits(job, texts), sum(len(text.answer) for text in texts)
 
 

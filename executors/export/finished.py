@@ -63,6 +63,8 @@ class Finished:
 # What leaves an adapter, and its input that the adapter stands on.
 STANDS_ON = {"train": "model", "merge-models": "base"}
 MAKERS = ("merge", "merge-models", "quantize", "train")
+# Forms that are made to be measured beside the result.
+BESIDE = "compare/"
 
 
 def finished(sources: Sources) -> Finished:
@@ -80,6 +82,8 @@ def finished(sources: Sources) -> Finished:
             base = sources.find(step.inputs[STANDS_ON[step.executor]])
             if isinstance(base, Path):
                 adapter = Adapter(step, folder, base, _config(folder))
+        if step.address.startswith(BESIDE):
+            continue
         if step.executor in MAKERS and (folder := sources.output(step.address, "model")):
             model, made_by = folder, step
     return Finished(sources, adapter, model, made_by, _prompt(sources))

@@ -21,8 +21,10 @@ TABLE: dict[str, Any] = {
     "scores": {"zero-shot": 0.1, "few-shot": 0.3, "bm25": 0.5, "hybrid": 0.55, "sft": 0.7, "merged": 0.7},
     "causes": {"behaviour": 9, "information": 1},
     "fails": "",
+    "diverges": {},
 }
 OUTPUTS = {"evaluate": "predictions", "diagnose": "report", "retrieve": "index", "train": "adapter", "merge": "model"}
+OUTPUTS |= {"quantize": "model", "compare": "model"}
 
 
 class Anything(Params):
@@ -44,8 +46,12 @@ class Rung(Fake):
         if job.address == table["fails"]:
             raise ValueError("broken")
         kind, _, name = job.address.partition("/")
-        (job.out / OUTPUTS.get(kind, "prompt")).write_text(job.address)
         metrics: dict[str, Measurement] = {}
+        if kind == "equivalence":
+            far, kept = Measurement(value=table["diverges"].get(name, 0.001)), Measurement(value=0.99)
+            loss = Measurement(value=0.08, low=0.05, high=0.11) if name in table["diverges"] else Measurement(value=0.0)
+            return Outcome(metrics={"kl_divergence": far, "top1_agreement": kept, "metric_loss": loss})
+        (job.out / OUTPUTS.get(kind, "prompt")).write_text(job.address)
         if kind == "evaluate":
             score = table["scores"].get(name.removesuffix(SCREEN), 0.5)
             metrics = {

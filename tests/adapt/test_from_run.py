@@ -160,6 +160,35 @@ def test_a_run_that_a_gate_stopped_leads_to_a_stronger_base(
     assert not [step for step in following.steps if step.executor == "train"]
 
 
+def test_a_form_that_lost_too_much_stops_the_run_with_its_numbers_and_the_next_way(
+    spec: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapt: Callable[..., Said]
+) -> None:
+    measure(monkeypatch, diverges={"gguf": 0.31})
+    spec["overrides"] |= {"quantization": "gguf", "quantization_bits": 4, "variants": ["nf4"]}
+    path = saved(spec, tmp_path)
+    report = carried_out(path)
+    assert report.status == "stopped"
+    assert report.because == (
+        "Stopped after equivalence/gguf: gguf diverges by 0.1 nats a token at most: no, lower bound of kl_divergence "
+        "is 0.31 (test: <= 0.1); the next cheaper way is to plan with `overrides.quantization_bits: 8`."
+    )
+    assert [(each.form, each.step) for each in report.equivalence] == [
+        ("measured", "evaluate/sft"),
+        ("merged", "evaluate/merged"),
+        ("nf4", "evaluate/nf4"),
+        ("gguf", "evaluate/gguf"),
+    ]
+    told = adapt("report", path).out
+    assert "Equivalence: each form held against what was measured" in told
+    assert "+8.0 (+5.0 to +11.0)" in told
+    known = spec_of_run(path)
+    assert known.spec.attempts[-1].metrics == {"metric_loss": 0.08}
+    wider = known.spec.model_copy(update={"overrides": spec["overrides"] | {"approach": "finetune"}})
+    decision = plan(wider, folder=known.folder).decision("qat")
+    assert decision is not None
+    assert (decision.answer, decision.rule) == ("int4", "QAT102")
+
+
 def test_the_run_is_found_by_plan_state_folder_or_run_folder(finished: tuple[Path, RunReport]) -> None:
     path, report = finished
     state = path.parent / ".adapt"
