@@ -87,7 +87,8 @@ def _compare(method: str, folder: Path, rounds: int) -> None:
 
 
 def _params(method: str) -> dict[str, Any]:
-    return {"method": method, **SHARED, "seed": SEED, **METHODS[method]}
+    rescale = None if method == "slerp" else 3.0
+    return {"method": method, **SHARED, "rescale_above": rescale, "seed": SEED, **METHODS[method]}
 
 
 def _recipe(method: str, folder: Path) -> dict[str, Any]:

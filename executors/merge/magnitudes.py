@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planner.documents import JsonValue
 
 # Every so manieth row of a matrix is looked at: the length of millions of numbers is known from a part of them.
-STRIDE = 8
+STRIDE = 16
 
 
 class Magnitudes(NamedTuple):

@@ -112,6 +112,7 @@ def _add(params: MergeModelsParams, folders: Mapping[str, Path], out: Path) -> d
 def _merge(params: MergeModelsParams, folders: Mapping[str, Path], out: Path, factors: Sequence[float] | None) -> None:
     with quiet():
         from mergekit.config import MergeConfiguration
+        from mergekit.io.tasks import LoaderCache
         from mergekit.merge import run_merge
         from mergekit.options import MergeOptions
 
@@ -131,7 +132,11 @@ def _merge(params: MergeModelsParams, folders: Mapping[str, Path], out: Path, fa
             lazy_unpickle=False,
             quiet=True,
         )
-        run_merge(MergeConfiguration.model_validate(recipe(params, at, factors)), str(out), options=options)
+        try:
+            run_merge(MergeConfiguration.model_validate(recipe(params, at, factors)), str(out), options=options)
+        finally:
+            # It keeps the sources open for as long as the process lives, and would take a new file for the old one.
+            LoaderCache().loaders.clear()
 
 
 def _dress(out: Path, donor: Path, folders: Mapping[str, Path], *, own_tokens: bool) -> dict[str, JsonValue]:

@@ -15,23 +15,19 @@ if TYPE_CHECKING:
 STACKS = ("depth-upscaling", "passthrough")
 PRUNING = ("ties", "dare-linear", "dare-ties", "della")
 
+# Methods on arcs, and what says where on them.
+ARCS = {"slerp": "t", "chained-slerp": "chain"}
+
 
 def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
     """The parameters that a method takes, every one of them said."""
     if method in STACKS:
         return {"layers": draft.answer("merge_layers"), "slices": _slices(draft)}
     if method == "moe":
-        count = len(draft.survey.merge_sources)
-        experts = count if count > 1 else int(draft.thresholds["upcycled_experts"])
-        each = min(experts, int(draft.thresholds["experts_per_token"]))
-        router, asked = draft.answer("merge_router"), draft.spec.merge.sources if draft.spec.merge else ()
-        own: dict[str, JsonValue] = {"requests": [list(source.requests) for source in asked]}
-        mixture: dict[str, JsonValue] = {"experts": experts, "experts_per_token": each, "router": router}
-        return mixture | (own if router == "hidden" else {})
-    if method == "slerp":
-        return {"t": float(draft.answer("merge_t"))}
-    if method == "chained-slerp":
-        return {"chain": list(chained(draft.answer("merge_weights")))}
+        return _mixture(draft)
+    if method in ARCS:
+        places = {"t": float(draft.answer("merge_t")), "chain": [*chained(draft.answer("merge_weights"))]}
+        return {ARCS[method]: places[ARCS[method]]}
     numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
     if method in ("concatenation", "federated-average"):
         return numbers
@@ -46,6 +42,16 @@ def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
     if method == "della":
         numbers["spread"] = draft.thresholds["della_spread"]
     return numbers
+
+
+def _mixture(draft: Draft) -> dict[str, JsonValue]:
+    count = len(draft.survey.merge_sources)
+    experts = count if count > 1 else int(draft.thresholds["upcycled_experts"])
+    each = min(experts, int(draft.thresholds["experts_per_token"]))
+    router, asked = draft.answer("merge_router"), draft.spec.merge.sources if draft.spec.merge else ()
+    own: dict[str, JsonValue] = {"requests": [list(source.requests) for source in asked]}
+    mixture: dict[str, JsonValue] = {"experts": experts, "experts_per_token": each, "router": router}
+    return mixture | (own if router == "hidden" else {})
 
 
 def _slices(draft: Draft) -> JsonValue:
