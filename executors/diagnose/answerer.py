@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from executors.contract import Job
     from executors.data import Row
+    from executors.evaluate.backends import Backend
     from executors.evaluate.case import AnswerForm
     from executors.evaluate.constraint import Decoding
     from executors.prompt.document import Prompt
@@ -69,9 +70,21 @@ class ModelAnswers:
         if not questions:
             return [None] * len(rows)
         made = Made(job.checkpoints / "answers.jsonl")
-        answers, _ = collect(job, backend_of(job, self.form), questions, made, f"experiment: {experiment}")
+        answers, _ = collect(job, self._backend(experiment, job), questions, made, f"experiment: {experiment}")
         said = {name: final_answer(prompt, answer.text) for name, answer in answers.items() if not answer.error}
         return [said.get(row.id) for row in rows]
+
+    def _backend(self, experiment: str, job: Job) -> Backend:
+        """What answers an experiment; the model that failed is loaded once for all of them."""
+        like = None if experiment == STRONGER else next(iter(self._asked), None)
+        made = backend_of(job, self.form, like)
+        if experiment != STRONGER:
+            self._asked.append(made)
+        return made
+
+    @cached_property
+    def _asked(self) -> list[Backend]:
+        return []
 
     @property
     def _held(self) -> Decoding | None:

@@ -73,7 +73,7 @@ def with_room(job: Job, prompt: Prompt) -> Job:
 def backend_of(job: Job, form: AnswerForm, like: Backend | None = None) -> Backend:
     """What answers for a job: the model folder of its inputs, or the server of its parameters.
 
-    Weights that `like` has loaded already, of the same model and parameters, are not loaded again.
+    Weights that `like` has loaded already, of the same model in the same data type, are not loaded again.
     """
     params = job.params
     if params.endpoint is None:

@@ -39,12 +39,13 @@ def generate(
     how: Generation,
     done: Collection[int] = (),
     took: dict[int, float] | None = None,
+    packed: dict[Any, Any] | None = None,
 ) -> Iterator[dict[int, list[int]]]:
     """Yield the answers of one group after another, as index of the prompt to tokens.
 
     Without sampling the answers are those of `model.generate` with greedy search. Prompts in `done` are left out, and
     do not change which others are generated together. `took` is filled with the seconds of each prompt, from its first
-    step to the end of its answer, by index.
+    step to the end of its answer, by index. `packed` keeps the packed weights of a model that is asked again.
     """
     import torch
 
@@ -59,7 +60,7 @@ def generate(
         model = model.get_base_model()
     placed = "position_ids" in inspect.signature(_inner(model).forward).parameters and can_be_placed(model)
     groups = plan_batches([len(prompt) for prompt in prompts], how.batch_size * (GROUP_BATCHES if placed else 1))
-    with torch.inference_mode(), packed_linears(model):
+    with torch.inference_mode(), packed_linears(model, packed):
         length = common_prefix(prompts) if placed else 0
         shared = prefill(model, prompts[0][:length], soft) if length and len(done) < len(prompts) else soft
         for group in groups:

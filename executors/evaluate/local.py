@@ -43,7 +43,9 @@ class Local:
         self.folder = Path(job.inputs["model"])
         self.tokenizer = load_tokenizer(tokenizer_folder(job.inputs))
         self.notes: dict[str, JsonValue] = {}
-        self._loaded: list[tuple[Any, Generation]] = [] if like is None else like._loaded
+        self._loaded: list[Any] = [] if like is None else like._loaded
+        self._packed: dict[Any, Any] = {} if like is None else like._packed
+        self._how: Generation | None = None
 
     def answers(self, questions: Sequence[Question], done: Collection[int] = ()) -> Iterator[Mapping[int, Answer]]:
         """Yield the answers of one group after another; see `Backend`. What was loaded stays for the next questions.
@@ -59,7 +61,7 @@ class Local:
             seeds = tuple(question.seed or 0 for question in questions)
             how = replace(how, sampling=Sampling(params.temperature, seeds))
         tokens, took, started = 0, dict[int, float](), time.monotonic()
-        for batch in generate(model, prompts, how, done, took):
+        for batch in generate(model, prompts, how, done, took, self._packed):
             tokens += sum(map(len, batch.values()))
             yield {
                 index: Answer(
@@ -97,16 +99,16 @@ class Local:
         if not self._loaded:
             params = self.job.params
             model = load_model(self.folder, params.dtype, device=device_name(), quantization=params.quantization)
-            how = self._how(model)
             if "adapter" in self.job.inputs:
                 model = load_adapter(model, Path(self.job.inputs["adapter"]))
-            self._loaded.append((model, how))
+            self._loaded.append(model)
             if gguf_file(self.folder) is not None:
                 self.notes["weights"] = "dequantized from GGUF"
-        model, how = self._loaded[0]
-        return model, replace(how, max_new_tokens=self.job.params.max_new_tokens)
+        if self._how is None:
+            self._how = self._made_how(self._loaded[0])
+        return self._loaded[0], self._how
 
-    def _how(self, model: Any) -> Generation:
+    def _made_how(self, model: Any) -> Generation:
         params = self.job.params
         stop_ids = _stop_ids(model, self.tokenizer)
         decoding: Decoding = params.decoding

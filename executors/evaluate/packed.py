@@ -24,17 +24,25 @@ SHARE = 0.5
 
 
 @contextmanager
-def packed_linears(model: Any) -> Iterator[None]:
+def packed_linears(model: Any, kept: dict[Any, Any] | None = None) -> Iterator[None]:
     """Within, linear layers of the model compute by oneDNN, on packed copies of their weights where memory holds them.
 
     Left as they are: layers on other devices, quantized ones, those of other classes or with a forward of their own.
     Nothing can be trained within.
+
+    Args:
+        model: whatever has linear layers.
+        kept: the copies by layer, for who asks a model again whose weights stay as they are: packing them takes
+            seconds. Filled on the first use.
     """
     found = {layer: weight for layer in model.modules() if (weight := _weight(layer)) is not None}
-    fits = sum(weight.nbytes for weight in found.values()) <= SHARE * _free_bytes()
+    known = {} if kept is None else kept
+    fits = sum(weight.nbytes for layer, weight in found.items() if layer not in known) <= SHARE * _free_bytes()
     try:
         for layer, weight in found.items():
-            layer.forward = _Product(torch.ops.mkldnn._reorder_linear_weight(weight) if fits else weight, layer.bias)
+            if fits and layer not in known:
+                known[layer] = torch.ops.mkldnn._reorder_linear_weight(weight)
+            layer.forward = _Product(known.get(layer, weight), layer.bias)
         yield
     finally:
         for layer in found:

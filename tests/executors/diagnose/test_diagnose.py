@@ -13,6 +13,7 @@ from executors.diagnose.causes import presumed, repeated
 from executors.diagnose.cures import CURES
 from executors.diagnose.symptoms import symptom
 from executors.evaluate.case import AnswerForm, Case
+from executors.models import load_model
 from executors.prompt.document import make_prompt, write_prompt
 from executors.prompt.examples import choose
 from planner.catalog import reference_keys
@@ -180,6 +181,25 @@ def test_a_model_makes_the_experiments_on_a_sample(tmp_path: Path, tiny_model: P
     assert asked["stronger model"] == 3
     assert outcome.metrics["repaired_by_gold_passage"].n == 3
     assert any("drawn by the seed" in note for note in report.notes)
+
+
+@pytest.mark.slow
+def test_the_model_is_loaded_once_for_all_experiments_and_the_stronger_one_once(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from executors.evaluate import local
+
+    loaded: list[Path] = []
+
+    def load(folder: Path, *given: Any, **more: Any) -> Any:
+        loaded.append(folder)
+        return load_model(folder, *given, **more)
+
+    monkeypatch.setattr(local, "load_model", load)
+    Diagnose().perform(asked_of_a_model(tmp_path, tiny_model))
+    asked = FailureReport.model_validate_json((tmp_path / "out" / "report").read_text(encoding="utf-8")).experiments
+    assert len(asked) > 3
+    assert len(loaded) == 2, "the one that failed, and the stronger one"
 
 
 @pytest.mark.slow

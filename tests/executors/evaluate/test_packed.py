@@ -72,3 +72,17 @@ def test_layers_are_whole_again_after_an_error() -> None:
     with pytest.raises(KeyError), torch.inference_mode(), packed_linears(model):
         raise KeyError
     assert model[0](torch.randn(3, 64)).requires_grad
+
+
+def test_a_model_that_is_asked_again_is_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from executors.evaluate.packed import packed_linears
+
+    model, kept = layers(torch.float32), dict[Any, Any]()
+    with packed_linears(model, kept):
+        first = [layer.forward.weight for layer in model]
+    with packed_linears(model, kept):
+        assert all(layer.forward.weight is weight for layer, weight in zip(model, first, strict=True))
+    with packed_linears(model):
+        assert not any(layer.forward.weight is weight for layer, weight in zip(model, first, strict=True))
