@@ -22,4 +22,6 @@ def action_key(step: Step, inputs: Mapping[str, str]) -> str:
         inputs: input name to the digest of its content.
     """
     work = {"executor": step.executor, "version": step.version, "params": step.params, "inputs": dict(inputs)}
+    if step.environment is not None:
+        work["environment"] = step.environment.folder
     return digest(work)

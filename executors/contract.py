@@ -65,7 +65,10 @@ class Job:
 
 
 class Executor(Protocol):
-    """Carries out one kind of step. Stateless; heavy imports belong inside `perform`."""
+    """Carries out one kind of step. Stateless; heavy imports belong inside `perform`.
+
+    One whose steps may run in environments of their own has `environments`, a tuple of `planner.documents.Environment`.
+    """
 
     name: ClassVar[str]
     version: ClassVar[str]

@@ -95,6 +95,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def link(name: Path, target: Path) -> None:
+    """Make a name lead to a target, by a relative path, in place of what it led to before."""
+    fresh = name.with_name(f".{name.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(os.path.relpath(target, name.parent))
+    fresh.replace(name)
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder with all it holds; what is not there is fine."""
     if path.is_dir() and not path.is_symlink():

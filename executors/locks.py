@@ -23,8 +23,12 @@ _PAUSE_S = 0.01
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, what: str = "state folder") -> Iterator[None]:
     """Hold a lock file; the kernel lets go of it when this process dies, however it dies.
+
+    Args:
+        path: the file.
+        what: what its folder is to people.
 
     Raises:
         LockedError: another process holds it; the message names that process.
@@ -35,7 +39,7 @@ def locked(path: Path) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         if not _try_lock(handle):
-            raise LockedError([_held(path)])
+            raise LockedError([_held(path, what)])
         since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "command": _command()}
         os.ftruncate(handle, 0)
@@ -73,10 +77,10 @@ def _try_lock(handle: int) -> bool:
             return True
 
 
-def _held(path: Path) -> Finding:
+def _held(path: Path, what: str) -> Finding:
     who = _named(path)
     name = f"process {who.get('pid', '?')} on {who.get('host', '?')} since {who.get('since', '?')}"
-    message = f"The state folder {path.parent} is in use by {name} ({who.get('command', '?')})."
+    message = f"The {what} {path.parent} is in use by {name} ({who.get('command', '?')})."
     fix = "Wait until it is done or stop it, then run the same command."
     return Finding(code="RUN130", severity="error", message=message, fix=fix, where=Where(file=str(path)))
 

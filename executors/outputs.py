@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from executors.files import link
 from executors.summary import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from executors.report import StepReport
     from executors.state import State
@@ -25,11 +24,4 @@ def link_outputs(plan: Plan, reports: Mapping[str, StepReport], state: State) ->
     folder = state.folder / "outputs" / plan.name
     for name, artifact in outputs(plan, reports).items():
         folder.mkdir(parents=True, exist_ok=True)
-        _link(folder / name, state.store / "sha256" / artifact.digest.removeprefix("sha256:"))
-
-
-def _link(link: Path, target: Path) -> None:
-    fresh = link.with_name(f".{link.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(os.path.relpath(target, link.parent))
-    fresh.replace(link)
+        link(folder / name, state.store / "sha256" / artifact.digest.removeprefix("sha256:"))

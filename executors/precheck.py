@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from executors.environments import environments_of, missing
 from executors.registry import load_executor
 from planner.documents import Finding, InputError, Where
 from planner.documents.problems import findings
@@ -108,10 +109,12 @@ def _check(step: Step, index: int, executors: dict[str, Executor], site: Site) -
 
 
 def _check_libraries(step: Step, index: int, executor: Executor) -> list[Finding]:
-    missing = [name for name in executor.libraries if find_spec(name) is None]
-    if not missing:
+    if step.environment is not None:
+        return missing(step.environment, step.address, environments_of(executor), f"/steps/{index}/environment")
+    absent = [name for name in executor.libraries if find_spec(name) is None]
+    if not absent:
         return []
-    message = f"{step.address} needs {', '.join(missing)}, not installed here."
+    message = f"{step.address} needs {', '.join(absent)}, not installed here."
     fix = "Install what runs plans: pip install 'adapt-planner[run]' -c constraints.txt."
     where = Where(pointer=f"/steps/{index}/executor")
     return [Finding(code="RUN186", severity="error", message=message, fix=fix, where=where)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def keep_weights(model: Any) -> None:
     bitsandbytes 0.50 repacks them at the first forward in evaluation mode on processors with AVX512-BF16; what is then
     saved, merged or dequantized is garbage, without an error.
     """
+    if find_spec("bitsandbytes") is None:
+        return  # an environment of another library, which has none of its weights
     from bitsandbytes.nn import Linear4bit
 
     for module in model.modules():

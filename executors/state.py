@@ -43,6 +43,11 @@ class State:
         """What is costly to make and named by its content; it may be deleted."""
         return self.folder / "cache"
 
+    @property
+    def packages(self) -> Path:
+        """Links to adapt's own packages, for workers in other environments."""
+        return self.folder / "packages"
+
     def action(self, key: str) -> Path:
         """The result of an action that is done."""
         return self.folder / "actions" / f"{_hex(key)}.json"

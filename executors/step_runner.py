@@ -17,6 +17,7 @@ from executors.attempt import (
     read_document,
     write_document,
 )
+from executors.environments import own_packages, python_of
 from executors.files import remove
 from executors.follow import Follower
 from executors.ledger import record
@@ -192,9 +193,12 @@ class StepRunner:
         write_document(attempt.job_file, job)
         # -P: the folder that `adapt` was called in must not add modules of its own.
         starter = "executors.launch" if job.processes else "executors.worker"
-        command = [sys.executable, "-P", "-m", starter, str(attempt.folder)]
+        python = sys.executable if step.environment is None else str(python_of(step.environment))
+        command = [python, "-P", "-m", starter, str(attempt.folder)]
         self._tag = job.tag
         environment = shared_out(self.environment, job.processes or 1)
+        if step.environment is not None:
+            environment |= own_packages(self.state.packages, job.target)
         process = self.place.submit(command, job.tag, environment=environment, log=attempt.log)
         return self._wait(job, attempt, process)
 

@@ -11,6 +11,8 @@ import click
 from planner.documents import pretty_json
 
 FINDINGS = 3
+NOT_MADE = "not made"
+FINE = ("ok", NOT_MADE)
 # What `adapt run` uses, in the order in which it is installed.
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "gguf", "safetensors", "scikit-learn")
 INSTALL = "pip install 'adapt-planner[run]' -c constraints.txt"
@@ -28,7 +30,7 @@ class Row(NamedTuple):
     kind: str
     name: str
     state: str
-    """ok, missing or broken."""
+    """ok, missing, broken, or `not made` for an environment that only some plans need."""
     detail: str
     fix: str = ""
 
@@ -36,13 +38,16 @@ class Row(NamedTuple):
 @click.command(epilog=EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def command(*, as_json: bool) -> None:
-    """Check Python, libraries, executors, places and metrics; exit 3 when something is missing or broken."""
-    rows = [*_python(), *_libraries(), *_executors()]
+    """Check Python, libraries, executors, places and metrics; exit 3 when something is missing or broken.
+
+    Environments that only some plans need are listed too, with the command that makes each.
+    """
+    rows = [*_python(), *_libraries(), *_executors(), *_environments()]
     if as_json:
         click.echo(pretty_json({"rows": [row._asdict() for row in rows]}), nl=False)
     else:
         _show(rows)
-    if any(row.state != "ok" for row in rows):
+    if any(row.state not in FINE for row in rows):
         raise click.exceptions.Exit(FINDINGS)
 
 
@@ -71,6 +76,17 @@ def _executors() -> list[Row]:
     ]
 
 
+def _environments() -> list[Row]:
+    from executors.environments import command_of, folder_of, is_made, known_environments
+
+    return [
+        Row("environment", each.name, "ok", str(folder_of(each)))
+        if is_made(each)
+        else Row("environment", each.name, NOT_MADE, "only plans that name it need it", command_of(each))
+        for each in known_environments().values()
+    ]
+
+
 def _show(rows: list[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -81,6 +97,6 @@ def _show(rows: list[Row]) -> None:
     for name in ("What", "Name", "State", "Detail", "To do"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        style = "green" if row.state == "ok" else "bold red"
+        style = {"ok": "green", NOT_MADE: "yellow"}.get(row.state, "bold red")
         table.add_row(row.kind, row.name, Text(row.state, style=style), Text(row.detail), Text(row.fix))
     out().print(table)

@@ -42,6 +42,7 @@ COMMANDS = {
     "hardware": ("adapt.cli.hardware", "Show this machine, or the devices that are known by name."),
     "schema": ("adapt.cli.schema", "Print the JSON Schema of a document."),
     "doctor": ("adapt.cli.doctor", "Check what is installed, and say how to mend it."),
+    "environments": ("adapt.cli.environments", "List and make the environments that some steps run in."),
     "quickstart": ("adapt.cli.quickstart", "Plan and run a real adaptation of a small model."),
 }
 

@@ -13,43 +13,60 @@ from pydantic import Field, model_validator
 from executors.contract import Job, Outcome, Params, Site
 from executors.errors import classify
 from executors.files import remove
+from executors.heads import is_classifier_model
 from executors.models import Dtype, device_name, gguf_file, load_model, load_tokenizer, quantized
 from executors.progress import tell
+from executors.quantize.apart import (
+    ANSWERS,
+    BITS_APART,
+    CALIBRATED,
+    GROUPED,
+    Apart,
+    calibration_tokens,
+    check_apart,
+    write_answers,
+)
 from executors.quantize.divergence import Likeness, logits, prompts_of, same_answers
 from executors.quantize.gguf_file import GgufFormat, check_weights, write_gguf
-from executors.quantize.rounding import check_place, round_and_save
-from planner.documents import Finding, InputError, Resources, RunError, Step, Where
+from executors.quantize.rounding import check_place, load_any, round_and_save
+from planner.documents import (
+    GPTQMODEL,
+    LLM_COMPRESSOR,
+    Environment,
+    Finding,
+    InputError,
+    Resources,
+    RunError,
+    Step,
+    Where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planner.documents.events import ErrorClass
 
-Method = Literal["int8", "int4", "nf4", "fp4", "fp8", "torchao-int8", "gptq", "awq", "gguf"]
+Method = Literal["int8", "int4", "nf4", "fp4", "fp8", "torchao-int8", "int8-int4", "gguf", Apart]
 BITS: dict[str, tuple[int, ...]] = {
     "int8": (8,),
     "torchao-int8": (8,),
     "fp8": (8,),
     "int4": (4,),
+    "int8-int4": (4,),
     "nf4": (4,),
     "fp4": (4,),
-    "gptq": (4,),
-    "awq": (4,),
     "gguf": (4, 8, 16),
+    **BITS_APART,
 }
 FORMATS: dict[int, GgufFormat] = {4: "q4_0", 8: "q8_0", 16: "f16"}
-# Libraries that cannot live beside the ones here.
-ELSEWHERE = {
-    "gptq": "GPTQ needs gptqmodel, which installs beside no other library of this environment",
-    "awq": "AWQ needs llm-compressor in an environment of its own, and an accelerator",
-}
 
 
 class QuantizeParams(Params):
     """The form of the quantized model."""
 
     method: Method
-    """Format of the weights: int8, nf4 and fp4 by bitsandbytes; torchao-int8, int4 and fp8 by torchao; gguf."""
+    """Format of the weights: int8, nf4 and fp4 by bitsandbytes; torchao-int8, int8-int4 (activations in 8 bits, weights
+    in 4), int4 and fp8 by torchao; gguf; gptq by gptqmodel; the others by llm-compressor."""
     bits: Literal[4, 8, 16]
     """Bits of a weight."""
     group: Annotated[int, Field(ge=16)] | None
@@ -61,15 +78,17 @@ class QuantizeParams(Params):
     kv_cache: Literal["16-bit", "fp8", "int8"]
     """Precision of the key-value cache that the server is to be started with; the files are the same."""
     seed: int
-    """Seed of bootstrap intervals."""
+    """Seed of bootstrap intervals, and of the choice of calibration rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> QuantizeParams:
         if self.bits not in BITS[self.method]:
             widths = " or ".join(map(str, BITS[self.method]))
             raise ValueError(f"{self.method} has {widths} bits a weight, not {self.bits}")
-        if self.method == "int4" and self.group is None:
-            raise ValueError("int4 needs a group")
+        if self.method in ("int4", "int8-int4", *GROUPED) and self.group is None:
+            raise ValueError(f"{self.method} needs a group")
+        if self.method in CALIBRATED and (self.calibration_rows is None or self.calibration_tokens is None):
+            raise ValueError(f"{self.method} needs calibration_rows and calibration_tokens")
         return self
 
 
@@ -80,17 +99,15 @@ class Quantize:
     version: ClassVar[str] = "1"
     params: ClassVar[type[Params]] = QuantizeParams
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "bitsandbytes", "torchao", "gguf", "safetensors")
-    outputs: ClassVar[Mapping[str, str]] = {"model": "model"}
+    outputs: ClassVar[Mapping[str, str]] = {"model": "model", ANSWERS: "file"}
+    environments: ClassVar[tuple[Environment, ...]] = (GPTQMODEL, LLM_COMPRESSOR)
 
     def check(self, step: Step, site: Site) -> list[Finding]:
-        """Refuses a missing input, a method of another environment, and a format that the device cannot compute."""
+        """Refuses missing inputs, a method without its environment, and a format that the device cannot compute."""
         method = str(step.params.get("method"))
         if "model" not in step.inputs:
             return [_finding("QUANT001", f"{step.address} has no input `model`.", "Name it.", "/inputs/model")]
-        if method in ELSEWHERE:
-            fix = "See `adapt doctor` for what is installed; or override quantization with int8, nf4 or gguf."
-            return [_finding("QUANT002", f"{ELSEWHERE[method]}.", fix, "/params/method")]
-        return check_place(method, site.device)
+        return check_apart(step, method, site.device) or check_place(method, site.device)
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """What was planned: neither the step nor the site tells the model's size."""
@@ -107,6 +124,7 @@ class Quantize:
         params: QuantizeParams = job.params
         base, making = Path(job.inputs["model"]), job.out / ".making"
         _refuse_quantized(base)
+        _refuse_head(base, params.method)
         if found := check_place(params.method, device_name()):
             raise InputError(found)
         dtype = _dtype(base)
@@ -114,7 +132,8 @@ class Quantize:
         prompts = prompts_of(tokenizer, job.inputs.get("calibration"))
         try:
             tell(job, "answering with 16 bits", 0, 3)
-            model = load_model(base, dtype, device=device_name())
+            model = load_any(base, dtype)
+            parameters = model.num_parameters()
             like = Likeness(logits(model, prompts))
             tell(job, f"rounding to {params.method}", 1, 3)
             if params.method == "gguf":
@@ -127,21 +146,26 @@ class Quantize:
             else:
                 del model
                 gc.collect()
-                rounded = round_and_save(base, params.method, params.group, dtype, tokenizer, making)
+                if params.method in BITS_APART:
+                    rounded = _round_apart(job, base, dtype, tokenizer, making)
+                else:
+                    rounded = round_and_save(base, params.method, params.group, dtype, tokenizer, making)
                 before = logits(rounded, prompts)
                 del rounded
                 gc.collect()
-                again = load_model(making, dtype, device=device_name())
+                again = load_any(making, dtype)
                 if not same_answers(before, logits(again, prompts)):
                     message = "The files that were written answer otherwise than the model that was quantized."
                     raise RunError.one("QUANT010", message, "Choose another method of quantization.")
             tell(job, "comparing with 16 bits", 2, 3)
             metrics = like.measure(logits(again, prompts), params.seed)
+            if params.method in BITS_APART:
+                write_answers(job.out / ANSWERS, prompts, before)
             making.rename(job.out / "model")
         finally:
             remove(making)
         tell(job, "done", 3, 3)
-        sizes = {"bytes": _weight_bytes(job.out / "model"), "bytes_16_bit": 2 * again.num_parameters()}
+        sizes = {"bytes": _weight_bytes(job.out / "model"), "bytes_16_bit": 2 * parameters}
         notes = {"method": params.method, "kv_cache": params.kv_cache, "dtype": dtype, "prompts": len(prompts)}
         return Outcome(metrics=metrics, notes={**notes, **sizes})
 
@@ -150,12 +174,34 @@ class Quantize:
         return classify(error)
 
 
+def _round_apart(job: Job, base: Path, dtype: Dtype, tokenizer: Any, folder: Path) -> Any:
+    """The quantized model of a method whose library has an environment of its own, written to a folder."""
+    params: QuantizeParams = job.params
+    rows: list[list[int]] = []
+    if params.calibration_rows is not None and params.calibration_tokens is not None:
+        data, count, most = Path(job.inputs["calibration"]), params.calibration_rows, params.calibration_tokens
+        rows = calibration_tokens(tokenizer, data, count, most, params.seed)
+    if params.method == "gptq" and params.group is not None:
+        from executors.quantize.gptq import round_by_gptqmodel
+
+        return round_by_gptqmodel(base, params.group, dtype, tokenizer, rows, folder)
+    from executors.quantize.compressor import compress
+
+    return compress(base, params.method, params.group, dtype, tokenizer, rows, folder)
+
+
 def _refuse_quantized(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise InputError.one("QUANT003", "There is no model folder: config.json is missing.", file=str(folder))
     if quantized(folder) or gguf_file(folder) is not None:
         message = "The model is quantized already: rounding rounded weights loses twice."
         raise InputError.one("QUANT004", message, "Quantize the 16-bit weights.", file=str(folder))
+
+
+def _refuse_head(folder: Path, method: str) -> None:
+    if (method == "gguf" or method in BITS_APART) and is_classifier_model(folder):
+        message = f"The model has a head over labels, and {method} files are made of models that write."
+        raise InputError.one("QUANT006", message, "Take int8, nf4 or torchao-int8.", file=str(folder))
 
 
 def _dtype(folder: Path) -> Dtype:

@@ -3,6 +3,7 @@
 from planner.documents.base import Document, JsonValue, ReadAhead, canonical_json, digest, pretty_json
 from planner.documents.decision import AnswerReason, Cell, Decision, FactRecord, Rejected, RuleTrace
 from planner.documents.endpoint import Endpoint, Judge, JudgeParams
+from planner.documents.environment import GPTQMODEL, LLM_COMPRESSOR, Environment
 from planner.documents.errors import AdaptError, InputError, LockedError, RunError
 from planner.documents.events import Artifact, Cost, Event, Measurement, StepError, StepResult
 from planner.documents.failures import Cure, Evidence, Experiment, FailingCase, FailureReport
@@ -40,6 +41,8 @@ from planner.documents.task import Knowledge, OtherTask, Output, Task
 __all__ = [
     "GB",
     "GIB",
+    "GPTQMODEL",
+    "LLM_COMPRESSOR",
     "SCREEN",
     "AdaptError",
     "Alternative",
@@ -58,6 +61,7 @@ __all__ = [
     "DeviceFacts",
     "Document",
     "Endpoint",
+    "Environment",
     "Estimate",
     "Evaluation",
     "Event",

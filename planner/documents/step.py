@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from planner.documents.base import JsonValue, ReadAhead
+from planner.documents.environment import Environment
 
 ADDRESS = r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9.-]*)+$"
 Address = Annotated[str, Field(pattern=ADDRESS)]
@@ -91,6 +92,8 @@ class Step(ReadAhead):
     executor: str
     version: str
     """Version of the executor's contract; a run refuses another."""
+    environment: Environment | None = None
+    """The environment that its worker runs in; null for the one that `adapt` runs in."""
     needs: tuple[Address, ...] = ()
     inputs: dict[str, Input] = {}
     params: dict[str, JsonValue] = {}

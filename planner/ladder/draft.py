@@ -65,6 +65,8 @@ class Draft:
                 for name, source in step.inputs.items()
             },
         }
+        if step.environment is not None:
+            recipe["environment"] = step.environment.folder
         self.steps[step.address] = step.model_copy(
             update={
                 "needs": tuple(dict.fromkeys([*read, *asked])),

@@ -96,8 +96,8 @@ def test_hardware_shows_this_machine_a_device_and_the_list(adapt: Callable) -> N
 def test_doctor_lists_libraries_executors_and_places(adapt: Callable) -> None:
     said = adapt("doctor", "--json")
     rows = json.loads(said.out)["rows"]
-    assert {row["kind"] for row in rows} == {"python", "library", "executor", "place"}
-    assert said.code == (3 if any(row["state"] != "ok" for row in rows) else 0)
+    assert {row["kind"] for row in rows} == {"python", "library", "executor", "place", "environment"}
+    assert said.code == (3 if any(row["state"] not in ("ok", "not made") for row in rows) else 0)
 
 
 def test_explain_says_why_with_numbers_and_sources(adapt: Callable, write: Callable) -> None:

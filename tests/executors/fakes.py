@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +16,7 @@ from planner.documents import Event, Finding, Measurement, Resources, Step
 
 if TYPE_CHECKING:
     from executors.contract import Site
+    from planner.documents import Environment
     from planner.documents.events import ErrorClass
 
 
@@ -99,6 +103,21 @@ class Fail(Fake):
             message = "first line\nsecond line"
             raise ValueError(message)
         (job.out / "text").write_text("same")
+        return Outcome()
+
+
+class Where(Fake):
+    """Tells which interpreter it runs in, and which modules are found there."""
+
+    name: ClassVar[str] = "where"
+    params: ClassVar[type[Params]] = Params
+    libraries: ClassVar[tuple[str, ...]] = ()
+    outputs: ClassVar[dict[str, str]] = {"text": "file"}
+    environments: ClassVar[tuple[Environment, ...]] = ()
+
+    def perform(self, job: Job) -> Outcome:
+        found = {name: find_spec(name) is not None for name in ("tiny_library", "executors", "click")}
+        (job.out / "text").write_text(json.dumps({"python": sys.executable, "found": found}))
         return Outcome()
 
 

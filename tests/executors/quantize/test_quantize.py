@@ -198,8 +198,6 @@ def step(method: str, bits: int, **more: Any) -> Step:
 @pytest.mark.parametrize(
     ("method", "bits", "said"),
     [
-        ("gptq", 4, "GPTQ needs gptqmodel"),
-        ("awq", 4, "AWQ needs"),
         ("int4", 4, "on a CUDA device only, and this machine computes on cpu"),
         ("fp8", 8, "fp8 is multiplied by hardware"),
     ],
