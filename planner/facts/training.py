@@ -75,19 +75,37 @@ def training_rows_seen(training_rows: int, epochs: float) -> float:
     return training_rows * epochs
 
 
+@fact(unit="sequences", cite=(*TACTICS, "krell-2021-packing"))
+def sequences_seen(
+    training_rows_seen: float,
+    rows_in_sequence: float | Unknown,
+    raw_text_seen: float,
+    max_length: int,
+    objective: str,
+    *,
+    packing: bool,
+) -> float:
+    """Sequences that training looks at, over all epochs: rows, or where they are packed, what they fill."""
+    if not packing:
+        return training_rows_seen
+    if objective == "continued-pretraining":
+        return raw_text_seen / max_length
+    return training_rows_seen / (1.0 if isinstance(rows_in_sequence, Unknown) else max(1.0, rows_in_sequence))
+
+
 @fact(unit="rows", cite=(*TACTICS, *REGRET))
-def batch_for_steps(training_rows_seen: float, thresholds: Mapping[str, float]) -> int:
-    """Largest power of two of rows a step, within bounds, that still leaves enough optimizer steps."""
+def batch_for_steps(sequences_seen: float, thresholds: Mapping[str, float]) -> int:
+    """Largest power of two of rows, or of packed sequences, a step, within bounds, that leaves enough steps."""
     batch = int(thresholds["largest_effective_batch"])
-    while batch > thresholds["smallest_effective_batch"] and training_rows_seen / batch < thresholds["fewest_steps"]:
+    while batch > thresholds["smallest_effective_batch"] and sequences_seen / batch < thresholds["fewest_steps"]:
         batch //= 2
     return batch
 
 
 @fact(unit="steps", cite=TACTICS)
-def optimizer_steps(training_rows_seen: float, effective_batch: int) -> int:
+def optimizer_steps(sequences_seen: float, effective_batch: int) -> int:
     """Steps of the optimizer over the whole training."""
-    return math.ceil(training_rows_seen / effective_batch)
+    return math.ceil(sequences_seen / effective_batch)
 
 
 @fact(unit="rows", cite=TACTICS)

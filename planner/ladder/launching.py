@@ -78,6 +78,8 @@ BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
 }
 INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})
 FLOATS = frozenset({"alpha", "epochs", "beta1", "beta2", "max_grad_norm"})
+# A crash of a library, or of one of several processes, says nothing of the training.
+GO_ON = Retry(on="infrastructure", because="what crashed goes on from the newest checkpoint")
 # Evaluations without a lower validation loss after which training ends.
 PATIENCE = 2
 
@@ -140,7 +142,7 @@ def train(draft: Draft, wanted: Training) -> str:
             params=params,
             outputs=(output_of(method),),
             gates=wanted.gates,
-            retry=_out_of_memory(params),
+            retry=(GO_ON, *_out_of_memory(params)),
             checkpoint_s=float(draft.answer("checkpoint_s")),
             known_now={"method": method},
             known_after=("train_loss", "validation_loss", "peak memory"),

@@ -123,7 +123,9 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
     student = None if teacher.named else _model(draft, cheapest)
     learner = str(draft.answer("base_model")) if teacher.named else cheapest.id
     taught = {f"teacher_{name}".removesuffix("_model"): source[name] for name in ("model", "adapter") if name in source}
-    known = taught if where is None and _speaks_alike(draft, teacher.id, learner) else {}
+    # DeepSpeed trains one model alone, so that the rows are all that is learned.
+    alone = draft.answer("distribution") in ("zero-2", "zero-3", "offload")
+    known = taught if where is None and not alone and _speaks_alike(draft, teacher.id, learner) else {}
     return Before(Input(step=address, output="rows"), student, known)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from importlib.util import find_spec
@@ -43,6 +44,8 @@ class WriteParams(Params):
     effects: str | None = None
     """File that gets a line for every piece of work that is done."""
     metrics: dict[str, float] = {}
+    crash_at: int | None = None
+    """Piece of work before which a process that began earlier is ended by a fault of memory."""
 
 
 class Write(Fake):
@@ -59,6 +62,8 @@ class Write(Fake):
         first = int(newest.read_text()) if newest.exists() else 0
         for unit in range(first, params.units):
             time.sleep(params.unit_s)
+            if first < unit == params.crash_at:
+                os.kill(os.getpid(), signal.SIGSEGV)
             if params.effects is not None:
                 with Path(params.effects).open("a") as stream:
                     stream.write(f"{job.address} {unit}\n")

@@ -146,6 +146,16 @@ def test_out_of_memory_climbs_the_retry_ladder_and_is_remembered(tmp_path: Path)
     assert statuses(run(make_plan(step), tmp_path)) == {"a/train": "cached"}
 
 
+def test_what_crashes_goes_on_from_its_checkpoint_where_the_plan_says_so(tmp_path: Path) -> None:
+    step = write_step("a/train", params={"units": 6, "crash_at": 3}, retry=(Retry(on="infrastructure"),))
+    events: list[Event] = []
+    report = run(make_plan(step), tmp_path, on_event=events.append)
+    assert statuses(report) == {"a/train": "done"}
+    assert report.steps[0].notes["first_unit"] == 3
+    (retried,) = (event for event in events if event.kind == "step-retried")
+    assert retried.message == "The step's process was killed by signal 11 and left no result. Trying again."
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

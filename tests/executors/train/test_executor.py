@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,8 +9,12 @@ from pydantic import ValidationError
 
 from executors.contract import Site
 from executors.train import Train, TrainParams
+from executors.train.spreading import SPREAD, refusals
 from planner.documents import Input, RunError, Step
-from tests.executors.train.jobs import PARAMS, params_of
+from planner.facts import Board
+from planner.rules import plan_table
+from planner.rules.engine import trace_of
+from tests.executors.train.jobs import METHODS, OBJECTIVES, PARAMS, params_of
 
 SITE = Site(device="cpu", device_memory_bytes=2**34, cores=2, disk_free_bytes=2**36)
 
@@ -74,3 +80,20 @@ def test_errors_have_classes() -> None:
 def test_what_cannot_be_spread_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         TrainParams.model_validate(params_of() | changes)
+
+
+@pytest.mark.parametrize("way", SPREAD)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_plan_warns_of_exactly_the_spread_trainings_that_are_refused(way: str, method: str) -> None:
+    """But for distillation by DeepSpeed, which no plan draws."""
+    (row,) = (row for rows in plan_table().rows.values() for row in rows if row.rule.id == "TRW126")
+    own = METHODS[method].get("optimizer", "adamw")
+    for objective, optimizer, precision in product(
+        set(OBJECTIVES) - {"distillation"}, {own, "adamw-8bit", "paged-adamw-8bit"}, ("fp32", "bf16", "fp16")
+    ):
+        known = {"distribution": way, "method": method, "objective": objective, "optimizer": optimizer}
+        known |= {"precision": precision}
+        params = {"base_quantization": None, "offload": "optimizer", **METHODS[method], **known}
+        refused = any(wrong for wrong, _ in refusals(SimpleNamespace(**params)))  # type: ignore[arg-type]
+        warned = trace_of(row, Board(known | {"last_method": method})).verdict == "holds"
+        assert refused == warned, known

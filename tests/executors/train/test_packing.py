@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import random
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from executors.train.batches import EpochBatches
 from executors.train.examples import Example, Examples, answered
 from executors.train.packing import check_apart, pack
 from planner.documents import RunError
+from planner.facts import FACTS, Unknown
 from tests.executors.train.jobs import make_job, perform
 
 if TYPE_CHECKING:
@@ -32,6 +36,33 @@ def test_every_row_is_in_one_sequence_whole() -> None:
             found.append((sequence.ids[begin : begin + segment], sequence.labels[begin : begin + segment]))
             begin += segment
     assert sorted(found) == sorted((each.ids, each.labels) for each in rows().kept)
+
+
+@pytest.mark.parametrize(("longest", "epochs"), [(60, 2.0), (200, 3.0)])
+def test_a_plan_counts_the_steps_that_packed_training_takes(longest: int, epochs: float) -> None:
+    chance = random.Random(0)  # noqa: S311 - lengths, not secrets
+    lengths = [chance.randint(8, longest) for _ in range(2000)]
+    packed = pack(Examples(tuple(answered(str(at), [1], [2] * (n - 1)) for at, n in enumerate(lengths))), 512)
+    steps = EpochBatches([each.tokens for each in packed.kept], micro=4, accumulation=2, seed=0, grouped=True).steps
+    told = {"training_rows_seen": epochs * len(lengths), "raw_text_seen": 0.0, "packing": True, "objective": "sft"}
+    told |= {"max_length": 512, "rows_in_sequence": 512 / fmean(lengths)}
+    assert _planned(told, 8) == pytest.approx(epochs * steps, rel=0.03)
+    assert _planned(told | {"packing": False}, 8) == epochs * len(lengths) / 8
+
+
+def test_a_plan_counts_the_steps_of_raw_text() -> None:
+    chance = random.Random(0)  # noqa: S311 - lengths, not secrets
+    documents = [[2] * chance.randint(20, 2000) for _ in range(200)]
+    pieces = [each[at : at + 256] for each in documents for at in range(0, len(each), 255)]
+    packed = pack(Examples(tuple(Example(str(at), ids, ids) for at, ids in enumerate(pieces))), 256)
+    told = {"training_rows_seen": 200.0, "raw_text_seen": float(sum(map(len, documents))), "max_length": 256}
+    told |= {"packing": True, "objective": "continued-pretraining", "rows_in_sequence": Unknown("no rows")}
+    assert _planned(told, 8) == pytest.approx(len(packed.kept) / 8, rel=0.05)
+
+
+def _planned(told: dict[str, Any], batch: int) -> int:
+    sequences = FACTS["sequences_seen"].compute(**told)
+    return int(FACTS["optimizer_steps"].compute(sequences_seen=sequences, effective_batch=batch))
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

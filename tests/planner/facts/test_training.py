@@ -51,7 +51,7 @@ def test_full_finetuning_takes_a_tenth_of_the_rate() -> None:
 
 @given(st.floats(0, 1e7))
 def test_the_batch_is_the_largest_power_of_two_that_leaves_enough_steps(rows: float) -> None:
-    batch = value("batch_for_steps", training_rows_seen=rows)
+    batch = value("batch_for_steps", sequences_seen=rows)
     smallest, largest = THRESHOLDS["smallest_effective_batch"], THRESHOLDS["largest_effective_batch"]
     assert smallest <= batch <= largest
     assert batch & (batch - 1) == 0
@@ -62,7 +62,7 @@ def test_the_batch_is_the_largest_power_of_two_that_leaves_enough_steps(rows: fl
 @given(st.floats(0, 1e7), st.floats(0, 1e7))
 def test_more_rows_never_make_a_smaller_batch(one: float, two: float) -> None:
     fewer, more = sorted((one, two))
-    assert value("batch_for_steps", training_rows_seen=fewer) <= value("batch_for_steps", training_rows_seen=more)
+    assert value("batch_for_steps", sequences_seen=fewer) <= value("batch_for_steps", sequences_seen=more)
 
 
 @given(st.integers(1, 512), st.integers(1, 512), st.integers(1, 64), st.integers(1, 10**6))
@@ -74,7 +74,7 @@ def test_accumulation_makes_up_the_batch_and_steps_cover_the_rows(
     assert (accumulation - 1) * together < effective <= accumulation * together
     step = value("rows_a_step", accumulation=accumulation, micro_batch=micro, data_parallel=devices)
     assert effective <= step < effective + together
-    steps = value("optimizer_steps", training_rows_seen=rows, effective_batch=effective)
+    steps = value("optimizer_steps", sequences_seen=rows, effective_batch=effective)
     assert (steps - 1) * effective < rows <= steps * effective
 
 

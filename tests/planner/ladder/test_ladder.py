@@ -225,6 +225,7 @@ def test_the_retry_ladder_keeps_the_effective_batch() -> None:
         (change.set["micro_batch"], change.set["accumulation"]) for change in train.retry if "micro_batch" in change.set
     ]
     assert batches == [(8, 4), (4, 8), (2, 16), (1, 32)]
+    assert [change.set for change in train.retry if change.on == "infrastructure"] == [{}]
     last = train.retry[-1]
     assert last.set == {"gradient_checkpointing": True} or train.params["gradient_checkpointing"] is True
 
