@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
+from executors.export.rendered import Rendered, as_yaml, refuse, refuse_head, refuse_loss, told_end
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
 from executors.export.spreading import deepspeed, spread
+from executors.export.stretching import as_overrides
 from executors.export.trl import PAIRED, paired_only
 from executors.export.trl_script import LOW_RANK
 from executors.export.words import (
@@ -15,9 +16,11 @@ from executors.export.words import (
     KEPT,
     SCHEDULES,
     STARTS,
+    all_embeddings,
     alpha,
     checkpoints,
     galore,
+    gap_shares,
     prompt_loss,
     steps_per_epoch,
     turns,
@@ -81,14 +84,25 @@ def render(training: Training) -> Rendered:
     Raises:
         InputError: Axolotl has no such method.
     """
+    refuse_head(training, "Axolotl")
     refuse(training, "Axolotl", METHODS, "Export it to trl, or run it with adapt.")
     refuse_loss(training, "Axolotl", PAIRED)
     sheet = Sheet("Axolotl", training.step.address, training.params)
-    objective = str(sheet.get("objective"))
+    sheet.get("objective")
+    objective = training.shape
     sheet.put(base_model=training.base.name, trust_remote_code=False, strict=False)
     if training.base.revision:
         sheet.put(revision_of_model=training.base.revision)
     _method(sheet, training)
+    if overrides := as_overrides(sheet, training):
+        sheet.put(overrides_of_model_config=overrides)
+    if training.gaps and training.gaps.added:
+        sheet.put(tokens=list(training.gaps.marks))
+        if "adapter" in sheet.settings:
+            sheet.put(lora_modules_to_save=["embed_tokens", "lm_head"])
+            all_embeddings(sheet)
+    gap_shares(sheet)
+    told_end(sheet, training)
     _data(sheet, training, objective)
     sheet.fill(AXOLOTL)
     sheet.put(pad_to_sequence_len=False, excess_length_strategy="drop", eval_sample_packing=False)
@@ -221,11 +235,11 @@ def _rows(name: str, rows: Sequence[Told]) -> dict[str, str]:
 
 
 def _record(row: Told) -> dict[str, Any]:
-    if not row.turns:
+    if not row.turns and row.plain is None:
         return {"text": row.answer}
     if row.plain is not None:
         if row.worse is None:
-            return {"prompt": row.plain, "completion": f" {row.answer}"}
+            return {"prompt": row.plain, "completion": row.continued}
         return {"prompt": row.plain, "chosen": f" {row.answer}", "rejected": f" {row.worse}"}
     if row.worse is not None:
         return {"messages": list(row.turns), "chosen": assistant(row.answer), "rejected": assistant(row.worse)}

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
+from executors.export.rendered import Rendered, as_yaml, refuse, refuse_head, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
 from executors.export.spreading import deepspeed, spread
+from executors.export.stretching import by_length
+from executors.export.trainings import PAIRS
 from executors.export.trl import fp32_instead, paired_only
 from executors.export.trl_script import LOW_RANK
-from executors.export.words import TRAINING, alpha, checkpoints, evaluation, prompt_loss, warmup_steps
+from executors.export.words import (
+    TRAINING,
+    all_embeddings,
+    alpha,
+    checkpoints,
+    evaluation,
+    gap_shares,
+    prompt_loss,
+    warmup_steps,
+)
 from executors.train.optimizers import GALORE
 from planner.documents import pretty_json
 
@@ -24,7 +35,9 @@ if TYPE_CHECKING:
     from executors.export.sheet import Way
     from executors.export.trainings import Training
 
-METHODS = ("full", "partial", "galore", *LOW_RANK)
+METHODS = ("full", "partial", "galore", "longlora", *LOW_RANK)
+# Whole layers that LongLoRA trains beside the adapter, by the names of Llama [chen-2023-longlora].
+BESIDE = "embed_tokens,input_layernorm,post_attention_layernorm,norm"
 STAGES = {"sft": "sft", "continued-pretraining": "pt", "preference": "dpo"}
 LOSSES = ("sigmoid", "hinge", "ipo", "orpo", "kto")
 KINDS = {"partial": "freeze", "full": "full", "galore": "full"}
@@ -45,7 +58,7 @@ def _length(sheet: Sheet, value: int) -> None:
 
 def _packed(sheet: Sheet, value: bool) -> None:  # noqa: FBT001 - a parameter's value
     # Neat packing keeps rows that share a sequence from seeing each other, as ours does; it is for pairs alone.
-    neat = value and sheet.params.get("objective") == "sft"
+    neat = value and sheet.params.get("objective") in PAIRS
     sheet.put(packing=value, neat_packing=neat)
     if value and not neat:
         sheet.unsaid("packing", "Texts that share a sequence see each other in LLaMA-Factory; in the plan they do not.")
@@ -67,13 +80,16 @@ def render(training: Training) -> Rendered:
     Raises:
         InputError: LLaMA-Factory has no such method.
     """
+    refuse_head(training, "LLaMA-Factory")
     refuse(training, "LLaMA-Factory", METHODS, "Export it to trl, or run it with adapt.")
     refuse_loss(training, "LLaMA-Factory", LOSSES)
     sheet, base = Sheet("LLaMA-Factory", training.step.address, training.params), training.base
-    objective = str(sheet.get("objective"))
+    sheet.get("objective")
+    objective = training.shape
     sheet.put(model_name_or_path=base.name, model_revision=base.revision or "main", trust_remote_code=False)
     sheet.put(stage="kto" if training.loss == "kto" else STAGES[objective], do_train=True)
     _method(sheet, training)
+    _changed_base(sheet, training)
     _template(sheet, training, objective)
     sheet.put(dataset="train", dataset_dir=".", overwrite_cache=True)
     if training.validation:
@@ -131,18 +147,24 @@ def _preferences(sheet: Sheet, training: Training) -> None:
     paired_only(sheet)
 
 
+def _changed_base(sheet: Sheet, training: Training) -> None:
+    """Stretched positions and new tokens."""
+    sheet.put(**by_length(sheet, training))
+    if training.gaps and training.gaps.added:
+        sheet.put(add_special_tokens=",".join(training.gaps.marks), resize_vocab=True)
+        all_embeddings(sheet)
+    gap_shares(sheet)
+
+
 def _method(sheet: Sheet, training: Training) -> None:
     method = str(sheet.get("method"))
     sheet.put(finetuning_type=KINDS.get(method, "lora"))
-    if method == "partial":
-        sheet.put(freeze_trainable_layers=sheet.get("layers_trained"), freeze_trainable_modules="all")
-    if method not in LOW_RANK:
-        dtype = str(sheet.get("base_dtype"))
-        if method == "galore":
-            # It trains in the base's own precision.
-            sheet.put(pure_bf16=dtype == "bf16")
-        elif dtype != "fp32" and sheet.params.get("precision") != "fp32":
-            fp32_instead(sheet, dtype)
+    if method == "longlora":
+        sheet.put(shift_attn=True, additional_target=BESIDE)
+        because = "LLaMA-Factory has shifted attention for models of the kind Llama alone."
+        sheet.unsaid("method", because, "Take lora for others.", severity="note")
+    elif method not in LOW_RANK:
+        _weights(sheet, method)
         return
     targets, bits = sheet.get("targets"), sheet.get("base_quantization")
     sheet.fill(LORA)
@@ -162,6 +184,18 @@ def _method(sheet: Sheet, training: Training) -> None:
         sheet.unsaid("base_dtype", because)
     if training.base.adapter:
         sheet.put(adapter_name_or_path=training.base.adapter, create_new_adapter=False)
+
+
+def _weights(sheet: Sheet, method: str) -> None:
+    """What is said of methods that train the base's own weights."""
+    if method == "partial":
+        sheet.put(freeze_trainable_layers=sheet.get("layers_trained"), freeze_trainable_modules="all")
+    dtype = str(sheet.get("base_dtype"))
+    if method == "galore":
+        # It trains in the base's own precision.
+        sheet.put(pure_bf16=dtype == "bf16")
+    elif dtype != "fp32" and sheet.params.get("precision") != "fp32":
+        fp32_instead(sheet, dtype)
 
 
 def _start(sheet: Sheet) -> None:
@@ -191,6 +225,9 @@ def _template(sheet: Sheet, training: Training, objective: str) -> None:
         sheet.put(template=None)
     else:
         sheet.put(template="empty")
+        if training.gaps:
+            # The rows hold their ends.
+            return
         because = "The template `empty` of LLaMA-Factory writes no end token after an answer, so it is not learned."
         sheet.unsaid("prompt", because, "Add the model's end token to every answer in the rows.")
 
@@ -220,7 +257,7 @@ def _rows(name: str, rows: Sequence[Told]) -> dict[str, str]:
 
 
 def _record(row: Told) -> dict[str, Any]:
-    if not row.turns:
+    if not row.turns and row.plain is None:
         return {"text": row.answer}
     if row.worse is not None:
         request = {"prompt": row.plain} if row.plain is not None else {"messages": list(row.turns)}
@@ -230,5 +267,5 @@ def _record(row: Told) -> dict[str, Any]:
         return {**request, "chosen": chosen, "rejected": rejected}
     label = {} if row.good is None else {"label": row.good}
     if row.plain is not None:
-        return {"prompt": row.plain, "completion": f" {row.answer}", **label}
+        return {"prompt": row.plain, "completion": row.continued, **label}
     return {"messages": [*row.turns, assistant(row.answer)], **label}

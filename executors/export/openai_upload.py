@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executors.export.rendered import Rendered, refuse_loss
+from executors.export.rendered import Rendered, refuse_head, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
 from executors.export.trl import paired_only
@@ -44,7 +44,8 @@ def render(training: Training) -> Rendered:
     refuse_loss(training, "such a service", ("sigmoid",))
     sheet = Sheet("The service", training.step.address, training.params)
     objective = str(sheet.get("objective"))
-    if objective == "continued-pretraining":
+    refuse_head(training, "a finetuning service")
+    if training.shape == "continued-pretraining" or training.gaps:
         message = f"{training.step.address} trains on plain text, which finetuning services do not take."
         raise InputError.one("EXPORT002", message, "Export it to trl, axolotl or llama-factory.")
     _check(training)

@@ -10,6 +10,7 @@ from planner.documents import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from executors.export.sheet import Sheet
     from executors.export.trainings import Training
     from planner.documents import Finding
 
@@ -44,6 +45,25 @@ def refuse(training: Training, tool: str, known: tuple[str, ...], others: str) -
     if method not in known:
         message = f"{training.step.address} trains by {method}, which {tool} does not do."
         raise InputError.one("EXPORT002", message, f"It does {', '.join(known)}. {others}")
+
+
+def refuse_head(training: Training, tool: str) -> None:
+    """Stop where a tool trains no head over labels.
+
+    Raises:
+        InputError: naming who does.
+    """
+    if training.labels:
+        message = f"{training.step.address} trains a head over {len(training.labels)} labels, which {tool} does not do."
+        raise InputError.one("EXPORT002", message, "Export it to trl, whose script does, or run it with adapt.")
+
+
+def told_end(sheet: Sheet, training: Training) -> None:
+    """Tell that a tool writes the end of a text after the end of a gap, where these are two tokens."""
+    gaps = training.gaps
+    if gaps and any(row.answer and not row.answer.endswith(gaps.end) for row in training.train):
+        because = f"{sheet.tool} adds {gaps.end} behind what ends a gap, and the plan does not."
+        sheet.unsaid("objective", because, "Generation ends at the first of them.", severity="note")
 
 
 def refuse_loss(training: Training, tool: str, known: tuple[str, ...]) -> None:

@@ -32,9 +32,14 @@ class Told:
     worse: str | None = None
     """The answer that lost a comparison."""
     plain: str | None = None
-    """The request as a model without chat template reads it."""
+    """The request as a model without chat template reads it; without turns, the answer follows letter upon letter."""
     good: bool | None = None
     """Of a single answer that was judged, whether it is good."""
+
+    @property
+    def continued(self) -> str:
+        """The answer as it continues a plain request: behind a space, unless the request says where it begins."""
+        return f" {self.answer}" if self.turns else self.answer
 
 
 class _NoTemplate:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from executors.contract import Job
 from executors.data import read_rows
+from executors.export.filled import rows_with_gaps
+from executors.export.labelled import labelled_rows
 from executors.export.rows import comparisons, texts, told
+from executors.export.stretching import config_of
 from executors.prompt.document import read_prompt
 from executors.registry import executor_registry
 from executors.schedule import schedule
@@ -17,13 +20,16 @@ from executors.train.params import SINGLE_ANSWERS
 from planner.documents import Finding, InputError, Where
 
 if TYPE_CHECKING:
+    from executors.export.filled import Gaps
     from executors.export.rows import Told
     from executors.prompt.document import Prompt
     from executors.sources import Sources
     from planner.documents import Input, Step
     from planner.documents.finding import Severity
 
-OBJECTIVES = ("sft", "continued-pretraining", "preference")
+OBJECTIVES = ("sft", "continued-pretraining", "preference", "long-context", "infilling", "classification-head")
+# What is learned as pairs of a request and its answer.
+PAIRS = ("sft", "long-context", "infilling")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class Base:
     chat: bool = True
     """Whether its tokenizer has a chat template."""
     layers: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    """Its configuration, as far as the plan knows it."""
     adapter: str | None = None
     """Folder of the adapter that an earlier training of the plan left on it, which is trained further."""
 
@@ -52,11 +60,21 @@ class Training:
     """What is not as the plan's own training has it."""
 
     on_cpu: bool = False
+    labels: tuple[str, ...] = ()
+    """Of a head, in the order of its scores."""
+    gaps: Gaps | None = None
+    """Of infilling: how gaps are marked in the rows."""
 
     @property
     def name(self) -> str:
         """Last part of the step's address."""
         return self.step.address.rpartition("/")[2]
+
+    @property
+    def shape(self) -> str:
+        """What the rows are to a tool: pairs (`sft`), text, comparisons, or labels."""
+        objective = str(self.step.params.get("objective"))
+        return "sft" if objective in PAIRS else objective
 
     @property
     def loss(self) -> str | None:
@@ -95,12 +113,19 @@ def _training(step: Step, sources: Sources) -> Training:
         raise InputError.one("EXPORT002", message, f"Exports know {', '.join(OBJECTIVES)}; run it with adapt.")
     findings: list[Finding] = []
     base = _base(step, sources, findings)
+    on_cpu = all(device.kind == "cpu" for device in sources.plan.hardware.devices)
+    if objective == "classification-head":
+        labels, labelled = labelled_rows(step, sources)
+        return Training(step, base, *labelled, findings, on_cpu, labels)
+    if objective == "infilling":
+        gaps, filled = rows_with_gaps(step, sources)
+        # The rows hold their marks, and no template belongs around them.
+        return Training(step, replace(base, chat=False), *filled, findings, on_cpu, gaps=gaps)
     prompt = _prompt(step.inputs["prompt"], sources) if objective != "continued-pretraining" else None
     sets: dict[str, list[Told]] = {}
     for name in ("train", "validation"):
         if name in step.inputs:
             sets |= _rows(step, name, prompt, base, sources, findings)
-    on_cpu = all(device.kind == "cpu" for device in sources.plan.hardware.devices)
     return Training(step, base, sets["train"], sets.get("validation", []), findings, on_cpu)
 
 
@@ -118,14 +143,14 @@ def _base(step: Step, sources: Sources, findings: list[Finding]) -> Base:
             message = f"This training starts from the result of {before.address} merged into its base, as {name}."
             fix = "Merge the adapter there first, with the tool's own command or `merge_and_unload` of peft."
             findings.append(_note(step, "/inputs/model", message, fix, severity="warning"))
-        return Base(name, None, found.chat, found.layers)
+        return Base(name, None, found.chat, found.layers, found.config)
     pin = plan.pins.get("model/base")
     if origin.executor not in ("pin", "prepare") or pin is None:
         message = f"{step.address} starts from what {origin.address} makes, which other tools cannot be told."
         raise InputError.one("EXPORT002", message, "Run the plan, and export its result instead.")
     decision = plan.decision("base_model")
     surveyed = _surveyed(plan.surveyed, str(pin.id or (decision.answer if decision else "")))
-    config = surveyed.get("config") or {}
+    config = config_of(surveyed)
     name, revision = pin.id or pin.path, pin.revision
     if pin.path.startswith("hub:"):
         name = pin.path.removeprefix("hub:")
@@ -138,7 +163,7 @@ def _base(step: Step, sources: Sources, findings: list[Finding]) -> Base:
         findings.append(_note(step, "/inputs/model", message, "Set the base to a folder of your own where they must."))
     layers = config.get("num_hidden_layers")
     chat = surveyed.get("has_chat_template") is not False
-    return Base(name, revision, chat, layers if isinstance(layers, int) else None, earlier)
+    return Base(name, revision, chat, layers if isinstance(layers, int) else None, config, earlier)
 
 
 def _surveyed(surveyed: Any, name: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss
+from executors.export.head_script import render_head
+from executors.export.rendered import Rendered, as_yaml, refuse, refuse_loss, told_end
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
 from executors.export.spreading import deepspeed, spread
@@ -20,6 +21,7 @@ from executors.export.words import (
     checkpoints,
     evaluation,
     galore,
+    gap_shares,
     not_packed,
     prompt_loss,
 )
@@ -72,6 +74,8 @@ def render(training: Training) -> Rendered:
     Raises:
         InputError: TRL has no such method.
     """
+    if training.labels:
+        return render_head(training)
     refuse(training, "TRL", METHODS, "Run it with adapt.")
     refuse_loss(training, "TRL", (*PAIRED, *SINGLE_ANSWERS))
     sheet, params = Sheet("TRL", training.step.address, training.params), training.params
@@ -98,6 +102,8 @@ def render(training: Training) -> Rendered:
     if training.compares:
         sheet.get("packing")
     sheet.get("held_out")
+    gap_shares(sheet)
+    told_end(sheet, training)
     found = spread(sheet)
     more = deepspeed(sheet, found)
     text = script(sheet, training, command_of(training).upper())
@@ -205,12 +211,12 @@ def data_files(training: Training) -> dict[str, str]:
 
 def _record(row: Told) -> dict[str, Any]:
     """A row in the shapes of trl: text, prompt and completion, or a comparison; as turns where there is a template."""
-    if not row.turns:
+    if not row.turns and row.plain is None:
         return {"text": row.answer}
     if row.plain is not None:
         request: Any = row.plain
         # A space belongs to the answer, as the plan's own training has it.
-        answers: list[Any] = [f" {text}" for text in (row.answer, row.worse) if text is not None]
+        answers: list[Any] = [row.continued, *([f" {row.worse}"] if row.worse is not None else [])]
     else:
         request = list(row.turns)
         answers = [[assistant(text)] for text in (row.answer, row.worse) if text is not None]

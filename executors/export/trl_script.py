@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executors.export.words import STARTS
+from executors.export.stretching import as_python
+from executors.export.words import STARTS, all_embeddings
 
 if TYPE_CHECKING:
     from executors.export.sheet import Sheet
@@ -34,8 +35,12 @@ def script(sheet: Sheet, training: Training, trainer: str) -> str:
     """
     adapter = _adapter(sheet, training)
     patience, ratio = sheet.get("early_stopping_patience"), sheet.get("rate_ratio") or 1.0
+    positions, gaps = as_python(sheet, training), training.gaps
+    marks = list(gaps.marks) if gaps and gaps.added else []
+    if marks and training.params["method"] in LOW_RANK:
+        all_embeddings(sheet)
     only = {"partial": sheet.get("layers_trained"), "bitfit": "bias"}.get(str(training.params["method"]))
-    if not adapter and only is None and ratio == 1:
+    if not adapter and only is None and ratio == 1 and positions is None and not marks:
         if patience is not None:
             because = f"`trl` has no early stopping: all epochs are run, where the plan stops after {patience} losses."
             sheet.unsaid("early_stopping_patience", because, "The best checkpoint is kept all the same.")
@@ -46,6 +51,8 @@ def script(sheet: Sheet, training: Training, trainer: str) -> str:
         "TRAINED": repr(only),
         "RATE_RATIO": repr(float(ratio)),
         "PATIENCE": repr(patience),
+        "POSITIONS": repr(positions),
+        "MARKS": repr(marks),
         "TRAINER": trainer,
     }
     text = TEXT.read_text(encoding="utf-8")

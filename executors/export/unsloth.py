@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executors.export.rendered import Rendered, refuse, refuse_loss
+from executors.export.literals import shown
+from executors.export.rendered import Rendered, refuse, refuse_head, refuse_loss, told_end
 from executors.export.sheet import Sheet
+from executors.export.stretching import as_python
 from executors.export.trl import PAIRED, TRL, command_of, data_files, learned
-from executors.export.words import DTYPES, STARTS, checkpoints, evaluation
+from executors.export.words import DTYPES, STARTS, checkpoints, evaluation, gap_shares
+from planner.documents import InputError
 
 if TYPE_CHECKING:
     from executors.export.trainings import Training
@@ -26,6 +28,10 @@ def render(training: Training) -> Rendered:
     Raises:
         InputError: unsloth has no such method.
     """
+    refuse_head(training, "unsloth")
+    if training.gaps and training.gaps.added:
+        message = f"{training.step.address} gives the base new tokens, which the script for unsloth does not do."
+        raise InputError.one("EXPORT002", message, "Export it to trl, axolotl or llama-factory.")
     refuse(training, "unsloth", METHODS, "Export it to trl, or run it with adapt.")
     refuse_loss(training, "unsloth", PAIRED)
     sheet = Sheet("unsloth", training.step.address, training.params)
@@ -36,6 +42,8 @@ def render(training: Training) -> Rendered:
     ways = {name: way for name, way in TRL.items() if objective == "sft" or name != "packing"}
     sheet.get("packing")
     sheet.get("held_out")
+    gap_shares(sheet)
+    told_end(sheet, training)
     sheet.fill(ways)
     evaluation(sheet, validated=bool(training.validation))
     patience = sheet.get("early_stopping_patience")
@@ -56,10 +64,10 @@ def render(training: Training) -> Rendered:
     sheet.close()
     values = {
         "TITLE": training.step.title,
-        "MODEL": _shown(model),
-        "ADAPTER": _shown(adapter),
+        "MODEL": shown(model),
+        "ADAPTER": shown(adapter),
         "CONTINUES": repr(training.base.adapter),
-        "ARGUMENTS": _shown(sheet.settings),
+        "ARGUMENTS": shown(sheet.settings),
         "PATIENCE": repr(patience),
         "VALIDATED": repr(bool(training.validation)),
         "TRAINER": objective.upper(),
@@ -80,6 +88,9 @@ def _model(sheet: Sheet, training: Training) -> dict[str, Any]:
         said["revision"] = training.base.revision
     if bits == "fp4":
         sheet.unsaid("base_quantization", "unsloth rounds to nf4; the plan rounds to fp4.", "nf4 loses less.")
+    positions = as_python(sheet, training)
+    if positions is not None:
+        said["rope_scaling"] = positions
     return said | {
         "max_seq_length": sheet.params.get("max_length"),
         "dtype": None if sheet.get("base_dtype") == "fp32" else DTYPES[str(sheet.get("base_dtype"))],
@@ -112,14 +123,3 @@ def _adapter(sheet: Sheet, training: Training) -> dict[str, Any]:
         "use_gradient_checkpointing": sheet.params.get("gradient_checkpointing"),
         "random_state": sheet.params.get("seed"),
     }
-
-
-def _shown(values: dict[str, Any]) -> str:
-    """A dictionary as Python, a line for each value, in its order."""
-    lines = [f"    {json.dumps(name)}: {_literal(value)},\n" for name, value in values.items()]
-    return "{\n" + "".join(lines) + "}" if lines else "{}"
-
-
-def _literal(value: Any) -> str:
-    """A value as Python writes it, with the quotes of its formatters."""
-    return json.dumps(value) if isinstance(value, str | list) else repr(value)

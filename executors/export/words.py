@@ -92,6 +92,22 @@ def turns(sheet: Sheet) -> None:
         sheet.unsaid("learn_turns", because, "Give every answer that shall be learned a row of its own.")
 
 
+def all_embeddings(sheet: Sheet) -> None:
+    """That a tool learns new tokens with all others."""
+    because = f"{sheet.tool} trains all embeddings beside an adapter, where the plan trains those of the new tokens."
+    sheet.unsaid("objective", because, "The adapter becomes larger, and is merged for serving.")
+
+
+def gap_shares(sheet: Sheet) -> None:
+    """How many texts have a gap, and in which order its parts stand: the rows are written so, one draw of the seed."""
+    for name in ("fim_rate", "spm_rate"):
+        if sheet.get(name) not in (None, 0, 1):
+            because = (
+                f"{name} {sheet.params[name]:g}: the rows hold one draw, where the plan draws by its seed as well."
+            )
+            sheet.unsaid(name, because, severity="note")
+
+
 def evaluation(sheet: Sheet, *, validated: bool) -> None:
     """When the validation loss is measured, and that the best checkpoint is kept."""
     turns(sheet)

@@ -69,7 +69,7 @@ class FitProbe:
         """
         from executors.evaluate.classifiers import LinearProbe, choice_score
         from executors.evaluate.features import hidden_features
-        from executors.train.objectives.classification import check_labels, labels_for
+        from executors.train.labels import check_labels, labels_for
 
         started = time.process_time()
         files = {name: Path(job.inputs[name]) for name in ("train", "validation") if name in job.inputs}

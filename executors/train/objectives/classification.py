@@ -14,9 +14,10 @@ from executors.heads import load_classifier, text_of
 from executors.models import load_tokenizer
 from executors.train.examples import Example, Examples
 from executors.train.keeping import KeptTrainer, settings
+from executors.train.labels import check_labels, labels_for
 from executors.train.params import given
 from executors.train.precision import autocast
-from executors.train.preflight import Ready, check_tokens, finding
+from executors.train.preflight import Ready, check_tokens
 from executors.train.room import check_room
 from planner.documents import InputError
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from executors.train.keeping import Training
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
-    from planner.documents import Finding
 
 
 def prepare(job: Job) -> Ready:
@@ -62,31 +62,6 @@ def prepare(job: Job) -> Ready:
         "rows_cut": sum(example.tokens >= params.max_length for example in examples["train"].kept),
     }
     return Ready(tokenizer, examples["train"], examples.get("validation"), notes, labels)
-
-
-def labels_for(said: list[str] | str, rows: Sequence[Row]) -> tuple[str, ...]:
-    """The labels in the order of the scores: as said, or those of the training rows sorted."""
-    if isinstance(said, list):
-        return tuple(said)
-    return tuple(sorted({(row.completion or "").strip() for row in rows} - {""}))
-
-
-def check_labels(rows: Sequence[Row], labels: Sequence[str], file: str) -> list[Finding]:
-    """Every row has a request and one of the labels, and there are two labels to choose between."""
-    if len(labels) < 2:  # noqa: PLR2004 - one label is no choice
-        message = f"There is only one label ({', '.join(labels) or 'none at all'}): nothing is to be told apart."
-        return [finding("DATA110", message, "Add rows of other labels.", file)]
-    empty = [row.id for row in rows if not text_of(row).strip()]
-    strange = [row for row in rows if (row.completion or "").strip() not in labels]
-    found = []
-    if empty:
-        message = f"{len(empty)} rows have no request, the first is {empty[0]}."
-        found.append(finding("DATA111", message, "Take them out.", file))
-    if strange:
-        said = f"the label {strange[0].completion!r}" if strange[0].completion else "none"
-        message = f"{len(strange)} rows have no label of the set, the first is {strange[0].id} with {said}."
-        found.append(finding("DATA112", message, "Correct the rows, or the labels of the task.", file))
-    return found
 
 
 def load(base: Path, params: TrainParams, ready: Ready, device: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from executors.sources import Sources, sources_of
 from planner.documents import DeviceFacts, HardwareRecord, Input, Pin, Step, fingerprint
 from tests.executors.plans import make_plan
-from tests.executors.tiny import tiny_rows
+from tests.executors.tiny import make_tiny_model, tiny_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,7 @@ COMMON: dict[str, Any] = {
     "distribution": "single",
     "packing": False,
     "length_grouped": True,
+    "share_prefix": True,
     "early_stopping_patience": 2,
     "evaluations_per_epoch": 1,
     "checkpoint_s": 300.0,
@@ -89,6 +90,22 @@ METHODS: dict[str, dict[str, Any]] = {
     },
     "fsdp": {"method": "lora", **LOW_RANK, "distribution": "fsdp", "devices": 2, "nodes": 1},
     "ddp": {"method": "lora", **LOW_RANK, "distribution": "ddp", "devices": 8, "nodes": 2},
+    "head": {
+        "method": "lora", **LOW_RANK, "objective": "classification-head", "labels": ["on", "off"], "share_prefix": None,
+        "prompt_loss_weight": 0.0,
+    },
+    "longer": {
+        "method": "lora", **LOW_RANK, "objective": "long-context", "scaling": "yarn", "scaling_factor": 4.0,
+        "max_length": 100_000, "learn_turns": "last",
+    },
+    "longlora": {
+        "method": "longlora", **LOW_RANK, "objective": "long-context", "scaling": "linear", "scaling_factor": 2.0,
+        "max_length": 60_000, "learn_turns": "last",
+    },
+    "infilling": {
+        "method": "lora", **LOW_RANK, "objective": "infilling", "held_out": 0.2, "fim_rate": 1.0, "spm_rate": 0.5,
+        "share_prefix": None, "length_grouped": False,
+    },
     "evaluations": {"method": "lora", **LOW_RANK, "evaluations_per_epoch": 2, "prompt_loss_weight": 0.1},
 }  # fmt: skip
 
@@ -105,13 +122,19 @@ def training_sources(folder: Path, case: str, *, chat: bool = True, base: Pin | 
     """
     params = {**COMMON, **METHODS[case], **more}
     objective = params["objective"]
-    role = {"sft": "train", "preference": "preferences"}.get(objective, "documents")
-    pins = {f"data/{role}": _pin(folder / _rows(folder, role), folder)}
+    roles = {"preference": "preferences", "continued-pretraining": "documents", "infilling": "documents"}
+    role, labelled = roles.get(objective, "train"), objective == "classification-head"
+    if objective == "infilling":
+        # Gaps are cut by its tokens.
+        if not (folder / "base").exists():
+            make_tiny_model(folder / "base")
+        base = Pin(kind="model", path="base", id="tiny/base")
+    pins = {f"data/{role}": _pin(folder / _rows(folder, role, labelled=labelled), folder)}
     inputs = {"model": Input(pin="model/base"), "train": Input(pin=f"data/{role}")}
-    if objective != "continued-pretraining":
+    if objective not in ("continued-pretraining", "infilling", "classification-head"):
         inputs["prompt"] = Input(step="prompt/short", output="prompt")
     if params["evaluations_per_epoch"] and not params.get("held_out"):
-        pins["data/validation"] = _pin(folder / _rows(folder, "validation"), folder)
+        pins["data/validation"] = _pin(folder / _rows(folder, "validation", labelled=labelled), folder)
         inputs["validation"] = Input(pin="data/validation")
     pins["model/base"] = base or Pin(kind="model", path=f"hub:{BASE}", id=BASE, revision="main", license="apache-2.0")
     train = Step(
@@ -123,7 +146,9 @@ def training_sources(folder: Path, case: str, *, chat: bool = True, base: Pin | 
         params=params,
         outputs=("adapter",),
     )
-    config = {"num_hidden_layers": 28, "model_type": "qwen3"}
+    config = {
+        "num_hidden_layers": 28, "model_type": "qwen3", "max_position_embeddings": 32768, "rope_theta": 1_000_000.0,
+    }  # fmt: skip
     plan = make_plan(
         prompt_step(),
         train,
@@ -154,10 +179,12 @@ def prompt_step(address: str = "prompt/short") -> Step:
     return Step(address=address, title="Prompt", executor="prompt", version="1", params=params, outputs=("prompt",))
 
 
-def _rows(folder: Path, role: str) -> str:
+def _rows(folder: Path, role: str, *, labelled: bool = False) -> str:
     rows: list[dict[str, Any]] = [*tiny_rows(6, start=20)] if role == "validation" else [*tiny_rows(12)]
     if role == "preferences":
         rows = [{"prompt": row["prompt"], "chosen": row["completion"], "rejected": "no"} for row in rows]
+    if labelled:
+        rows = [{"id": row["id"], "text": row["prompt"], "label": row["prompt"].split()[1]} for row in rows]
     if role == "documents":
         rows = [{"id": row["id"], "text": f"{row['prompt']} is what people say at home."} for row in rows]
     (folder / f"{role}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

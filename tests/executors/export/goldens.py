@@ -10,7 +10,7 @@ from executors.export.trainings import trainings
 from tests.executors.export.cases import training_sources
 
 FOLDER = Path(__file__).parent / "golden"
-CASES = ("continued-pretraining", "dpo", "full", "lora-plus", "qlora")
+CASES = ("continued-pretraining", "dpo", "full", "longer", "lora-plus", "qlora")
 CONFIGURATIONS = {
     "axolotl": ("axolotl.yml",),
     "llama-factory": ("llama_factory.yaml", "dataset_info.json"),

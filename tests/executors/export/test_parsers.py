@@ -37,7 +37,7 @@ def export(folder: Path, target: str, case: str, **more: Any) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", possible("trl"))
+@pytest.mark.parametrize("case", [case for case in possible("trl") if case != "head"])
 def test_trl_parses_every_value(tmp_path: Path, case: str) -> None:
     """Each setting arrives in one of trl's own argument classes as it was written."""
     from trl import DPOConfig, KTOConfig, ModelConfig, ScriptArguments, SFTConfig, TrlParser

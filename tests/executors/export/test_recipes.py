@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from executors.export.trainings import trainings
 from planner.documents import InputError, Pin, RunError
 from tests.executors.export.cases import COMMON, INSTRUCTION, METHODS, training_sources
 from tests.executors.export.goldens import CASES, CONFIGURATIONS, FOLDER, rendered
+from tests.executors.tiny import tiny_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +64,9 @@ OTHER: dict[str, Any] = {
 }
 
 
+SAID = [row["prompt"] for row in tiny_rows(40)]
+
+
 def render(folder: Path, target: str, case: str, **more: Any) -> Rendered:
     [training] = trainings(training_sources(folder, case, **more))
     return RECIPES[target](training)
@@ -70,13 +75,13 @@ def render(folder: Path, target: str, case: str, **more: Any) -> Rendered:
 def possible(target: str) -> list[str]:
     """The cases that a target does not refuse."""
     refused = {
-        "axolotl": {"kto", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter"},
-        "llama-factory": {"ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "bitfit"},
-        "openai": {"continued-pretraining", "kto"},
-        "trl": {"adapter"},
+        "axolotl": {"kto", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "head", "longlora"},
+        "llama-factory": {"ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "bitfit", "head"},
+        "openai": {"continued-pretraining", "kto", "head", "infilling"},
+        "trl": {"adapter", "longlora"},
         "unsloth": {
             "partial", "bitfit", "galore", "dora", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter",
-            "kto",
+            "kto", "head", "infilling", "longlora",
         },
     }  # fmt: skip
     return [case for case in METHODS if case not in refused[target]]
@@ -134,7 +139,11 @@ def test_every_parameter_is_said_or_listed(tmp_path: Path, target: str, case: st
         assert (dict(after.files), after.command, now) != (dict(before.files), before.command, told), name
 
 
-@pytest.mark.parametrize(("target", "case"), [pair for pair in ALL if pair[0] in ("axolotl", "llama-factory", "trl")])
+# A head is trained by a script.
+REVIEWED = [(tool, case) for tool, case in ALL if tool in ("axolotl", "llama-factory", "trl") and case != "head"]
+
+
+@pytest.mark.parametrize(("target", "case"), REVIEWED)
 def test_our_own_review_finds_no_fault(tmp_path: Path, target: str, case: str) -> None:
     out = tmp_path / "out"
     export_recipe(training_sources(tmp_path, case), target, out)
@@ -182,8 +191,61 @@ def test_the_command_of_trl_is_used_where_it_has_the_words(tmp_path: Path, case:
     )  # fmt: skip
     assert ("train.py" in files) == needs_script
     if needs_script:
-        ast.parse(files["train.py"])
-        assert "<" + "ADAPTER>" not in files["train.py"]
+        compile(files["train.py"], "train.py", "exec")
+        assert not re.search("<[A-Z_]+>", files["train.py"])
+
+
+def test_a_head_has_a_script_with_the_labels_in_their_order(tmp_path: Path) -> None:
+    files = render(tmp_path, "trl", "head").files
+    assert "LABELS = ['on', 'off']" in files["train.py"]
+    assert json.loads(files["data/train.jsonl"].splitlines()[0]) == {
+        "text": "turn on the lamp in the kitchen", "label": "on",
+    }  # fmt: skip
+
+
+def test_longer_contexts_are_stretched_as_planned(tmp_path: Path) -> None:
+    """With the base's window of 32,768 tokens; every tool has words of its own for it."""
+    axolotl = yaml.safe_load(render(tmp_path, "axolotl", "longer").files["axolotl.yml"])
+    assert axolotl["overrides_of_model_config"] == {
+        "rope_parameters": {
+            "rope_type": "yarn", "factor": 4.0, "rope_theta": 1e6, "original_max_position_embeddings": 32768,
+        },
+        "max_position_embeddings": 131072,
+    }  # fmt: skip
+    assert "POSITIONS = {'rope_type': 'yarn', 'factor': 4.0}" in render(tmp_path, "trl", "longer").files["train.py"]
+    assert '"rope_scaling": {' in render(tmp_path, "unsloth", "longer").files["train.py"]
+    factory = render(tmp_path, "llama-factory", "longer")
+    assert yaml.safe_load(factory.files["llama_factory.yaml"])["rope_scaling"] == "yarn"
+    assert not [each for each in factory.findings if "stretched" in each.message], "100,000 tokens need the factor 4"
+    other = render(tmp_path, "llama-factory", "longer", scaling_factor=2.0).findings
+    assert any("takes 4, which `cutoff_len` needs" in each.message for each in other)
+    shifted = yaml.safe_load(render(tmp_path, "llama-factory", "longlora").files["llama_factory.yaml"])
+    assert (shifted["shift_attn"], shifted["finetuning_type"]) == (True, "lora")
+
+
+def test_gaps_are_rows_that_a_tool_reads_as_the_plan_does(tmp_path: Path) -> None:
+    """Request and answer together are the tokens that the plan's own training learns from; the marks are told."""
+    from executors.models import load_tokenizer
+    from executors.prompt.infilling import ADDED
+
+    files = {tool: render(tmp_path, tool, "infilling").files for tool in ("trl", "axolotl", "llama-factory")}
+    rows = [json.loads(line) for line in files["trl"]["data/train.jsonl"].splitlines()]
+    tokenizer = load_tokenizer(tmp_path / "base")
+    orders = set()
+    for row in rows:
+        prefix, suffix, middle = (row["prompt"].find(mark) for mark in ADDED)
+        assert min(prefix, suffix, middle) >= 0
+        orders.add(row["prompt"].endswith(ADDED[2]))
+        text = row["prompt"] + row["completion"]
+        for mark in (*ADDED, tokenizer.eos_token):
+            text = text.replace(mark, "")
+        assert sorted(text) in [sorted(f"{each} is what people say at home.") for each in SAID]
+    assert orders == {True, False}, "the prefix stands first in some, and the suffix in others"
+    assert f"MARKS = {list(ADDED)!r}" in files["trl"]["train.py"]
+    assert yaml.safe_load(files["axolotl"]["axolotl.yml"])["tokens"] == list(ADDED)
+    assert yaml.safe_load(files["llama-factory"]["llama_factory.yaml"])["add_special_tokens"] == ",".join(ADDED)
+    told = json.loads(files["llama-factory"]["train.jsonl"].splitlines()[0])
+    assert (told["prompt"], told["completion"]) == (rows[0]["prompt"], rows[0]["completion"])
 
 
 def test_several_devices_are_started_by_the_tools_own_launcher(tmp_path: Path) -> None:
