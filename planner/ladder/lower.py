@@ -82,4 +82,8 @@ def _undiagnosed(draft: Draft) -> bool:
     if approach == "rag+finetune" and draft.fact("search_suffices"):
         # The passage was in nearly every prompt: what still fails is how it is read.
         return False
+    failures = draft.survey.failures
+    if approach in ("finetune", "rag+finetune") and failures is not None and failures.source == "report":
+        # What a diagnosis could not explain, another one would not.
+        return False
     return draft.fact("behaviour_share") is None or approach in ("prompt", "few-shot", "rag")

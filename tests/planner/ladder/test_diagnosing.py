@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from executors.registry import executor_registry
+from planner.documents import FailureReport, pretty_json
 from planner.planning import plan
-from tests.planner.specs import spec
+from tests.planner.specs import EXPLORED, spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 QUESTIONS = {"kind": "question-answering", "description": "Answer staff questions", "knowledge": {"private": True}}
 DOCUMENTS = {"documents": {"examples": 900}, "test": {"examples": 300}, "train": {"examples": 900}}
@@ -49,3 +53,15 @@ def test_its_time_grows_with_what_it_asks() -> None:
     more = diagnosis(task=QUESTIONS, data=DOCUMENTS)
     assert few.resources.time.expected > 1
     assert more.resources.time.expected > few.resources.time.expected
+
+
+def test_what_a_diagnosis_could_not_explain_is_not_diagnosed_again(tmp_path: Path) -> None:
+    cases = {"cases_seen": 30, "failed": 30, "by_cause": {"unknown": 24, "behaviour": 6}, "cases": ()}
+    report = FailureReport.model_validate({"source": ADDRESS, "by_symptom": {"wrong content": 30}, **cases})
+    (tmp_path / "failures.json").write_text(pretty_json(report.to_json()))
+    known = spec(attempts=EXPLORED, failures="failures.json", overrides={"approach": "finetune"})
+    addresses = {step.address for step in plan(known, folder=tmp_path).steps}
+    assert "train/sft" in addresses
+    assert not [each for each in addresses if each == ADDRESS or each.startswith("evaluate/zero-shot")]
+    told = spec(attempts=EXPLORED, failures={"unknown": 24}, overrides={"approach": "finetune"})
+    assert ADDRESS in {step.address for step in plan(told).steps}, "nobody looked into them yet"
