@@ -28,6 +28,8 @@ NAME = "ledger.jsonl"
 #: Executors whose steps are measured.
 MEASURED = frozenset({"train", "evaluate"})
 CPU = "cpu"
+#: Objectives whose steps need other memory than that of supervised training, by the words of the memory math.
+OWN_STEPS = frozenset({"preference", "classification-head"})
 
 
 class LedgerRow(Document):
@@ -170,7 +172,10 @@ def _setting(params: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, A
 
     half = params.get("precision") != "fp32"
     targets = params.get("targets", "all-linear")
+    objective = params.get("objective")
     fields: dict[str, Any] = {
+        "trainer": "adapt",
+        "objective": objective if objective in OWN_STEPS else "sft",
         "method": params.get("method", "lora"),
         "rank": params.get("rank"),
         "targets": targets if isinstance(targets, str) else tuple(targets),
@@ -183,7 +188,7 @@ def _setting(params: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, A
         "attention": params.get("attention"),
         "precision": "amp" if half else "fp32",
         "base_dtype": "fp32" if params.get("base_dtype") == "fp32" else "bf16",
-        "padding_mask": (params.get("micro_batch") or 1) > 1,
+        "padding_mask": objective == "classification-head" and (params.get("micro_batch") or 1) > 1,
         "devices": params.get("devices"),
         "offload": params.get("offload"),
         # What waits on the host alone is no sharing.

@@ -303,15 +303,36 @@ def _training_memory(draft: Draft, step: Step) -> Estimate | None:
     fields = method_fields(method, bits=draft.answer("base_quantization"), layers=draft.fact("last_layers") or 1)
     fields |= arithmetic(str(params["precision"]), str(params["objective"]))
     fields |= spread_fields(draft.answer("distribution"), draft.answer("offload"), draft.fact("device_count"))
-    found = estimate(
-        model,
-        **fields,
-        sequence=int(str(params["max_length"])),
-        batch=int(str(params["micro_batch"])),
-        checkpointing=bool(params["gradient_checkpointing"]),
-        rank=int(str(params.get("rank", 1))),
-    )
-    return None if isinstance(found, Unknown) else _bytes(found.device_bytes, *found.assumptions)
+    if teacher := step.inputs.get("teacher"):
+        taught = _size_of(draft, step.model_copy(update={"inputs": {"model": teacher}}))
+        fields["teacher_parameters"] = taught or parameters_of(model) or 0
+    rows = draft.survey.data.get(str(step.inputs["train"].pin or "data/train").removeprefix("data/"))
+    if rows is not None and rows.completion_tokens is not None and not params["prompt_loss_weight"]:
+        # With the end token, and what a template puts around an answer.
+        fields["answer"] = rows.completion_tokens.max + 4
+    fields |= {
+        "batch": int(str(params["micro_batch"])),
+        "attention": str(params["attention"]),
+        "processor": draft.survey.hardware.device.kind == "cpu",
+        "checkpointing": bool(params["gradient_checkpointing"]),
+        "rank": int(str(params.get("rank", 1))),
+    }
+    low, expected, high = (estimate(model, **fields, sequence=length) for length in _lengths(draft, step))
+    if isinstance(low, Unknown) or isinstance(expected, Unknown) or isinstance(high, Unknown):
+        return None
+    ends = (low.device_bytes.low, expected.device_bytes.expected, high.device_bytes.high)
+    return _bytes(ends, *expected.assumptions)
+
+
+def _lengths(draft: Draft, step: Step) -> tuple[int, int, int]:
+    """Tokens of the longest sequence that a training may meet: bare, with half the room for an instruction, at most."""
+    most = int(str(step.params["max_length"]))
+    rows = draft.survey.data.get(str(step.inputs["train"].pin).removeprefix("data/"))
+    if rows is None or rows.tokens is None or rows.role == "documents" or step.params["packing"]:
+        return most, most, most
+    bare = rows.tokens.max + passage_tokens(draft, step.inputs)
+    told = bare + int(draft.thresholds["instruction_tokens"]) // 2
+    return min(bare, most), min(told, most), most
 
 
 def _weights(draft: Draft, step: Step) -> str:

@@ -128,10 +128,10 @@ def _training_memory(spec: Spec, survey: Survey, model: ModelSurvey, limits: Lim
     device = survey.hardware.device
     if not device.memory_bytes or not (spec.data.train or spec.data.preferences):
         return False
-    spread: dict[str, Any] = {}
+    spread: dict[str, Any] = {"processor": device.kind == "cpu"}
     count = device.count * survey.hardware.nodes
     if count > 1:
-        spread = {"sharding": "fsdp", "devices": count}
+        spread |= {"sharding": "fsdp", "devices": count}
     method = "lora" if device.kind == "cpu" else "qlora"
     needed = device_bytes(
         model, method=method, batch=1, sequence=limits.sequence, checkpointing=True, precision="amp", **spread

@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from planner.survey import ModelSurvey
 
 # What the memory math calls a method that differs from another in time or quality, not in memory.
-MEMORY_METHOD = {"relora": "lora"}
+MEMORY_METHOD = {"relora": "lora", "qat": "full"}
 # How a word of the decision `distribution` spreads a model.
 SHARDING = {"single": "single", "ddp": "ddp", "fsdp": "fsdp", "zero-2": "zero-2", "zero-3": "zero-3"}
+# Objectives whose steps are others than that of supervised training.
+OWN_STEPS = ("preference", "distillation", "classification-head")
 TWO_TARGETS = {"query": ("q_proj", "query", "c_attn", "query_key_value"), "value": ("v_proj", "value")}
 
 
 def estimate(model: ModelSurvey, **fields: Any) -> TrainingEstimate | Unknown:
-    """Peak memory of one device for a step of training.
+    """Peak memory of one device for a step of training as `adapt run` carries it out.
 
     Args:
         model: the surveyed base model.
-        fields: fields of `TrainingSetting`; rows at once make a padding mask.
+        fields: fields of `TrainingSetting`.
     """
     shape = architecture_of(model)
     return shape if isinstance(shape, Unknown) else _estimate(shape, tuple(sorted(_named(shape, fields).items())))
@@ -49,9 +51,11 @@ def _named(shape: Architecture, fields: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=2048)
 def _estimate(shape: Architecture, fields: tuple[tuple[str, Any], ...]) -> TrainingEstimate | Unknown:
-    values = dict(fields)
+    values = {"trainer": "adapt", **dict(fields)}
+    # Rows that are padded on the right need no mask, but for a head that looks for the last token.
+    masked = values.get("objective") == "classification-head" and values.get("batch", 1) > 1
     try:
-        return estimate_training(shape, training_setting(**values, padding_mask=values.get("batch", 1) > 1))
+        return estimate_training(shape, training_setting(**values, padding_mask=masked))
     except EstimateError as error:
         return Unknown(str(error))
 
@@ -79,8 +83,8 @@ def _trainable(shape: Architecture, fields: tuple[tuple[str, Any], ...]) -> int 
 def arithmetic(precision: str, objective: str) -> dict[str, Any]:
     """The fields of a setting that follow from the number format and the objective."""
     fields: dict[str, Any] = {"precision": "fp32" if precision == "fp32" else "amp"}
-    if objective == "preference":
-        fields["objective"] = "preference"
+    if objective in OWN_STEPS:
+        fields["objective"] = objective
     return fields
 
 

@@ -24,7 +24,8 @@ HOST_BYTES_FULL, HOST_BYTES_FROZEN = 16.0, 2.0
 
 def share(survey: Survey, base_model: str, device: int, **fields: Any) -> float | Unknown:
     """Share of a device of so many bytes that a setting needs."""
-    needed = device_bytes(survey.models[base_model], **fields)
+    processor = survey.hardware.device.kind == "cpu"
+    needed = device_bytes(survey.models[base_model], processor=processor, **fields)
     return needed if isinstance(needed, Unknown) else needed / device
 
 

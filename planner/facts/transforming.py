@@ -87,7 +87,9 @@ def healing_share(
     if isinstance(shape, Unknown):
         return shape
     try:
-        setting = training_setting(method=method, sequence=sequence_tokens, batch=1, checkpointing=True)
+        setting = training_setting(
+            method=method, sequence=sequence_tokens, batch=1, checkpointing=True, trainer="adapt"
+        )
         return estimate_training(shape, setting).device_bytes.expected / device_memory_bytes
     except EstimateError as error:
         return Unknown(str(error))

@@ -92,7 +92,12 @@ def inputs_saved(
 
 
 def _reads_as_is(value: int, setting: TrainingSetting, regime: Regime) -> bool:
-    """Whether an adapter reads its input without a copy of its own: the same dtype, and no dropout between."""
+    """Whether an adapter reads its input without a copy of its own: the same dtype, and no dropout between.
+
+    Under autocast peft widens every input to the adapter's fp32; adapt's trainer switches that off.
+    """
+    if regime.autocast and setting.trainer == "adapt":
+        return not setting.dropout and value == HALF
     return not setting.dropout and value == regime.adapter and (value == HALF or not regime.autocast)
 
 

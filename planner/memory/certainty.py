@@ -48,7 +48,10 @@ def certainty_of(architecture: Architecture, setting: TrainingSetting) -> Certai
             setting.method in QUANTIZED and architecture.is_mixture,
             "experts held in one parameter are not quantized by bitsandbytes: they stay in bf16",
         ),
-        (setting.objective != "sft", f"{setting.objective} was derived from the plain step"),
+        (
+            setting.objective != "sft" and setting.trainer != "adapt",
+            f"{setting.objective} was derived from the plain step",
+        ),
     )
     return _certainty(architecture, tuple(text for holds, text in derived if holds))
 

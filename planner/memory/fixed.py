@@ -47,7 +47,8 @@ def fixed_bytes(architecture: Architecture, setting: TrainingSetting) -> Fixed:
         setting.method, setting.rank, setting.targets, setting.modules_to_save, setting.layers_trained,
         setting.bottleneck, setting.virtual_tokens, setting.labels, setting.precision, setting.base_dtype,
         setting.adapter_dtype, setting.double_quantization, setting.kbit_preparation, setting.optimizer,
-        setting.objective, setting.teacher_parameters, setting.sharding, setting.devices, setting.offload,
+        setting.objective, setting.trainer, setting.teacher_parameters, setting.sharding, setting.devices,
+        setting.offload,
     )  # fmt: skip
     return _fixed(architecture, key, _Carrier(setting))
 
@@ -126,9 +127,10 @@ def _casts(
 def _second_model(architecture: Architecture, setting: TrainingSetting, own: float) -> float:
     """Bytes of another model that the objective needs: a frozen reference in bf16 or a teacher in bf16.
 
-    Preference training of adapters switches them off instead of keeping a reference [trl: DPOTrainer].
+    Preference training of adapters switches them off instead of keeping a reference [trl: DPOTrainer]; adapt's
+    trainer asks the model itself before the first step.
     """
-    if setting.objective == "preference" and own == 0.0:
+    if setting.objective == "preference" and own == 0.0 and setting.trainer == "trl":
         return 2.0 * architecture.parameters
     if setting.objective == "distillation":
         return 2.0 * setting.teacher_parameters

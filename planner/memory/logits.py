@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
+from planner.memory.own_loss import learned_tokens, own_loss_bytes
 from planner.memory.regime import FP32, HALF
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def logit_bytes(architecture: Architecture, setting: TrainingSetting, regime: Re
     A soft cap keeps its tanh, and outputs kept alive keep the logits. The fused loss works on chunks of tokens and
     keeps only the gradient of its input [liger-kernel-2024: fused_linear_cross_entropy].
     """
+    if setting.trainer == "adapt":
+        return Logits(*own_loss_bytes(architecture, setting, regime, learned_tokens(setting, tokens)))
     vocab = architecture.vocab
     value = regime.product
     if setting.loss == "fused":
@@ -43,7 +46,7 @@ def logit_bytes(architecture: Architecture, setting: TrainingSetting, regime: Re
     capped = value if architecture.soft_capped_logits else 0
     kept = value if setting.outputs_kept else 0
     # A teacher or a reference adds its own logits and their fp32 log-probabilities.
-    kept += {"sft": 0, "preference": value, "distillation": value + 2 * FP32}[setting.objective]
+    kept += {"preference": value, "distillation": value + 2 * FP32}.get(setting.objective, 0)
     upcast = FP32 if value == HALF else 0
     forward = cells * (value + upcast + FP32 + capped)
     backward = cells * (3 * FP32 + capped + kept)

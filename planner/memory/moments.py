@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.memory.activations import Saved, activation_saved, block_saved, inputs_saved, norm_saved
+from planner.memory.activations import Saved, activation_saved, block_saved, inputs_saved, norm_output, norm_saved
 from planner.memory.attention_saved import kernel_of
 from planner.memory.experts_saved import largest_expert_gradient, merged_expert_bytes
 from planner.memory.logits import logit_bytes
 from planner.memory.optimizer import step_bytes
+from planner.memory.own_loss import learned_tokens
 from planner.memory.regime import FP32, HALF
 from planner.memory.weights import allocated
 
@@ -69,7 +70,9 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
         first = block_saved(architecture.blocks[0], setting, regime).first_norm
         saved -= sum(allocated(tokens * part) for part in first)
     kept = sum(layers) * stream if setting.checkpointing else saved
-    final = sum(allocated(tokens * part) for part in _final_saved(architecture, setting, regime))
+    final = sum(allocated(tokens * part) for part in _final_norms(architecture, regime))
+    learned = learned_tokens(setting, tokens)
+    final += sum(allocated(learned * part) for part in _head_saved(architecture, setting, regime))
     logits = logit_bytes(architecture, setting, regime, tokens)
     held = fixed.gradients if setting.accumulation > 1 else 0.0
     loss_casts = fixed.head_cast + (0.0 if setting.checkpointing else fixed.layer_casts)
@@ -135,18 +138,23 @@ def _embedding_copies(architecture: Architecture, setting: TrainingSetting, regi
     return tied + (1 if setting.accumulation > 1 else 0)
 
 
-def _final_saved(architecture: Architecture, setting: TrainingSetting, regime: Regime) -> list[float]:
-    """Bytes a token that the final norm and the output layer keep."""
+def _final_norms(architecture: Architecture, regime: Regime) -> list[float]:
+    """Bytes a token that the norms outside the blocks keep."""
     saved: list[float] = []
-    value = regime.stream
     for norm in architecture.norms[:1]:
         saved += norm_saved(norm, regime.stream, regime)
-        value = FP32 if norm.kind == "layer" and regime.autocast else regime.stream
     for norm in architecture.norms[1:]:
         saved += norm_saved(norm, regime.weight, regime)
-    if architecture.head is not None:
-        saved += inputs_saved((architecture.head,), value, setting, regime)
     return saved
+
+
+def _head_saved(architecture: Architecture, setting: TrainingSetting, regime: Regime) -> list[float]:
+    """Bytes that the output layer keeps of each token that goes through it."""
+    if architecture.head is None or (setting.trainer == "adapt" and setting.objective == "sft"):
+        # The loss in pieces keeps the gradient of its input, which it counts itself.
+        return []
+    value = norm_output(next(iter(architecture.norms), None), regime.stream, regime)
+    return inputs_saved((architecture.head,), value, setting, regime)
 
 
 def _layer_cost(block: Block, setting: TrainingSetting, regime: Regime, fixed: Fixed, tokens: int) -> LayerCost:

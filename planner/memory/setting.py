@@ -35,7 +35,7 @@ class TrainingSetting(BaseModel):
     modules_to_save: tuple[str, ...] = Field((), description="modules trained in full beside the adapter")
     layers_trained: int = Field(1, ge=0, le=16384, description="last layers trained by partial finetuning")
     bottleneck: int = Field(64, ge=1, le=65536, description="width of Houlsby adapters")
-    labels: int = Field(2, ge=1, le=2**20, description="classes of a linear probe")
+    labels: int = Field(2, ge=1, le=2**20, description="classes of a linear probe or of a head")
     virtual_tokens: int = Field(20, ge=1, le=65536, description="length of a soft prompt or prefix, in tokens")
     precision: Precision = Field("amp", description="bf16: all in bf16; amp: bf16 autocast; fp32: no half precision")
     base_dtype: Literal["bf16", "fp32"] | None = Field(
@@ -60,8 +60,19 @@ class TrainingSetting(BaseModel):
     )
     outputs_kept: bool = Field(default=False, description="the model's outputs stay alive during backward")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the adapters")
-    objective: Literal["sft", "preference", "distillation"] = Field("sft", description="what the step computes")
+    objective: Literal["sft", "preference", "distillation", "classification-head"] = Field(
+        "sft", description="what the step computes"
+    )
+    trainer: Literal["trl", "adapt"] = Field(
+        "trl", description="whose step it is: trl's, or the leaner one that `adapt run` carries out"
+    )
+    answer: int | None = Field(
+        None, ge=1, le=2**26, description="trainer adapt: tokens of a sequence that are learned; by default all"
+    )
     teacher_parameters: int = Field(0, ge=0, le=10**14, description="distillation: size of the teacher, in bf16")
+    processor: bool = Field(
+        default=False, description="it runs on a processor: the whole process counts, and the heap keeps holes"
+    )
     sharding: Sharding = Field("single", description="how a model is spread over devices")
     devices: int = Field(1, ge=1, le=2**20, description="devices that share the work")
     offload: Literal["none", "optimizer", "parameters"] = Field("none", description="what moves to host memory")

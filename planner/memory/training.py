@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.memory.certainty import certainty_of
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Memory that the CUDA context and its libraries take, in bytes: 0.3 to 0.6 GB by device and driver.
 CONTEXT_BYTES = Interval(300e6, 450e6, 600e6)
+
+
+#: Interpreter, torch, transformers, peft and trl in a training on a processor, in bytes.
+PROCESS_BYTES = Interval(600e6, 700e6, 1000e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,12 @@ class TrainingEstimate:
         return self.device_bytes.high <= device_bytes
 
 
+@lru_cache(maxsize=64)
+def _headless(architecture: Architecture) -> Architecture:
+    """The model without its output layer, in whose place a head over labels stands that is nothing beside it."""
+    return replace(architecture, head=None, tied=False)
+
+
 def estimate_training(architecture: Architecture, setting: TrainingSetting) -> TrainingEstimate:
     """Return the peak memory of one training step on each device.
 
@@ -58,6 +69,8 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
     Raises:
         EstimateError: when a target names no module of the model.
     """
+    if setting.objective == "classification-head":
+        architecture = _headless(architecture)
     regime = regime_of(setting, layer_norm=architecture.layer_norm, embedding_norm=architecture.embedding_norm)
     fixed = fixed_bytes(architecture, setting)
     moments = moments_of(architecture, setting, regime, fixed)
@@ -68,11 +81,12 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
     low, high = expected * (1 - certainty.below), expected * (1 + certainty.above)
     held = reserved_bytes(setting, fixed, peak)
     reserved = Interval(
-        int(max(low, held.low * (1 - certainty.wide))),
+        int(held.low if setting.processor else max(low, held.low * (1 - certainty.wide))),
         int(held.expected),
         int(max(high, held.high * (1 + certainty.wide))),
     )
-    device = Interval(*(int(a + b) for a, b in zip(reserved, CONTEXT_BYTES, strict=True)))
+    around = PROCESS_BYTES if setting.processor else CONTEXT_BYTES
+    device = Interval(*(int(a + b) for a, b in zip(reserved, around, strict=True)))
     items = {
         "weights": int(peak.weights),
         "gradients": int(peak.gradients),
@@ -81,7 +95,7 @@ def estimate_training(architecture: Architecture, setting: TrainingSetting) -> T
         "logits": int(peak.logits),
         "temporary": int(peak.temporary),
         "fragmentation": int(reserved.expected - expected),
-        "context": int(CONTEXT_BYTES.expected),
+        "context": int(around.expected),
     }
     return TrainingEstimate(
         allocated_bytes=Interval(int(low), int(expected), int(high)),

@@ -75,7 +75,7 @@ def test_a_step_on_a_gpu_has_its_peak_beside_what_was_expected(tmp_path: Path, m
     row = row_of(*finished(tmp_path), now=0)
     # The longest row that ran, not the longest that was allowed.
     setting = TrainingSetting(
-        method="lora", rank=8, batch=4, sequence=300, accumulation=2, base_dtype="bf16", padding_mask=True
+        method="lora", rank=8, batch=4, sequence=300, accumulation=2, base_dtype="bf16", trainer="adapt"
     )
     expected = estimate_training(read_architecture(CONFIG), setting).allocated_bytes.expected
     assert (row.device, row.allocated_bytes, row.reserved_bytes) == ("NVIDIA A10G", 10**9, 10**9 + 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,8 @@ from planner.planning import plan
 from tests.planner.specs import DECLARED, spec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planner.documents import Estimate
 
 
@@ -57,6 +60,22 @@ def test_training_and_measuring_name_their_memory() -> None:
         assert memory is not None
         assert 10e9 < memory.expected < 80e9
     assert document.step("train/sft").resources.device == "accelerator"
+
+
+def test_the_memory_of_training_follows_the_rows_not_the_room_that_they_are_given(tmp_path: Path) -> None:
+    row = {"prompt": "turn on the light in the kitchen please", "completion": "on"}
+    (tmp_path / "train.jsonl").write_text(f"{json.dumps(row)}\n" * 80, encoding="utf-8")
+
+    def memory(**overrides: int) -> Estimate:
+        changes: dict[str, Any] = {"overrides": {"approach": "finetune", "micro_batch": 4, **overrides}}
+        step = plan(spec(data__train="train.jsonl", **changes), folder=tmp_path).step("train/sft")
+        assert step.resources.device_memory is not None
+        return step.resources.device_memory
+
+    narrow, wide = memory(max_length=256), memory(max_length=1024)
+    assert narrow.low < narrow.expected < narrow.high
+    assert (narrow.low, narrow.expected) == (wide.low, wide.expected)
+    assert wide.high > 1.1 * narrow.high
 
 
 def test_the_memory_of_training_stays_within_the_device() -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from planner.memory import estimate_training, read_architecture
+from planner.memory import TrainingSetting, estimate_training, read_architecture
 from tests.planner.memory.cases import peak_of, recorded, setting_of, shared
+
+HEAD = "classification-head"
 
 
 def errors(rows: list[dict[str, Any]]) -> list[float]:
@@ -64,3 +66,73 @@ def test_steps_measured_on_a_real_a6000_are_met_within_three_percent() -> None:
 def test_trainable_counts_are_those_of_the_simulated_steps() -> None:
     for row in recorded("simulated_families.jsonl"):
         assert estimate_training(read_architecture(row["config"]), setting_of(row)).trainable == row["trainable_params"]
+
+
+def own_setting(case: dict[str, Any], **changes: Any) -> TrainingSetting:
+    """The setting of a step whose loss was computed by executors/train in the simulator."""
+    fields = case["setting"] | {"trainer": "adapt", "padding_mask": case["setting"]["objective"] == HEAD}
+    if fields["objective"] == "distillation":
+        # The teacher was a model of the same size.
+        fields["teacher_parameters"] = read_architecture(case["config"]).parameters
+    return TrainingSetting(**fields | changes)
+
+
+def test_steps_that_adapt_run_carries_out_are_met() -> None:
+    rows = recorded("simulated_own.jsonl")
+    assert {row["setting"]["objective"] for row in rows} == {"sft", "preference", "distillation", HEAD}
+    found, inside, reserved = [], 0, 0
+    for row in rows:
+        estimate = estimate_training(read_architecture(row["config"]), own_setting(row))
+        found.append(estimate.allocated_bytes.expected / row["peak_alloc_sim"] - 1)
+        low, _, high = estimate.allocated_bytes
+        inside += low <= row["peak_alloc_sim"] <= high
+        reserved += row["peak_reserved_sim"] <= estimate.reserved_bytes.high
+    assert median(map(abs, found)) <= 0.015
+    assert -0.03 <= min(found) <= max(found) <= 0.03
+    assert inside >= 0.95 * len(rows)
+    assert reserved >= 0.95 * len(rows)
+
+
+def test_other_tools_need_more_for_the_same_objective() -> None:
+    """trl keeps all logits, and a reference where all weights train; nothing of that changes by what adapt does."""
+    for row in recorded("simulated_own.jsonl"):
+        shape, setting = read_architecture(row["config"]), own_setting(row)
+        own, other = (
+            estimate_training(shape, setting.model_copy(update={"trainer": name})) for name in ("adapt", "trl")
+        )
+        if setting.objective == "preference":
+            assert other.allocated_bytes.expected > 1.1 * own.allocated_bytes.expected
+    [row, *_] = recorded("simulated_own.jsonl")
+    shape, full = read_architecture(row["config"]), own_setting(row, method="full", trainer="trl")
+    with_reference = estimate_training(shape, full).items["weights"]
+    alone = estimate_training(shape, full.model_copy(update={"trainer": "adapt"})).items["weights"]
+    assert with_reference - alone == pytest.approx(2 * shape.parameters, rel=1e-6)
+
+
+def test_only_what_is_learned_costs_logits() -> None:
+    [row, *_] = recorded("simulated_own.jsonl")
+    shape = read_architecture(row["config"])
+    some, most = (
+        estimate_training(shape, own_setting(row, answer=answer)).allocated_bytes.expected for answer in (100, 300)
+    )
+    # Two sequences a row, two bytes a logit.
+    assert most - some == pytest.approx(2 * row["setting"]["batch"] * 200 * shape.vocab * 2, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("fields", "peak"),
+    [
+        # Resident memory of the whole process at its peak, SmolLM2-135M on two cores without a GPU, rows of a real set.
+        ({"method": "lora", "objective": "preference", "batch": 4, "sequence": 289, "answer": 195}, 3.949e9),
+        ({"method": "full", "objective": "preference", "batch": 2, "sequence": 289, "answer": 195}, 4.336e9),
+        ({"method": "lora", "batch": 8, "sequence": 74, "answer": 31}, 1.858e9),
+        ({"method": "full", "batch": 8, "sequence": 74, "answer": 31}, 3.935e9),
+    ],
+)
+def test_trainings_measured_on_a_processor_lie_in_the_interval(fields: dict[str, Any], peak: float) -> None:
+    [row, *_] = recorded("simulated_own.jsonl")
+    assert row["model"] == "SmolLM2-135M"
+    setting = TrainingSetting(trainer="adapt", processor=True, checkpointing=False, **fields)
+    low, expected, high = estimate_training(read_architecture(row["config"]), setting).device_bytes
+    assert low < peak < high
+    assert expected == pytest.approx(peak, rel=0.1)
