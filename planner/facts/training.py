@@ -139,6 +139,17 @@ def full_learning_rate(hidden_size: int, model_family: str, thresholds: Mapping[
     return float(f"{thresholds['full_rate_at_2000'] * (2000 / hidden_size) ** power:.1e}")
 
 
+@fact(unit="", cite=("trl-docs", "adapt-measurements"))
+def preference_learning_rate(optimizer_steps: int, thresholds: Mapping[str, float]) -> float:
+    """An adapter's learning rate on comparisons, with which it gets about as far in few steps as in many.
+
+    Adam moves a weight by about its rate at each step, so the way is the rate times the steps.
+    """
+    rate = thresholds["preference_way"] / max(1, optimizer_steps)
+    within = min(max(rate, thresholds["lowest_preference_rate"]), thresholds["highest_preference_rate"])
+    return float(f"{within:.1e}")
+
+
 @fact(unit="times", cite=("book:lora",))
 def alpha_over_rank(alpha: float, rank: int) -> float:
     """How strongly an adapter is scaled: alpha divided by the rank."""

@@ -43,6 +43,23 @@ def test_the_rate_falls_with_the_width_and_stays_in_bounds(one: int, two: int, s
     assert rate(narrow, steps, family) <= THRESHOLDS["highest_rate"]
 
 
+def preference_rate(steps: int) -> float:
+    return float(value("preference_learning_rate", optimizer_steps=steps))
+
+
+def test_few_comparisons_take_a_higher_rate_within_what_was_seen_to_help() -> None:
+    # trl's example: 60,000 comparisons in batches of 16; and the 160 of which 20 steps are made.
+    assert preference_rate(3750) == pytest.approx(5e-6)
+    assert preference_rate(200) == pytest.approx(5e-5)
+    assert preference_rate(20) == pytest.approx(2e-4)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_the_rate_on_comparisons_falls_with_the_steps(one: int, two: int) -> None:
+    few, many = sorted((one, two))
+    assert 2e-4 >= preference_rate(few) >= preference_rate(many) >= 5e-6
+
+
 def test_full_finetuning_takes_a_tenth_of_the_rate() -> None:
     full = value("full_learning_rate", hidden_size=4096, model_family="llama")
     assert full == pytest.approx(rate(4096) / 10, rel=0.03)
