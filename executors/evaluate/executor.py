@@ -69,6 +69,8 @@ class EvaluateParams(Params):
     """The model that grades every answer, as the metric `judge`."""
     passages: Annotated[int, Field(ge=1)] | None = None
     """Passages of the index in each prompt; null for as many as the index was made for."""
+    window: Annotated[int, Field(ge=2)] | None = None
+    """Tokens that a model reads at once where its perplexity is measured; null for all that it can."""
     samples: Annotated[int, Field(ge=1, le=64)] = 1
     """Answers drawn for each case, of which the one that most say counts; 1 for the likeliest tokens, never drawn."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
@@ -135,9 +137,9 @@ class Evaluate:
         if found and any(row.gold or row.accepted for row in rows):
             metrics |= quality([rank_of_gold(row, found[row.id]) for row in rows], params.seed)
         if "reference" in job.inputs:
-            reference = {
-                record["id"]: record["prediction"] for record in read_predictions(Path(job.inputs["reference"]))
-            }
+            others = {record["id"]: record for record in read_predictions(Path(job.inputs["reference"]))}
+            metrics |= extras.against(others)
+            reference = {key: record["prediction"] for key, record in others.items()}
             texts = {row.id: answers[row.id].text for row in rows}
             metrics["agreement"] = agreement(texts, reference)
             if "model" in job.inputs:

@@ -9,14 +9,14 @@ from executors.evaluate.backends import Answer
 from executors.evaluate.database import database_of
 from executors.evaluate.execution import verdict
 from executors.evaluate.own_metrics import OwnMetrics
-from executors.evaluate.perplexity import surprises
+from executors.evaluate.perplexity import Surprise, ratio, surprises
 from executors.evaluate.preferences import METRIC, margins, measured
 from executors.evaluate.scoring import case_counts
 from executors.evaluate.slices import slices
 from executors.intervals import perplexity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from executors.contract import Job
     from executors.data import Row
@@ -78,6 +78,15 @@ class Extras:
         read = {"perplexity": perplexity([*self._surprises.values()], self._seed)} if self._surprises else {}
         preferred = measured([*self._margins.values()], self._seed) if self._margins else {}
         return self._own.measured(self._seed) | read | preferred
+
+    def against(self, reference: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
+        """What is only measured beside another step's predictions, by row id: how much more surprised the model is."""
+        pairs = [
+            (own, Surprise(*reference[key]["counts"]["perplexity"]))
+            for key, own in self._surprises.items()
+            if "perplexity" in reference.get(key, {}).get("counts", {})
+        ]
+        return {"perplexity_ratio": ratio(pairs, self._seed)} if pairs else {}
 
     def notes(self, cases: Sequence[Case]) -> dict[str, JsonValue]:
         """The table of slices, and own metrics that failed."""

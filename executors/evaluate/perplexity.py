@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.evaluate.batches import plan_batches
+from executors.intervals import perplexity
 from executors.models import device_name, load_adapter, load_model, load_tokenizer, tokenizer_folder
 from executors.progress import tell
 from executors.prompt.document import read_prompt
 from executors.prompt.nearest import prompts_for
 from executors.prompt.render import completion_ids, prompt_ids
 from executors.rope import window_of
+from planner.documents import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +47,8 @@ def surprises(job: Job, rows: Sequence[Row]) -> list[Surprise]:
     tokenizer = load_tokenizer(tokenizer_folder(job.inputs))
     prompts = prompts_for(read_prompt(Path(job.inputs["prompt"])), rows)
     texts = [_tokens(tokenizer, prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
-    return read_texts(job, texts, job.inputs["model"], job.inputs.get("adapter"), "reading expected answers")
+    adapter, most = job.inputs.get("adapter"), job.params.window
+    return read_texts(job, texts, job.inputs["model"], adapter, "reading expected answers", most)
 
 
 def read_texts(
@@ -54,6 +57,7 @@ def read_texts(
     model: Path | str,
     adapter: Path | str | None,
     doing: str,
+    most: int | None = None,
 ) -> list[Surprise]:
     """The surprise of a model at each text.
 
@@ -63,6 +67,7 @@ def read_texts(
         model: its folder.
         adapter: folder of an adapter on top.
         doing: what is told of it.
+        most: tokens that are read at once; None for all that the model can.
     """
     import torch
 
@@ -71,7 +76,7 @@ def read_texts(
     loaded = load_model(folder, job.params.dtype, device=device_name(), quantization=job.params.quantization)
     if adapter is not None:
         loaded = load_adapter(loaded, Path(adapter))
-    window = window_of(loaded.config)
+    window = min((known for known in (window_of(loaded.config), most) if known), default=None)
     pieces = [piece for at, (context, target) in enumerate(texts) for piece in cut(at, context, target, window)]
     sums, counts = [0.0] * len(texts), [0] * len(texts)
     done = 0
@@ -83,6 +88,13 @@ def read_texts(
             done += len(batch)
             tell(job, doing, done, len(pieces), "texts")
     return [Surprise(nll, count) for nll, count in zip(sums, counts, strict=True)]
+
+
+def ratio(pairs: Sequence[tuple[Surprise, Surprise]], seed: int) -> Measurement:
+    """One model's perplexity over another's on the same texts, which are drawn together for its interval."""
+    told = [(mine.nll - theirs.nll, mine.tokens) for mine, theirs in pairs if mine.tokens == theirs.tokens]
+    # The quotient of two perplexities is that of the differences: exp(a) / exp(b) = exp(a - b).
+    return perplexity(told, seed) if any(tokens for _, tokens in told) else Measurement(value=1.0, n=0)
 
 
 def cut(row: int, context: list[int], target: list[int], window: int | None) -> Iterator[Piece]:

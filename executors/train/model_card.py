@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from executors.models import load_tokenizer
+from executors.prompt.infilling import ADDED, marks_of
 from executors.train.params import ALL_OWN, output_of
 from planner.documents import fingerprint
 
@@ -15,7 +17,23 @@ if TYPE_CHECKING:
     from executors.train.params import TrainParams
 
 ROLES = ("train", "validation")
-HEADED = "classification-head"
+# How transformers and peft load what plain peft would load wrongly or not at all; tests run these lines.
+STRETCHED = """from peft import PeftModel
+from transformers import AutoConfig, AutoModelForCausalLM
+
+config = AutoConfig.from_pretrained(folder)
+base = AutoModelForCausalLM.from_pretrained(base_folder, config=config)
+model = PeftModel.from_pretrained(base, folder)
+"""
+ENLARGED = """from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(folder)
+base = AutoModelForCausalLM.from_pretrained(base_folder)
+if len(tokenizer) > base.get_input_embeddings().num_embeddings:
+    base.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+model = PeftModel.from_pretrained(base, folder)
+"""
 
 
 def card(job: Job, labels: tuple[str, ...], facts: Mapping[str, str]) -> str:
@@ -45,7 +63,7 @@ def card(job: Job, labels: tuple[str, ...], facts: Mapping[str, str]) -> str:
     base, _ = fingerprint(Path(job.inputs["model"]))
     parts = [
         f"# {'Model' if whole else 'Adapter'} trained by {params.method}",
-        _use(params, labels),
+        _use(job, labels),
         f"Base: a model with the digest `{base}`. {told}",
         *([f"Labels, in the order of the scores: {', '.join(labels)}."] if labels else []),
         _table(("", ""), [(name.replace("_", " "), value) for name, value in facts.items()]),
@@ -74,7 +92,8 @@ def licence_of(base: Path) -> tuple[str, str]:
     return "", "Its files name no licence: look it up where the model came from before this is passed on."
 
 
-def _use(params: TrainParams, labels: tuple[str, ...]) -> str:
+def _use(job: Job, labels: tuple[str, ...]) -> str:
+    params: TrainParams = job.params
     head = "SequenceClassification" if labels else "CausalLM"
     loader = f"transformers.AutoModelFor{head}.from_pretrained"
     if output_of(params.method) == "model":
@@ -88,7 +107,17 @@ def _use(params: TrainParams, labels: tuple[str, ...]) -> str:
     if labels:
         made = f"base = {loader}(base_folder, num_labels={len(labels)}, pad_token_id=...)"
         return f"Load it on the base of its training: `{made}`, then `peft.PeftModel.from_pretrained(base, folder)`."
+    if params.objective == "long-context" and params.scaling != "none":
+        why = f"It was trained on positions that {params.scaling} scaling stretches {params.scaling_factor:g} times"
+        return _lines(f"{why}: the configuration beside it says how, and the base must be loaded with it.", STRETCHED)
+    if params.objective == "infilling" and marks_of(load_tokenizer(Path(job.inputs["model"]))) is None:
+        why = f"It learned tokens that the base has not ({', '.join(ADDED)})"
+        return _lines(f"{why}: the base needs room for them first, and the tokenizer beside the adapter.", ENLARGED)
     return "Load it with `peft.PeftModel.from_pretrained(base, folder)`, on the base model that it was trained on."
+
+
+def _lines(sentence: str, code: str) -> str:
+    return f"{sentence}\n\n```python\n{code}```"
 
 
 def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:

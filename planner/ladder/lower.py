@@ -12,7 +12,7 @@ from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
 from planner.ladder.probing import probing
 from planner.ladder.quantizing import quantizing
-from planner.ladder.regressions import regressions
+from planner.ladder.regressions import regressions, short_inputs
 from planner.ladder.retrieving import HYBRID, retrieving
 from planner.ladder.training import training
 
@@ -42,6 +42,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
         if draft.answer("objective") != heads.OBJECTIVE:
             # What only gives scores to labels neither refuses nor speaks, and has no other skill.
             regressions(draft)
+            short_inputs(draft)
             probing(draft)
     if draft.answer("approach") == "merge":
         merging(draft)

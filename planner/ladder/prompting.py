@@ -135,6 +135,7 @@ def evaluate(
                 **({} if "prompt" in inputs else {"decoding": "head"}),
                 "judge": judge(draft.spec),
                 "passages": None,
+                "window": None,
                 "limit": limit or spec.evaluation.limit,
                 "seed": SEED,
             },

@@ -1,11 +1,12 @@
-"""Steps that guard the model's other skills: each is measured before training and again after it."""
+"""Steps that guard what the model could do before: each is measured before training and again after it."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import Gate, Input, JsonValue, Step
+from planner.ladder.pins import data_pin
 from planner.ladder.prompting import ANSWER_TOKENS_BY_FORMAT, PLAIN, SEED, base_model
 from planner.survey.metrics import lower_is_better
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 WITHOUT_METRIC = "exact_match"
+RATIO = "perplexity_ratio"
+# Whoever measures another skill asks for texts.
+TEXT: dict[str, JsonValue] = {"format": "text", "schema": None, "labels": None}
 
 
 def regressions(draft: Draft) -> None:
@@ -21,12 +25,10 @@ def regressions(draft: Draft) -> None:
 
     A skill without data is left to the warning that asks for it: there is nothing to measure.
     """
-    trained = next((address for address in reversed(draft.steps) if address.startswith("train/")), None)
+    trained = _trained(draft)
     if trained is None or draft.answer("regression_guard") == "none":
         return
-    [output, *_] = draft.steps[trained].outputs
-    after = {"model": draft.steps[trained].inputs["model"], output: Input(step=trained, output=output)}
-    held_back = draft.steps[trained].gates
+    after, held_back = _after(trained), trained.gates
     others = [(number, other) for number, other in enumerate(draft.spec.task.other_tasks) if other.data is not None]
     kept: list[Gate] = []
     for at, (number, other) in enumerate(others):
@@ -34,6 +36,47 @@ def regressions(draft: Draft) -> None:
         kept.append(_tolerance(name, other))
         # All skills are measured before the first loss stops the run.
         _guard(draft, (name, number, other), after, held_back, tuple(kept) if at + 1 == len(others) else ())
+
+
+def short_inputs(draft: Draft) -> None:
+    """After positions were stretched, hold the model against the base on no more tokens at once than the base reads."""
+    trained, window = _trained(draft), draft.fact("context_tokens")
+    if trained is None or "short-inputs" not in draft.answer("after_checks") or not window:
+        return
+    data, limit = {"data": data_pin(draft, "evaluation")}, int(draft.thresholds["short_input_rows"])
+    if draft.survey.data.get(str(data["data"].pin).removeprefix("data/")) is None:
+        return
+    data |= {"prompt": trained.inputs["prompt"]}
+    before, most = "short-inputs-before", draft.thresholds["short_input_ratio"]
+    kept = Gate(
+        name=f"short inputs surprise it at most {most:g} times as much",
+        when="after",
+        metric=RATIO,
+        steps=("evaluate/short-inputs",),
+        bound="low",
+        test=f"<= {most:g}",
+        otherwise="stop",
+        because="positions that were stretched may be too coarse for the inputs of every day",
+    )
+    reference = {"reference": Input(step=f"evaluate/{before}", output="predictions")}
+    limit = min(limit, draft.spec.evaluation.limit or limit)
+    for reading in (
+        Reading(before, "Read short inputs before training", {"model": trained.inputs["model"]}, trained.gates),
+        Reading("short-inputs", "Read the same short inputs after it", _after(trained) | reference, (kept,)),
+    ):
+        own = reading._replace(inputs={**reading.inputs, **data})
+        _measure(draft, own, "perplexity", "after_checks", limit=limit, window=window)
+
+
+def _trained(draft: Draft) -> Step | None:
+    """The last training."""
+    return next((step for address, step in reversed(draft.steps.items()) if address.startswith("train/")), None)
+
+
+def _after(trained: Step) -> dict[str, Input]:
+    """What a training made, as an evaluation reads it."""
+    [output, *_] = trained.outputs
+    return {"model": trained.inputs["model"], output: Input(step=trained.address, output=output)}
 
 
 def _name(draft: Draft, number: int, other: OtherTask) -> str:
@@ -66,7 +109,6 @@ def _guard(
     kept: tuple[Gate, ...],
 ) -> None:
     name, number, other = skill
-    form: dict[str, JsonValue] = {"format": "text", "schema": None, "labels": None}
     prompt = draft.add(
         Step(
             address=f"prompt/{name}",
@@ -75,7 +117,7 @@ def _guard(
             version="1",
             params={
                 "instruction": other.name,
-                **form,
+                **TEXT,
                 "show_form": False,
                 "examples": 0,
                 "select": "balanced",
@@ -91,44 +133,69 @@ def _guard(
     data = {"prompt": Input(step=prompt, output="prompt"), "data": Input(pin=f"data/other-{number}")}
     metric = other.metric or WITHOUT_METRIC
     before = f"{name}-before"
-    for address, inputs, title, gates in (
-        (before, {"model": base_model(draft)}, f"Measure the other skill `{other.name}` before training", held_back),
-        (
-            name,
-            after | {"reference": Input(step=f"evaluate/{before}", output="predictions")},
-            f"Measure `{other.name}` again: it may lose {other.tolerance:.0%} of {metric} at most",
-            kept,
-        ),
+    told, again = f"`{other.name}`", f"it may lose {other.tolerance:.0%} of {metric} at most"
+    reference = {"reference": Input(step=f"evaluate/{before}", output="predictions")}
+    for reading in (
+        Reading(before, f"Measure the other skill {told} before training", {"model": base_model(draft)}, held_back),
+        Reading(name, f"Measure {told} again: {again}", after | reference, kept),
     ):
-        draft.add(
-            Step(
-                address=f"evaluate/{address}",
-                title=title,
-                executor="evaluate",
-                version="2",
-                inputs={**inputs, **data},
-                params={
-                    "metrics": [metric],
-                    **form,
-                    "max_new_tokens": ANSWER_TOKENS_BY_FORMAT["text"],
-                    "batch_size": int(draft.thresholds["evaluation_batch"]),
-                    "dtype": draft.answer("base_dtype"),
-                    "decoding": "free",
-                    "grammar": None,
-                    "endpoint": None,
-                    "samples": 1,
-                    "temperature": draft.thresholds["sampling_temperature"],
-                    "judge": None,
-                    "passages": None,
-                    "limit": draft.spec.evaluation.limit,
-                    "seed": SEED,
-                },
-                outputs=("predictions",),
-                gates=gates,
-                known_after=(metric,),
-            ),
-            because=("regression_guard",),
-        )
+        own = reading._replace(inputs={**reading.inputs, **data})
+        _measure(draft, own, metric, "regression_guard", limit=draft.spec.evaluation.limit)
+
+
+class Reading(NamedTuple):
+    """One measurement, of the base or of what a training made."""
+
+    address: str
+    """Last part of the step's."""
+    title: str
+    inputs: dict[str, Input]
+    gates: tuple[Gate, ...]
+
+
+def _measure(
+    draft: Draft, reading: Reading, metric: str, because: str, *, limit: int | None, window: int | None = None
+) -> None:
+    """Draw a measurement of what is not the task, by a metric, as a decision says.
+
+    Args:
+        draft: the plan so far.
+        reading: what is measured.
+        metric: that is asked for.
+        because: the decision that it follows from.
+        limit: rows at most.
+        window: tokens that are read at once at most.
+    """
+    draft.add(
+        Step(
+            address=f"evaluate/{reading.address}",
+            title=reading.title,
+            executor="evaluate",
+            version="2",
+            inputs=reading.inputs,
+            params={
+                "metrics": [metric],
+                **TEXT,
+                "max_new_tokens": ANSWER_TOKENS_BY_FORMAT["text"],
+                "batch_size": int(draft.thresholds["evaluation_batch"]),
+                "dtype": draft.answer("base_dtype"),
+                "decoding": "free",
+                "grammar": None,
+                "endpoint": None,
+                "samples": 1,
+                "temperature": draft.thresholds["sampling_temperature"],
+                "judge": None,
+                "passages": None,
+                "window": window,
+                "limit": limit,
+                "seed": SEED,
+            },
+            outputs=("predictions",),
+            gates=reading.gates,
+            known_after=(metric,),
+        ),
+        because=(because,),
+    )
 
 
 def _slug(name: str) -> str:

@@ -12,6 +12,7 @@ from executors.train import Train
 from executors.train.examples import IGNORED
 from planner.documents import AdaptError
 from tests.executors.tiny import PLACES, THINGS, write_rows
+from tests.executors.train.cards import loaded_by_card
 from tests.executors.train.jobs import make_job, perform
 
 if TYPE_CHECKING:
@@ -73,10 +74,13 @@ def test_gaps_are_learned_with_tokens_that_the_model_is_given(tiny_model: Path, 
     again = load_model(inputs["model"], "fp32", device="cpu")
     if not whole:
         again = load_adapter(again, folder)
+        by_card = loaded_by_card(folder, tiny_model)
     ids = torch.tensor([[marks.prefix, 50, 51, marks.suffix, 52, marks.middle, 53]])
     with torch.no_grad():
         expected = kept[0][0].model.eval()(input_ids=ids).logits
         torch.testing.assert_close(again(input_ids=ids).logits, expected, rtol=0, atol=1e-5)
+        if not whole:
+            torch.testing.assert_close(by_card(input_ids=ids).logits, expected, rtol=0, atol=1e-5)
 
 
 def test_what_was_trained_is_what_is_measured(tiny_model: Path, tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_what_was_trained_is_what_is_measured(tiny_model: Path, tmp_path: Path) 
     job = gap_job(tmp_path, tiny_model, gaps(32), epochs=12.0, spm_rate=0.0)
     loss = perform(job).metrics["validation_loss"].value
     write_prompt(make_prompt("Fill the gap."), tmp_path / "prompt")
-    params = SimpleNamespace(dtype="fp32", quantization="none", batch_size=4)
+    params = SimpleNamespace(dtype="fp32", quantization="none", batch_size=4, window=None)
     inputs = {"model": tiny_model, "adapter": job.out / "adapter", "prompt": tmp_path / "prompt"}
     rows = read_rows(tmp_path / "held.jsonl")
     found = surprises(replace(job, params=params, inputs=inputs), rows)

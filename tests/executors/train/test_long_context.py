@@ -6,17 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from executors.evaluate import Evaluate, EvaluateParams
 from executors.evaluate.local import context_window
 from executors.evaluate.perplexity import surprises
+from executors.gates import evaluate
 from executors.models import load_adapter, load_model
 from executors.rope import scaled, stretch
 from executors.train import Train, work
 from planner.documents import AdaptError, InputError
+from planner.planning import plan
 from tests.executors.tiny import make_tiny_model, tiny_rows, write_rows
+from tests.executors.train.cards import loaded_by_card
 from tests.executors.train.jobs import make_job
+from tests.planner.specs import spec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from executors.contract import Job
+    from planner.documents import Measurement
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +76,7 @@ def test_longer_rows_are_learned_and_positions_go_with_the_result(
     trained = logits(kept[0][0].model, ids)
     torch.testing.assert_close(logits(again, ids), trained, rtol=0, atol=1e-5)
     if not whole:
+        torch.testing.assert_close(logits(loaded_by_card(folder, short_model), ids), trained, rtol=0, atol=1e-5)
         # Without the positions that it was trained with, it would be another model.
         from peft import PeftModel
 
@@ -89,16 +99,56 @@ def test_longlora_merges_into_a_model_with_the_same_logits(short_model: Path, tm
     assert context_window(tmp_path / "merged") == 192
 
 
-def test_what_is_measured_is_read_with_the_trained_positions(short_model: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def learned(short_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, float]:
+    """A training of longer rows, and the validation loss that it told."""
+    job = make_job(tmp_path_factory.mktemp("learned"), short_model, method="lora", objective="long-context", epochs=2.0)
+    return job, Train().perform(job).metrics["validation_loss"].value
+
+
+def test_what_is_measured_is_read_with_the_trained_positions(learned: tuple[Job, float]) -> None:
     from executors.data import read_rows
 
-    job = make_job(tmp_path, short_model, method="lora", objective="long-context", epochs=2.0)
-    loss = Train().perform(job).metrics["validation_loss"].value
-    params = SimpleNamespace(dtype="fp32", quantization="none", batch_size=4)
+    job, loss = learned
+    params = SimpleNamespace(dtype="fp32", quantization="none", batch_size=4, window=None)
     rows = read_rows(job.inputs["validation"])  # type: ignore[arg-type]
     inputs = {**job.inputs, "adapter": job.out / "adapter"}
     found = surprises(replace(job, params=params, inputs=inputs), rows)
     assert sum(each.nll for each in found) / sum(each.tokens for each in found) == pytest.approx(loss, rel=1e-4)
+
+
+def test_short_inputs_are_held_against_the_base_and_a_worse_reader_stops_the_run(
+    learned: tuple[Job, float], tmp_path: Path
+) -> None:
+    """As the plan draws it: both read no more tokens at once than the base can, one after the other."""
+    job, _ = learned
+    asked = {"metrics": ["perplexity"], "window": 48, "format": "text", "schema": None, "labels": None}
+    params = EvaluateParams.model_validate(
+        {**asked, "max_new_tokens": 8, "batch_size": 4, "dtype": "fp32", "limit": None, "seed": 1}
+    )
+
+    def measured(name: str, **more: Path) -> Mapping[str, Measurement]:
+        inputs = {"model": job.inputs["model"], "prompt": job.inputs["prompt"], "data": job.inputs["validation"]}
+        out = tmp_path / name
+        out.mkdir()
+        return Evaluate().perform(replace(job, params=params, inputs=inputs | more, out=out)).metrics
+
+    before = measured("before")
+    after = measured("after", adapter=job.out / "adapter", reference=tmp_path / "before" / "predictions")
+    ratio = after["perplexity_ratio"]
+    assert ratio.value == pytest.approx(after["perplexity"].value / before["perplexity"].value, rel=1e-4)
+    assert ratio.low is not None and ratio.high is not None and ratio.low < ratio.value < ratio.high < 1.02
+    back = measured("back", reference=tmp_path / "after" / "predictions")["perplexity_ratio"]
+    assert back.value == pytest.approx(1 / ratio.value, rel=1e-4)
+    spec_ = spec(
+        models=[{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}],
+        task__max_input_tokens=12_000,
+        overrides={"objective": "long-context", "approach": "finetune"},
+        hardware="h100",
+    )
+    [gate] = plan(spec_).step("evaluate/short-inputs").gates
+    assert evaluate(gate, {"evaluate/short-inputs": after}).passed
+    assert not evaluate(gate, {"evaluate/short-inputs": {"perplexity_ratio": back}}).passed
 
 
 def test_positions_beyond_the_stretched_context_are_refused(short_model: Path, tmp_path: Path) -> None:
