@@ -17,6 +17,9 @@ from executors.train.loss import CHUNK_LOGITS, HeadRows, weighted_loss
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Of these, so many at a time in fp32 on a processor: they stay in its cache between one operation and the next.
+CACHED_LOGITS = 2**19
+
 
 class HeadLoss(HeadRows):
     """The weighted loss of a batch, in pieces wherever the logits are nothing but a product with the head's matrix."""
@@ -79,6 +82,18 @@ def head_loss(hidden: torch.Tensor, head: Any, targets: torch.Tensor, weights: t
     return total
 
 
+def _put_gradient(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, *, wanted: bool) -> torch.Tensor:
+    """The weighted loss of some tokens; where it is wanted, their gradient is written over their logits."""
+    wide = logits.float()
+    highest, said = wide.amax(1, keepdim=True), wide.gather(1, target)
+    # Each exponential is computed once: for the sum, and for the gradient.
+    summed = wide.sub_(highest).exp_().sum(1, keepdim=True)
+    loss = ((summed.log() + highest - said) * weight).sum()
+    if wanted:
+        logits.copy_(wide.mul_(weight / summed).scatter_add_(1, target, -weight))
+    return loss
+
+
 class _HeadLoss(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(
@@ -101,13 +116,12 @@ class _HeadLoss(torch.autograd.Function):  # type: ignore[misc]
             for start in range(0, hidden.shape[0], rows):
                 piece = slice(start, start + rows)
                 seen, target, weight = hidden[piece].to(dtype), targets[piece, None], weights[piece, None]
-                wide = torch.nn.functional.linear(seen, given, added).float()
-                norm = wide.logsumexp(1, keepdim=True)
-                total += ((norm - wide.gather(1, target)) * weight).sum()
+                gradient = torch.nn.functional.linear(seen, given, added)
+                few = max(1, CACHED_LOGITS // matrix.shape[0]) if hidden.device.type == "cpu" else rows
+                for part in zip(gradient.split(few), target.split(few), weight.split(few), strict=True):
+                    total += _put_gradient(*part, wanted=any(wants))
                 if not any(wants):
                     continue
-                wide.sub_(norm).exp_().scatter_add_(1, target, torch.full_like(weight, -1.0)).mul_(weight)
-                gradient = wide.to(dtype)
                 if of_hidden is not None:
                     of_hidden[piece] = gradient @ given
                 if of_matrix is not None:
