@@ -11,6 +11,7 @@ from planner.memory import TrainingSetting, estimate_training, read_architecture
 from tests.planner.memory.cases import peak_of, recorded, setting_of, shared
 
 HEAD = "classification-head"
+RECOMPUTED = {"checkpointing": True}
 
 
 def errors(rows: list[dict[str, Any]]) -> list[float]:
@@ -127,12 +128,17 @@ def test_only_what_is_learned_costs_logits() -> None:
         ({"method": "full", "objective": "preference", "batch": 2, "sequence": 289, "answer": 195}, 4.336e9),
         ({"method": "lora", "batch": 8, "sequence": 74, "answer": 31}, 1.858e9),
         ({"method": "full", "batch": 8, "sequence": 74, "answer": 31}, 3.935e9),
+        (
+            {"method": "lora", "objective": "preference", "batch": 4, "sequence": 289, "answer": 195, **RECOMPUTED},
+            2.302e9,
+        ),
     ],
 )
 def test_trainings_measured_on_a_processor_lie_in_the_interval(fields: dict[str, Any], peak: float) -> None:
     [row, *_] = recorded("simulated_own.jsonl")
     assert row["model"] == "SmolLM2-135M"
-    setting = TrainingSetting(trainer="adapt", processor=True, checkpointing=False, **fields)
+    setting = TrainingSetting(**{"trainer": "adapt", "processor": True, "checkpointing": False} | fields)
     low, expected, high = estimate_training(read_architecture(row["config"]), setting).device_bytes
     assert low < peak < high
-    assert expected == pytest.approx(peak, rel=0.1)
+    if not setting.checkpointing:  # else the process outweighs the step
+        assert expected == pytest.approx(peak, rel=0.1)
