@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from planner.survey import Survey
 
 STORED = ("book:lora", "hu-2021-lora")
-VALUE_BYTES = 2
+# What learns is held in 32 bits, and an adapter is saved so.
+LEARNED_BYTES = 4
 
 
 @fact(cite=("book:finetuning-and-rag",))
@@ -31,14 +32,14 @@ def training_planned(rungs: list[str], approach: str | Unknown, merge_training: 
     return "finetune" in rungs or (approach == "merge" and merge_training != "none")
 
 
-@fact(unit="bytes", cite=STORED)
+@fact(unit="bytes", cite=(*STORED, "peft-docs"))
 def adapter_bytes(survey: Survey, base_model: str, method: str, rank: int) -> int | Unknown:
-    """Bytes of one trained adapter in 16 bits, on all matrix products of the blocks."""
+    """Bytes of one trained adapter as training leaves it, on all matrix products of the blocks."""
     shape = architecture_of(survey.models[base_model])
     if isinstance(shape, Unknown):
         return shape
     try:
-        return VALUE_BYTES * trainable_parameters(shape, training_setting(method=method, rank=rank))
+        return LEARNED_BYTES * trainable_parameters(shape, training_setting(method=method, rank=rank))
     except EstimateError as error:
         return Unknown(str(error))
 
@@ -72,7 +73,7 @@ def storage_saving(merged_copies_bytes: int, shared_base_bytes: int) -> float:
 def served_bytes(
     survey: Survey, base_model: str, merged_parameters: int | Unknown, serving: str, shared_base_bytes: int | Unknown
 ) -> int | Unknown:
-    """Bytes that everything served takes in 16 bits, before it is quantized."""
+    """Bytes of the files of everything served, whole models in 16 bits, before it is quantized."""
     if serving == "adapters":
         return shared_base_bytes
     shape = served_shape(survey, base_model, merged_parameters)
