@@ -92,7 +92,8 @@ def _params(method: str) -> dict[str, Any]:
 
 
 def _recipe(method: str, folder: Path) -> dict[str, Any]:
-    from executors.merge.recipe import MergeModelsParams, recipe
+    from executors.merge.params import MergeModelsParams
+    from executors.merge.recipe import recipe
 
     at = {"source-0": str(folder / "one"), "source-1": str(folder / "two"), "base": str(folder / "base")}
     return recipe(MergeModelsParams.model_validate(_params(method)), at)

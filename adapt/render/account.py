@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapt.render.forms import FORM_COLUMNS, form_cells
+from adapt.render.merging import sources_told
 from adapt.render.page import Page, Span, Words
 from adapt.render.report import difference
 from adapt.render.units import plain, score, seconds, size
@@ -27,6 +28,9 @@ def account(document: Account) -> Page:
         page.line((f"Target {wanted}: ", Span(met, "strong")))
     _rungs(page, document)
     _forms(page, document)
+    if told := sources_told(document.report.steps):
+        page.heading("What was merged")
+        page.points(told)
     _regret(page, document)
     if document.decisions:
         page.heading("Decisions")

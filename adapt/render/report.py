@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapt.render.forms import FORM_COLUMNS, form_cells
+from adapt.render.merging import sources_told
 from adapt.render.prompts import leaderboards
 from adapt.render.units import score, seconds, size
 from planner.documents import Measurement
@@ -38,7 +39,14 @@ def report(document: RunReport, state: Path) -> RenderableType:
     if document.regret is not None:
         parts += [_regret(document.regret), Text()]
     parts += [
-        Text(line) for line in (*_found(document), *_gains(document), *_regressions(document), *_slices(document))
+        Text(line)
+        for line in (
+            *sources_told(document.steps),
+            *_found(document),
+            *_gains(document),
+            *_regressions(document),
+            *_slices(document),
+        )
     ]
     text = Text(document.because, style=STATUS_STYLES[document.status])
     if document.target:

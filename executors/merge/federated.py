@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from executors.models import Dtype
 
 # Bytes of the sum that is kept in memory, in fp32; the written file is half of that in 16 bits.
-SUM_BYTES = 1_000_000_000
+SUM_BYTES = 250_000_000
 
 
 def average(

@@ -25,12 +25,11 @@ def reload(folder: Path, dtype: Dtype) -> dict[str, JsonValue]:
         InputError: transformers cannot read it, or tensors are missing.
         RunError: the model answers nothing finite, or expects other tensors.
     """
-    import psutil
     import torch
 
     written = tensors(folder)
     count = elements(written)
-    if count * DTYPE_BYTES[dtype] * ROOM > psutil.virtual_memory().available:
+    if count * DTYPE_BYTES[dtype] * ROOM > _free_bytes():
         _compare(folder, {name: tensor.shape for name, tensor in written.items()})
         return {"reloaded": "names and shapes", "parameters": count}
     model = load_model(folder, dtype, device="cpu")
@@ -40,6 +39,18 @@ def reload(folder: Path, dtype: Dtype) -> dict[str, JsonValue]:
         message = "The merged model answers with what is no number."
         raise RunError.one("MERGE004", message, "Merge with a smaller scale, or write fp32.", file=str(folder))
     return {"reloaded": "forward pass", "parameters": model.num_parameters()}
+
+
+def _free_bytes() -> float:
+    """Memory that this process can still take: what the machine has free, or what its limits leave."""
+    import resource
+
+    import psutil
+
+    used = psutil.Process().memory_info()
+    limits = {resource.RLIMIT_AS: used.vms, resource.RLIMIT_DATA: used.data}
+    left = [most - held for limit, held in limits.items() if (most := resource.getrlimit(limit)[0]) >= 0]
+    return float(min([psutil.virtual_memory().available, *left]))
 
 
 def _compare(folder: Path, written: dict[str, tuple[int, ...]]) -> None:

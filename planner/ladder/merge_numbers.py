@@ -6,6 +6,8 @@ import math
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from planner.documents import AdaptError, InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
 
 STACKS = ("depth-upscaling", "passthrough")
 PRUNING = ("ties", "dare-linear", "dare-ties", "della")
-
-# Methods on arcs, and what says where on them.
-ARCS = {"slerp": "t", "chained-slerp": "chain"}
+ARCS = ("slerp", "chained-slerp")
+# Weights whose sum is nearer to zero divide by nothing.
+LEAST_SUM = 1e-6
 
 
 def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
@@ -26,13 +28,14 @@ def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
     if method == "moe":
         return _mixture(draft)
     if method in ARCS:
-        places = {"t": float(draft.answer("merge_t")), "chain": [*chained(draft.answer("merge_weights"))]}
-        return {ARCS[method]: places[ARCS[method]]}
-    numbers: dict[str, JsonValue] = {"weights": draft.answer("merge_weights")}
+        return {"t": _place(draft)} if method == "slerp" else {"chain": [*chained(_weights(draft, above_zero=True))]}
+    numbers: dict[str, JsonValue] = {"weights": [*_weights(draft, above_zero=method == "federated-average")]}
     if method in ("concatenation", "federated-average"):
         return numbers
     # Divided by their sum, weights that remove would add.
     mean = method in ("linear", *PRUNING) and draft.fact("merge_intent") != "remove"
+    if mean and abs(sum(_weights(draft))) < LEAST_SUM:
+        raise _refused("merge_weights", "The weights of the merge sum to zero, and a mean is divided by their sum.")
     numbers["normalize"] = mean
     if method == "linear":
         return numbers
@@ -42,6 +45,33 @@ def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
     if method == "della":
         numbers["spread"] = draft.thresholds["della_spread"]
     return numbers
+
+
+def _weights(draft: Draft, *, above_zero: bool = False) -> list[float]:
+    """What each source counts, as it was decided or pinned.
+
+    Raises:
+        InputError: these are no numbers, or not one for each source.
+    """
+    given, count = draft.answer("merge_weights"), len(draft.survey.merge_sources)
+    numbers = [each for each in given if isinstance(each, int | float)] if isinstance(given, list | tuple) else []
+    if len(numbers) != count or len(given) != count:
+        raise _refused("merge_weights", f"The merge has {count} sources, and `merge_weights` is not as many numbers.")
+    if above_zero and min(numbers) <= 0:
+        raise _refused("merge_weights", "In this merge every source counts something: a weight is zero or less.")
+    return [float(each) for each in numbers]
+
+
+def _place(draft: Draft) -> float:
+    place = float(draft.answer("merge_t"))
+    if not 0 <= place <= 1:
+        raise _refused("merge_t", f"The place on the arc is {place:g}, and an arc goes from 0 to 1.")
+    return place
+
+
+def _refused(name: str, message: str) -> AdaptError:
+    fix = f"Correct `overrides.{name}`, or leave it out."
+    return InputError.one("PIN010", message, fix, pointer=f"/overrides/{name}")
 
 
 def _mixture(draft: Draft) -> dict[str, JsonValue]:

@@ -58,6 +58,23 @@ def test_slerp_of_three_is_a_chain_whose_places_are_said() -> None:
     assert chained([1.0, 1.0, 1.0, 1.0]) == [0.5, 0.333333, 0.25]
 
 
+@pytest.mark.parametrize(
+    ("method", "names", "overrides", "said"),
+    [
+        ("slerp", "ab", {"merge_t": 1.5}, "The place on the arc is 1.5"),
+        ("linear", "ab", {"merge_weights": [1, -1]}, "sum to zero"),
+        ("linear", "ab", {"merge_weights": [1]}, "not as many numbers"),
+        ("chained-slerp", "abc", {"merge_weights": "much"}, "not as many numbers"),
+        ("federated-average", "abc", {"merge_weights": [1, 0, 1]}, "counts something"),
+    ],
+)
+def test_pinned_numbers_that_mean_nothing_are_refused_before_anything_runs(
+    method: str, names: str, overrides: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        merged(sources(*names), method=method, overrides=overrides)
+
+
 def test_clients_of_a_federated_round_count_by_their_rows() -> None:
     clients = [{**source, "examples": rows} for source, rows in zip(sources("a", "b"), (100, 300), strict=True)]
     step = merged(clients, "average").step("merge/models")
