@@ -7,14 +7,16 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.data import read_rows
-from executors.data_need.law import forecast, sentence
+from executors.data_need.law import forecast, scored, sentence
 from executors.errors import classify
+from executors.evaluate.ensemble import POOLED
 from executors.evaluate.executor import Evaluate, EvaluateParams
 from executors.evaluate.predictions import read_predictions
 from executors.files import remove
@@ -26,7 +28,7 @@ from executors.train.probe import FitProbe, ProbeParams
 from planner.documents import Finding, InputError, Measurement, Resources, Step, pretty_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planner.documents import JsonValue
     from planner.documents.events import ErrorClass
@@ -60,6 +62,8 @@ class DataNeedParams(Params):
     def _rising(self) -> DataNeedParams:
         if self.shares != sorted(set(self.shares)) or self.shares[-1] != 1.0:
             raise ValueError("shares must rise to 1")
+        if self.metric not in self.evaluation.metrics:
+            raise ValueError(f"the evaluation does not measure {self.metric}, of which the curve is")
         return self
 
 
@@ -94,6 +98,8 @@ class DataNeed:
         Raises:
             InputError: there are too few rows for parts of these shares, or the metric scores no single cases.
         """
+        import numpy as np
+
         params: DataNeedParams = job.params
         rows = _records(Path(job.inputs["train"]))
         sizes = {share: max(2, round(share * len(rows))) for share in params.shares}
@@ -114,15 +120,17 @@ class DataNeed:
                 known[key] = self._measured(job, key, part, whole=share == 1.0)
                 (job.checkpoints / SCORES).write_text(json.dumps(known), encoding="utf-8")
         order = sorted(known[f"{params.shares[-1]:g}-0"])
-        points: dict[int, list[list[float]]] = {}
+        points: dict[int, list[Callable[[Any], float]]] = {}
         for share, number, part in parts:
-            points.setdefault(len(part), []).append([known[f"{share:g}-{number}"][row] for row in order])
+            told = [known[f"{share:g}-{number}"][row] for row in order]
+            points.setdefault(len(part), []).append(scored(params.metric, told))
         ahead = round(params.ahead * len(rows))
-        found = forecast(points, ahead, params.seed)
-        curve: dict[str, JsonValue] = {str(size): round(_mean(scores), 4) for size, scores in points.items()}
+        found = forecast(points, len(order), ahead, params.seed)
+        means = {size: fmean(score(np.ones(len(order))) for score in trained) for size, trained in points.items()}
+        curve: dict[str, JsonValue] = {str(size): round(mean, 4) for size, mean in means.items()}
         (job.out / "curve").write_text(pretty_json(curve), encoding="utf-8")
         return Outcome(
-            metrics={"gain_of_more_rows": found.gain, params.metric: Measurement(value=_mean(points[len(rows)]))},
+            metrics={"gain_of_more_rows": found.gain, params.metric: Measurement(value=means[len(rows)])},
             notes={
                 "data_need": sentence(found, len(rows), ahead, params.metric),
                 "scores_by_rows": curve,
@@ -137,8 +145,8 @@ class DataNeed:
         """As the training does."""
         return Train().classify(error) if hasattr(error, "findings") else classify(error)
 
-    def _measured(self, job: Job, key: str, part: list[str], *, whole: bool) -> dict[str, float]:
-        """The score of each validation row after training on a part."""
+    def _measured(self, job: Job, key: str, part: list[str], *, whole: bool) -> dict[str, Any]:
+        """The score of each validation row after training on a part, or what it adds to a metric that is pooled."""
         params: DataNeedParams = job.params
         work, kind = job.checkpoints / key, _output(params.training)
         inputs = {name: source for name, source in job.inputs.items() if name != "trained"}
@@ -157,11 +165,12 @@ class DataNeed:
         Evaluate().perform(answered)
         records = read_predictions(answered.out / "predictions")
         remove(work)
-        scores = {record["id"]: record["scores"].get(params.metric) for record in records}
-        if any(not isinstance(score, (bool, int, float)) for score in scores.values()):
+        pooled = "counts" if params.metric in POOLED else "scores"
+        told = {record["id"]: record.get(pooled, {}).get(params.metric) for record in records}
+        if any(not isinstance(each, (bool, int, float, list)) for each in told.values()):
             message = f"The metric {params.metric} does not score single cases, of which a curve is made."
             raise InputError.one("NEED003", message, "Name a metric of single answers.", pointer="/params/metric")
-        return {row: float(score) for row, score in scores.items()}
+        return told
 
 
 def _output(training: TrainParams | ProbeParams) -> str:
@@ -192,13 +201,9 @@ def _records(file: Path) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _known(job: Job) -> dict[str, dict[str, float]]:
+def _known(job: Job) -> dict[str, dict[str, Any]]:
     try:
-        found: dict[str, dict[str, float]] = json.loads((job.checkpoints / SCORES).read_text(encoding="utf-8"))
+        found: dict[str, dict[str, Any]] = json.loads((job.checkpoints / SCORES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found
-
-
-def _mean(scores: list[list[float]]) -> float:
-    return sum(map(sum, scores)) / sum(map(len, scores))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from executors.intervals import macro_scores, micro_f1
 from planner.documents import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 RESAMPLES = 2000
 # A gain below this share of the scale is not worth collecting rows for.
@@ -25,32 +26,55 @@ class Forecast(NamedTuple):
     scale: float
 
 
-def forecast(points: Mapping[int, Sequence[Sequence[float]]], ahead: int, seed: int) -> Forecast:
+def scored(metric: str, told: Sequence[Any]) -> Callable[[Any], float]:
+    """A metric, 0 to 1, as a function of the weights of the cases.
+
+    Args:
+        metric: its name.
+        told: of each case its score, or for a metric that is pooled over all, what it adds to that.
+    """
+    import numpy as np
+
+    if metric == "macro_f1":
+        return macro_scores(told)
+    table = np.asarray(told, dtype=np.float64)
+    if metric == "slot_f1":
+        return lambda weights: float(micro_f1((weights @ table)[None])[0])
+    return lambda weights: float(weights @ table / weights.sum())
+
+
+def forecast(points: Mapping[int, Sequence[Callable[[Any], float]]], cases: int, ahead: int, seed: int) -> Forecast:
     """Fit a power law to the errors and read the gain off it, with its interval by bootstrap [efron-1979-bootstrap].
 
     Cases are drawn anew for all sizes together, since the same ones were answered at each, and at each size the
     trainings too where there were several.
 
     Args:
-        points: number of rows to the trainings on so many; each the scores of all cases, 0 to 1, in one order.
+        points: number of rows to the trainings on so many; each the score by the weights of the cases, see `scored`.
+        cases: how many each was measured on.
         ahead: rows that the forecast is for.
         seed: of the draws.
     """
     import numpy as np
 
     sizes = sorted(points)
-    tables = [np.asarray(points[size], dtype=np.float64) for size in sizes]
-    cases = tables[0].shape[1]
     draw = np.random.default_rng(seed)
     gains = []
     for _ in range(RESAMPLES):
-        chosen = draw.integers(cases, size=cases)
-        means = [table[draw.integers(len(table), size=len(table))][:, chosen].mean() for table in tables]
-        gains.append(_gain(sizes, means, cases, ahead)[0])
-    value, exponent, scale = _gain(sizes, [float(table.mean()) for table in tables], cases, ahead)
+        weights = np.bincount(draw.integers(cases, size=cases), minlength=cases)
+        drawn = [
+            [points[size][at] for at in draw.integers(len(points[size]), size=len(points[size]))] for size in sizes
+        ]
+        gains.append(_gain(sizes, [_mean(trainings, weights) for trainings in drawn], cases, ahead)[0])
+    means = [_mean(points[size], np.ones(cases)) for size in sizes]
+    value, exponent, scale = _gain(sizes, means, cases, ahead)
     low, high = (float(each) for each in np.quantile(gains, [0.025, 0.975]))
     found = Measurement(value=value, low=min(low, value), high=max(high, value), n=cases, interval="bootstrap")
     return Forecast(found, exponent, scale)
+
+
+def _mean(trainings: Sequence[Callable[[Any], float]], weights: Any) -> float:
+    return sum(score(weights) for score in trainings) / len(trainings)
 
 
 def _gain(sizes: Sequence[int], scores: Sequence[float], cases: int, ahead: int) -> tuple[float, float, float]:

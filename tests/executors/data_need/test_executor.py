@@ -94,5 +94,8 @@ def test_too_few_rows_for_three_sizes_are_refused(tiny_model: Path, tmp_path: Pa
 
 def test_shares_that_do_not_rise_to_all_are_refused() -> None:
     wrong = {"shares": [0.5, 0.3, 1.0], "draws": 1, "least_steps": 1, "ahead": 2.0, "metric": "accuracy", "seed": 0}
+    wrong |= {"training": PROBE, "evaluation": ANSWERS}
     with pytest.raises(ValueError, match="shares must rise to 1"):
-        DataNeedParams.model_validate(wrong | {"training": PROBE, "evaluation": ANSWERS})
+        DataNeedParams.model_validate(wrong)
+    with pytest.raises(ValueError, match="the evaluation does not measure accuracy, of which the curve is"):
+        DataNeedParams.model_validate(wrong | {"shares": [0.3, 0.5, 1.0]})
