@@ -36,7 +36,7 @@ from planner.survey.spec_syntax import parse_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from planner.documents import Filled
+    from planner.documents import Filled, Step
     from planner.rules import Book, Table
 
 DISTRIBUTION = "adapt-planner"
@@ -140,8 +140,7 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         name=spec.name or "task",
         digest="",
         planner=planner_version(),
-        # A runner that passed over it would hold a difference to be a value.
-        must_understand=("against",) if any(gate.against for step in steps for gate in step.gates) else (),
+        must_understand=_demands(steps),
         status=status,
         spec=spec,
         filled=filled,
@@ -189,6 +188,13 @@ def _made_record(name: str, value: Any) -> FactRecord:
     unknown = value.reason if isinstance(value, Unknown) else None
     known = None if unknown else value
     return FactRecord.made(name=name, value=known, unit=entry.unit, cite=entry.cite, unknown=unknown)
+
+
+def _demands(steps: tuple[Step, ...]) -> tuple[str, ...]:
+    """What a runner must know: one that passed over it would hold a difference for a value, or run with other pins."""
+    against = any(gate.against for step in steps for gate in step.gates)
+    apart = any(step.environment is not None for step in steps)
+    return (*(("against",) if against else ()), *(("environment",) if apart else ()))
 
 
 def _status(draft: Draft, waits_for: tuple[str, ...]) -> Status:

@@ -99,6 +99,21 @@ def calibration_rows(train_rows: int, document_rows: int) -> int:
     return train_rows or document_rows
 
 
+@fact(unit="weights", cite=("frantar-2022-gptq", "lin-2023-awq"))
+def rounding_group(
+    survey: Survey, base_model: str, merged_parameters: int | Unknown, thresholds: Mapping[str, float]
+) -> int | Unknown:
+    """Weights that share a scale: the usual number, halved until it divides the inputs of every layer."""
+    shape = served_shape(survey, base_model, merged_parameters)
+    if isinstance(shape, Unknown):
+        return shape
+    inputs = {linear.inputs for linear, _ in shape.matrices() if linear.role != "head"}
+    size, least = int(thresholds["quantization_group"]), int(thresholds["small_quantization_group"])
+    while size > least and any(each % size for each in inputs):
+        size //= 2
+    return size
+
+
 @fact(unit="tokens")
 def counted_answer_tokens(
     longest_answer_tokens: int | Unknown, output_format: str, thresholds: Mapping[str, float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.documents import Gate, Input, JsonValue, Step
+from planner.documents import GPTQMODEL, LLM_COMPRESSOR, Gate, Input, JsonValue, Step
 from planner.ladder.endpoints import served
 from planner.ladder.equivalence import equivalence, instead
 from planner.ladder.pins import data_pin
@@ -14,8 +14,13 @@ from planner.survey.metrics import lower_is_better
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
-CALIBRATED = ("gptq", "awq")
-GROUPED = (*CALIBRATED, "int4", "int8-int4")
+CALIBRATED = ("gptq", "awq", "w4a16", "w8a8")
+GROUPED = ("gptq", "awq", "w4a16", "int4", "int8-int4")
+# Methods whose libraries have an environment of their own.
+APART = {
+    "gptq": GPTQMODEL,
+    **dict.fromkeys(("awq", "w4a16", "w8a8", "fp8-dynamic", "fp8-weight"), LLM_COMPRESSOR),
+}
 # Bits of a weight in the forms that a result can be made in beside the one that is served.
 BITS = {"int8": 8, "torchao-int8": 8, "fp8": 8, "int8-int4": 4, "nf4": 4, "fp4": 4, "int4": 4}
 
@@ -69,17 +74,37 @@ def _make(draft: Draft, part: str, form: Form) -> None:
     inputs = {"model": _model(draft)}
     if form.method in CALIBRATED:
         inputs["calibration"] = data_pin(draft, str(draft.answer("calibration")))
-    draft.add(
+    apart = APART.get(form.method)
+    address = draft.add(
         Step(
             address=f"{part}/{form.name}",
-            title=f"Quantize to {form.name}, {form.bits} bits a weight",
+            title=f"Quantize to {form.name}, {form.bits} bits a weight{f', in {apart.name}' if apart else ''}",
             executor="quantize",
             version="1",
+            environment=apart,
             inputs=inputs,
             params=_params(draft, form),
-            outputs=("model",),
+            outputs=("model", "answers") if apart else ("model",),
         ),
         because=("quantization", "quantization_bits", "calibration") if part == "quantize" else ("variants",),
+    )
+    if apart is not None:
+        _read_again(draft, form.name, address)
+
+
+def _read_again(draft: Draft, name: str, made: str) -> None:
+    """Another environment wrote the files: the one that measures and serves must read the same weights in them."""
+    draft.add(
+        Step(
+            address=f"reload/{name}",
+            title="Read the quantized model here, and hold it against what its maker answered",
+            executor="reload",
+            version="1",
+            inputs={each: Input(step=made, output=each) for each in ("model", "answers")},
+            params={"dtype": draft.answer("base_dtype"), "seed": SEED},
+            known_after=("reload_difference", "reload_agreement"),
+        ),
+        because=("quantization",),
     )
 
 
@@ -124,11 +149,11 @@ def _params(draft: Draft, form: Form) -> dict[str, JsonValue]:
     calibrated = form.method in CALIBRATED
     rows = min(int(draft.thresholds["calibration_samples"]), int(draft.fact("calibration_rows") or 0))
     small = form.method == "int8-int4"
-    group = draft.thresholds["small_quantization_group" if small else "quantization_group"]
+    group = draft.thresholds["small_quantization_group"] if small else draft.fact("rounding_group")
     return {
         "method": form.method,
         "bits": form.bits,
-        "group": int(group) if form.method in GROUPED else None,
+        "group": int(group or draft.thresholds["quantization_group"]) if form.method in GROUPED else None,
         "calibration_rows": rows if calibrated else None,
         "calibration_tokens": int(draft.thresholds["calibration_tokens"]) if calibrated else None,
         "kv_cache": draft.answer("kv_cache"),

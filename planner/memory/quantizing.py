@@ -14,9 +14,24 @@ if TYPE_CHECKING:
     from planner.memory.architecture import Architecture
 
 #: Stored format that each method's result has.
-RESULT = {"gptq": "int4", "awq": "int4", "gguf": "int4", "nf4": "nf4", "int8": "int8", "int4": "int4", "fp8": "fp8"}
+RESULT = {
+    "gptq": "int4",
+    "awq": "int4",
+    "w4a16": "int4",
+    "w8a8": "int8",
+    "gguf": "int4",
+    "nf4": "nf4",
+    "int8": "int8",
+    "int4": "int4",
+    "fp8": "fp8",
+    "fp8-dynamic": "fp8",
+    "fp8-weight": "fp8",
+}
 #: Methods that need no data: weights are rounded as they are read.
-ON_THE_FLY = frozenset({"nf4", "int8", "fp8", "int4", "gguf"})
+ON_THE_FLY = frozenset({"nf4", "int8", "fp8", "fp8-dynamic", "fp8-weight", "int4", "gguf"})
+
+#: Methods that keep an inverse Hessian of a layer's inputs.
+HESSIAN = frozenset({"gptq", "w4a16", "w8a8"})
 
 
 def estimate_quantization(
@@ -46,7 +61,7 @@ def estimate_quantization(
     layer = HALF * max((block.parameters for block in architecture.blocks), default=0)
     activations = 2.0 * samples * sequence * hidden * HALF
     widest = max((linear.inputs for linear, _ in architecture.matrices() if linear.role != "head"), default=hidden)
-    hessian = 2.0 * FP32 * widest**2 if method == "gptq" else 0.0
+    hessian = 2.0 * FP32 * widest**2 if method in HESSIAN else 0.0
     forward = sequence * HALF * (4.0 * hidden + 3.0 * widest)
     work = layer + FP32 / HALF * layer / 3 + hessian + forward
     result = weight_bytes(architecture, RESULT[method])

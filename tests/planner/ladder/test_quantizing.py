@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from planner.documents import InputError, Plan
+from planner.documents import GPTQMODEL, LLM_COMPRESSOR, Environment, InputError, Plan
 from planner.planning import plan
 from tests.planner.specs import spec
 from tests.planner.specs_after_training import finetuning
@@ -225,3 +225,106 @@ def test_the_memory_of_a_measurement_follows_the_bits_that_answer() -> None:
         for name in ("merged", "gptq")
     }
     assert memory["gptq"] < 0.6 * memory["merged"]
+
+
+@pytest.mark.parametrize(
+    ("method", "environment", "bits", "group", "rows"),
+    [
+        ("gptq", GPTQMODEL, 4, 128, 128),
+        ("w4a16", LLM_COMPRESSOR, 4, 128, 128),
+        ("awq", LLM_COMPRESSOR, 4, 128, 128),
+        ("w8a8", LLM_COMPRESSOR, 8, None, 128),
+        ("fp8-dynamic", LLM_COMPRESSOR, 8, None, None),
+        ("fp8-weight", LLM_COMPRESSOR, 8, None, None),
+    ],
+)
+def test_a_library_that_excludes_others_runs_in_its_environment_and_the_result_is_read_outside(
+    method: str, environment: Environment, bits: int, group: int | None, rows: int | None
+) -> None:
+    document = plan(finetuning(hardware="h100", overrides={"quantization": method}))
+    step = quantized(document)
+    assert (step.environment, step.params["bits"], step.params["group"]) == (environment, bits, group)
+    assert step.params["calibration_rows"] == rows
+    assert ("calibration" in step.inputs) == (rows is not None)
+    assert rows is None or step.inputs["calibration"].pin == "data/train"
+    again, measured = document.step(f"reload/{method}"), document.step(f"evaluate/{method}")
+    assert again.environment is None
+    assert {name: source.step for name, source in again.inputs.items()} == dict.fromkeys(
+        ("model", "answers"), step.address
+    )
+    order = [each.address for each in document.steps]
+    assert order.index(step.address) < order.index(again.address) < order.index(measured.address)
+    assert "environment" in document.must_understand
+    assert "environment" not in plan(finetuning(hardware="h100", overrides={"quantization": "int8"})).must_understand
+
+
+def test_a_group_divides_the_inputs_of_every_layer() -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}], "overrides": {"quantization": "gptq"}}
+    assert quantized(plan(finetuning(hardware="h100", **small))).params["group"] == 64, "576 inputs"
+
+
+@pytest.mark.parametrize(
+    ("hardware", "train", "latency", "expected"),
+    [
+        ("h100", 40, 0.7, "fp8-dynamic"),
+        ("a100-80gb", 40, 0.7, "fp8-weight"),
+        ("h100", 40, 1.5, "none"),
+        ("h100", 40, 0.4, "none"),
+    ],
+)
+def test_weights_that_are_read_too_slowly_take_a_byte_where_no_data_fit_four_bits(
+    hardware: str, train: int, latency: float, expected: str
+) -> None:
+    data = {"train": {"examples": train}, "test": {"examples": 200}}
+    least = {fact.name: fact.value for fact in plan(finetuning(hardware=hardware, data=data)).facts}["least_answer_ms"]
+    limits = {"latency_ms": latency * float(str(least))}
+    document = plan(finetuning(hardware=hardware, data=data, constraints=limits))
+    assert answer(document, "quantization") == expected
+
+
+def test_what_is_calibrated_needs_data_that_measure_nothing() -> None:
+    test = {"test": {"examples": 200}}
+    for method in ("w4a16", "w8a8"):
+        with pytest.raises(InputError, match="QNT002"):
+            plan(spec(data=test, hardware="h100", overrides={"quantization": method}))
+    step = quantized(plan(spec(data=test, hardware="h100", overrides={"quantization": "fp8-dynamic"})))
+    assert "calibration" not in step.inputs
+
+
+def test_training_with_rounded_weights_is_a_step_before_they_are_rounded_for_good() -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
+    plain = plan(finetuning(overrides={"quantization": "int8-int4"}, **small))
+    assert (answer(plain, "qat"), "train/qat" in [step.address for step in plain.steps]) == ("none", False)
+    document = plan(finetuning(overrides={"quantization": "int8-int4", "qat": "int8-int4"}, **small))
+    step = document.step("train/qat")
+    assert step.inputs["model"].step == "merge/sft"
+    assert quantized(document).inputs["model"].step == "train/qat"
+    assert (step.params["method"], step.params["rounding"], step.params["rounding_group"]) == ("qat", "int8-int4", 32)
+    assert step.params["learning_rate"] == 2e-5
+    held = document.step("equivalence/int8-int4")
+    assert held.inputs["reference"].step == "evaluate/sft", "it is held against what was measured before"
+    assert not [each for each in held.gates if "overrides.qat" in each.because]
+
+
+def test_a_loss_that_was_measured_leads_to_training_with_rounded_weights() -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
+    for loss, expected in ((0.12, "int8-int4"), (0.01, "none")):
+        tried = [{"approach": "finetune", "method": "quantized to int8-int4", "metrics": {"metric_loss": loss}}]
+        document = plan(
+            finetuning(overrides={"quantization": "int8-int4", "approach": "finetune"}, attempts=tried, **small)
+        )
+        assert answer(document, "qat") == expected
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rule"),
+    [
+        ({"quantization": "nf4"}, "QAT002"),
+        ({"quantization": "gguf"}, "QAT002"),
+        ({"quantization": "int8-int4", "serving": "adapters"}, "QAT003"),
+    ],
+)
+def test_rounding_in_training_to_what_is_not_served_is_refused(overrides: dict[str, Any], rule: str) -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
+    with pytest.raises(InputError, match=rule):
+        plan(finetuning(overrides={**overrides, "qat": "int8-int4"}, **small))
