@@ -53,4 +53,5 @@ def _measured(row: LedgerRow) -> Measured | None:
         allocated_bytes=row.allocated_bytes,
         expected_bytes=row.expected_bytes,
         reserved_bytes=row.reserved_bytes,
+        trainer=str(row.setting.get("trainer", "trl")),
     )

@@ -26,7 +26,7 @@ NARROWEST = 0.005
 class Measured:
     """One finished step: what torch's allocator had at most, and what was expected before, both in bytes.
 
-    device: the kind of device, by one spelling. reserved_bytes is None where it was not recorded.
+    device: the kind of device, by one spelling. reserved_bytes is None where it was not recorded. trainer: whose step.
     """
 
     device: str
@@ -35,6 +35,7 @@ class Measured:
     allocated_bytes: int
     expected_bytes: int
     reserved_bytes: int | None = None
+    trainer: str = "trl"
 
     @property
     def ratio(self) -> float:
@@ -54,9 +55,9 @@ class Calibration:
         return cls(tuple(row for row in rows if row.allocated_bytes > 0 and row.expected_bytes > 0))
 
     def comparable(self, setting: TrainingSetting, device: str) -> tuple[Measured, ...]:
-        """Rows of the same kind of device, method and checkpointing."""
-        wanted = (device, setting.method, setting.checkpointing)
-        return tuple(row for row in self.rows if (row.device, row.method, row.checkpointing) == wanted)
+        """Rows of the same kind of device, trainer, method and checkpointing."""
+        wanted = (device, setting.trainer, setting.method, setting.checkpointing)
+        return tuple(row for row in self.rows if (row.device, row.trainer, row.method, row.checkpointing) == wanted)
 
     def knows(self, setting: TrainingSetting, device: str) -> bool:
         """Whether enough runs were measured to say anything."""

@@ -83,6 +83,7 @@ def test_one_more_measurement_outside_never_makes_it_narrower(ratios: list[float
         [measured(1.0, device="l4")] * 5,
         [measured(1.0, method="full")] * 5,
         [Measured("a10g", "lora", not SETTING.checkpointing, EXPECTED, EXPECTED)] * 5,
+        [Measured("a10g", "lora", SETTING.checkpointing, EXPECTED, EXPECTED, trainer="adapt")] * 5,
         [Measured("a10g", "lora", SETTING.checkpointing, 0, EXPECTED)] * 5,
     ],
 )
