@@ -103,34 +103,23 @@ def _something_moves(draft: Draft) -> tuple[Gate, ...]:
     )
     # The gain may be worth having: only an interval that ends below it says that nothing moves.
     worth = draft.thresholds["gain_that_moves"]
-    repairs = [
-        Gate(
-            name=name,
-            when="before",
-            metric=metric,
-            steps=(DIAGNOSIS,),
-            bound="high",
-            test=f">= {worth:g}",
-            otherwise="stop",
-            because=because,
-        )
-        for metric in REPAIRS
-    ]
+    looked: list[tuple[str, tuple[str, ...], str | None]] = [(metric, (DIAGNOSIS,), None) for metric in REPAIRS]
+    looked += [(metric, moved, start) for metric in metrics]
     gains = [
         Gate(
             name=name,
             when="before",
             metric=metric,
-            steps=moved,
-            against=start,
+            steps=steps,
+            against=against,
             bound="high",
             test=f">= {worth:g}",
             otherwise="stop",
             because=because,
         )
-        for metric in metrics
+        for metric, steps, against in looked
     ]
-    return (form, *repairs, *gains)
+    return (form, *gains)
 
 
 def _searches(draft: Draft) -> tuple[str, ...]:
