@@ -213,6 +213,10 @@ def _unfit(adapter: Adapter, server: str) -> list[tuple[str, str]]:
         found.append((f"is DoRA, whose magnitudes {server} does not load", merge))
     if config.get("modules_to_save"):
         found.append((f"brings whole modules ({', '.join(config['modules_to_save'])})", merge))
+    if config.get("trainable_token_indices"):
+        found.append(("brings embeddings of new tokens", merge))
+    if config.get("bias", "none") != "none" or config.get("lora_bias"):
+        found.append(("brings biases", merge))
     if config.get("rank_pattern") or config.get("alpha_pattern"):
         found.append(("has ranks that differ by layer", merge))
     return found

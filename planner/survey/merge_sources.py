@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from planner.survey.model_survey import ModelSurvey
 
 ADAPTER_CONFIG = "adapter_config.json"
+CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class SourceSurvey:
     """Id of the model that it was finetuned from: the spec's word, or else the adapter's own."""
     own_base: str | None = None
     """The base that an adapter's files name."""
+    base_digest: str | None = None
+    """Digest of the folder that an adapter was trained on, by its own card."""
     kind: Literal["model", "adapter"] | None = None
     rank: int | None = None
     """Rank of an adapter."""
@@ -55,7 +59,7 @@ def look_at_sources(
         try:
             survey = _source(source, folder, models)
             found.append(survey)
-            findings += _other_base(survey, pointer)
+            findings += [*_other_base(survey, pointer), *_other_content(survey, pointer)]
         except InputError as error:
             findings += [
                 item.model_copy(update={"where": item.where.model_copy(update={"pointer": pointer})})
@@ -71,6 +75,18 @@ def _other_base(source: SourceSurvey, pointer: str) -> list[Finding]:
     message = f"The adapter {source.id} was trained on {source.own_base}; the spec says {source.base}."
     fix = "An adapter on another base is noise: correct `base`, or take the adapter that belongs to it."
     return [problem("MODEL040", message, fix, pointer=pointer, severity="warning")]
+
+
+def _other_content(source: SourceSurvey, pointer: str) -> list[Finding]:
+    """A warning when an adapter's card names another content than the base at hand has."""
+    own, there = source.base_digest, source.base_model.fingerprint if source.base_model else None
+    if own is None or there is None or own == there:
+        return []
+    message = (
+        f"The adapter {source.id} was trained on a base with the digest {own[:19]}, and {source.base} has {there[:19]}."
+    )
+    fix = "Take the folder that it was trained on. Beside equal weights, other files in the folder make no difference."
+    return [problem("MODEL041", message, fix, pointer=pointer, severity="warning")]
 
 
 def _last(name: str) -> str:
@@ -114,12 +130,23 @@ def _adapter(
         id=source.id,
         base=base,
         own_base=own,
+        base_digest=_digest(path.with_name(CARD)),
         kind="adapter",
         rank=rank if isinstance(rank, int) and rank > 0 else source.rank,
         licence=source.license,
         pin=source.path,
         base_model=_known(base, models, folder),
     )
+
+
+def _digest(card: Path) -> str | None:
+    """The digest of the base that a training here wrote into the card of what it left."""
+    if not card.is_file():
+        return None
+    found = re.search(
+        r"^Base: a model with the digest `(sha256:[0-9a-f]{64})`", card.read_text("utf-8", "replace"), re.M
+    )
+    return found[1] if found else None
 
 
 def _known(base: str | None, models: Mapping[str, ModelSurvey], folder: Path) -> ModelSurvey | None:

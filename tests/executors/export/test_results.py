@@ -135,6 +135,8 @@ def test_lorax_is_told_each_adapter_by_request(tenants: tuple[Path, Path], tmp_p
         ({"use_dora": True}, "DoRA"),
         ({"modules_to_save": ["lm_head"]}, "whole modules"),
         ({"rank_pattern": {"q_proj": 2}}, "differ by layer"),
+        ({"trainable_token_indices": [5, 6]}, "new tokens"),
+        ({"bias": "all"}, "biases"),
     ],
 )
 def test_what_a_server_cannot_load_is_refused(tmp_path: Path, lora: dict[str, object], word: str) -> None:
