@@ -108,10 +108,10 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     if step.executor in answering and "model" in step.inputs:
         time, memory = answering[step.executor](draft, step, size, rate), _inference_memory(draft, step)
         return Resources(device=device, device_memory=memory, time=time)
-    if step.executor in ("probes", "linear-probe"):
-        probes = step.executor == "probes"
-        flops = probe_tokens(step.params) * size * FORWARD if probes else probe_seconds(draft) * rate.expected
-        memory = _inference_memory(draft, step) if probes else None
+    if step.executor in ("probes", "linear-probe", "equivalence"):
+        reads = step.executor != "linear-probe"
+        flops = _tokens_read(draft, step) * size * FORWARD if reads else probe_seconds(draft) * rate.expected
+        memory = _inference_memory(draft, step) if reads else None
         return Resources(device=device, device_memory=memory, time=_flops_time(flops, rate))
     if step.executor in ("prepare", "merge", "merge-models", "quantize"):
         data, tried = 2.0 * size, searched(step.params)
@@ -249,6 +249,14 @@ def _distillation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estim
     return _flops_time(tokens * teacher * FORWARD, rate) if teacher else None
 
 
+def _tokens_read(draft: Draft, step: Step) -> float:
+    """Tokens that probes ask and answer, or that both models of a comparison read."""
+    if step.executor == "probes":
+        return probe_tokens(step.params)
+    each = (draft.fact("row_tokens") or PROMPT_TOKENS) + draft.thresholds["instruction_tokens"]
+    return 2.0 * int(str(step.params["rows"])) * (each + passage_tokens(draft, step.inputs))
+
+
 def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
     """Each experiment asks the failing cases that none before has explained; of each kind at most all of them."""
     rows, each = _diagnosed_rows(draft, step), draft.fact("row_tokens") or PROMPT_TOKENS
@@ -340,8 +348,9 @@ def _weights(draft: Draft, step: Step) -> str:
     rounded = str(step.params.get("quantization", "none"))
     if rounded != "none":
         return "int8" if rounded == "int8" else "nf4"
-    if (step.inputs["model"].step or "").startswith("quantize/"):
-        return {4: "int4", 8: "int8"}.get(draft.answer("quantization_bits"), "bf16")
+    made = draft.steps.get(step.inputs["model"].step or "")
+    if made is not None and made.executor == "quantize":
+        return {4: "int4", 8: "int8"}.get(int(str(made.params["bits"])), "bf16")
     return str(draft.answer("base_dtype"))
 
 
@@ -349,7 +358,7 @@ def _inference_memory(draft: Draft, step: Step) -> Estimate | None:
     shape = architecture_of(draft.survey.models[str(draft.answer("base_model"))])
     if isinstance(shape, Unknown):
         return None
-    batch, answer = int(str(step.params["batch_size"])), int(str(step.params["max_new_tokens"]))
+    batch, answer = int(str(step.params.get("batch_size", 1))), int(str(step.params["max_new_tokens"]))
     try:
         prompt = (draft.fact("sequence_tokens") or PROMPT_TOKENS) + passage_tokens(draft, step.inputs)
         setting = inference_setting(dtype=_weights(draft, step), batch=batch, prompt=prompt, generated=answer)

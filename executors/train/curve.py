@@ -17,7 +17,7 @@ ENOUGH_STEPS = 8
 
 
 # Highest learning rates that are usual; a training that goes nowhere at more of it does so because of it.
-USUAL = {"full": 1e-3, "partial": 1e-3, "galore": 1e-2, "bitfit": 1e-2, "ia3": 1e-1}
+USUAL = {"full": 1e-3, "qat": 1e-3, "partial": 1e-3, "galore": 1e-2, "bitfit": 1e-2, "ia3": 1e-1}
 USUAL_OF_ADAPTERS = 1e-2
 USUAL_OF_SOFT_PROMPTS = 0.5
 

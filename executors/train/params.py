@@ -22,6 +22,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "partial": ("layers_trained",),
     "bitfit": (),
     "router": (),
+    "qat": ("rounding", "rounding_group"),
     "galore": ("rank",),
     "lora": LOW_RANK,
     "dora": LOW_RANK,
@@ -61,9 +62,9 @@ STARTS: dict[str, tuple[str, ...]] = {
 # Initialisations of peft that look at data first, which training does not gather: they would run without.
 NEED_DATA = ("eva", "lora_ga", "lora-ga", "corda", "loftq")
 # Methods that train weights of the model itself, and so leave a whole model.
-IN_PLACE = frozenset({"full", "partial", "bitfit", "router", "galore", "relora"})
+IN_PLACE = frozenset({"full", "partial", "bitfit", "router", "qat", "galore", "relora"})
 # Methods that train every weight.
-EVERYTHING = frozenset({"full", "galore"})
+EVERYTHING = frozenset({"full", "qat", "galore"})
 
 
 # Distributions in which every device holds whole weights.
@@ -79,7 +80,7 @@ class TrainParams(Params):
     ]  # fmt: skip
     """What is learned from the rows; see `executors.train.objectives`."""
     method: Literal[
-        "full", "partial", "bitfit", "router", "galore", "lora", "dora", "longlora", "qlora", "relora", "ia3",
+        "full", "partial", "bitfit", "router", "qat", "galore", "lora", "dora", "longlora", "qlora", "relora", "ia3",
         "adapter", "prompt-tuning", "prefix-tuning", "p-tuning",
     ]  # fmt: skip
     rank: Count | None = None
@@ -96,6 +97,10 @@ class TrainParams(Params):
     """Learning rate of the output side of a low-rank adapter over that of its input side; above 1 it is LoRA+."""
     base_quantization: Literal["nf4", "fp4", "int8"] | None = None
     """What the frozen weights are rounded to; of 4 bits the scales are rounded too."""
+    rounding: Literal["int4", "int8-int4"] | None = None
+    """To what the weights of linear layers are rounded at every pass: 4 bits, beside activations in 8 bits or not."""
+    rounding_group: Annotated[int, Field(ge=16)] | None = None
+    """Weights that share a scale while they are rounded; as the format has it that is served."""
     restarts: Count | None = None
     """How often, evenly spread over the steps, adapters are folded into the weights and begun anew."""
     layers_trained: Count | None = None
@@ -222,6 +227,10 @@ class TrainParams(Params):
             (
                 method == "relora" and self.distribution not in WHOLE,
                 f"relora folds adapters into whole weights, which {self.distribution} has not: use single or ddp",
+            ),
+            (
+                method == "qat" and self.distribution not in WHOLE,
+                f"qat rounds whole weights, which {self.distribution} has not: use single or ddp",
             ),
             (
                 method == "galore" and self.base_dtype == "fp16",

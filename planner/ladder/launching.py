@@ -67,7 +67,7 @@ FIXED_BY_OBJECTIVE: dict[str, dict[str, JsonValue]] = {
     "preference": {"label_smoothing": 0.0, "desirable_weight": 1.0, "undesirable_weight": 1.0},
 }
 # Methods whose result is a whole model, not something beside one.
-WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora", "router"})
+WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora", "router", "qat"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns", "share_prefix"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.documents import GPTQMODEL, LLM_COMPRESSOR, Gate, Input, JsonValue, Step
 from planner.ladder.endpoints import served
 from planner.ladder.equivalence import equivalence, instead
+from planner.ladder.launching import Training, train
 from planner.ladder.pins import data_pin
 from planner.ladder.prompting import SEED, base_model, evaluate
 from planner.survey.metrics import lower_is_better
@@ -46,6 +47,8 @@ def quantizing(draft: Draft) -> None:
             _compared(draft, form, reference)
     if kind == "none":
         return
+    if draft.answer("qat") != "none":
+        _train_rounded(draft, kind)
     _make(draft, "quantize", Form(kind, kind, bits))
     _measure(draft, "quantize", Form(kind, kind, bits), reference, f"quantized ({kind})")
     title = f"Hold {kind} against what was measured, token by token"
@@ -62,6 +65,24 @@ def _compared(draft: Draft, form: Form, reference: str) -> None:
     _measure(draft, "compare", form, reference, None)
     title = f"Hold {form.name} against what was measured, token by token"
     equivalence(draft, form.name, title, bits=form.bits, because=("variants", "after_checks"), gated=False)
+
+
+def _train_rounded(draft: Draft, kind: str) -> None:
+    """Train on with the weights rounded as they will be served, on what taught the model."""
+    taught = next(step for step in reversed(draft.steps.values()) if step.executor == "train")
+    group = _params(draft, Form(kind, kind, BITS[kind]))["group"]
+    changes: dict[str, JsonValue] = {
+        "learning_rate": draft.thresholds["qat_learning_rate"],
+        "epochs": float(draft.thresholds["qat_epochs"]),
+        "rounding": draft.answer("qat"),
+        "rounding_group": group,
+    }
+    if taught.params["optimizer"] == "galore-adamw":
+        changes["optimizer"] = "adamw"
+    inputs = {name: source for name, source in taught.inputs.items() if not name.startswith("teacher")}
+    title = "Train on with weights rounded as they will be served"
+    wanted = Training("qat", "sft", inputs | {"model": _model(draft)}, taught.gates, changes, title, "qat")
+    train(draft, wanted)
 
 
 def _form(name: str) -> Form:

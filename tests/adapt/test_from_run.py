@@ -183,10 +183,6 @@ def test_a_form_that_lost_too_much_stops_the_run_with_its_numbers_and_the_next_w
     assert "+8.0 (+5.0 to +11.0)" in told
     known = spec_of_run(path)
     assert known.spec.attempts[-1].metrics == {"metric_loss": 0.08}
-    wider = known.spec.model_copy(update={"overrides": spec["overrides"] | {"approach": "finetune"}})
-    decision = plan(wider, folder=known.folder).decision("qat")
-    assert decision is not None
-    assert (decision.answer, decision.rule) == ("int4", "QAT102")
 
 
 def test_the_run_is_found_by_plan_state_folder_or_run_folder(finished: tuple[Path, RunReport]) -> None:

@@ -11,6 +11,7 @@ from executors.train.methods.bottleneck import adapter
 from executors.train.methods.ia3 import ia3
 from executors.train.methods.in_place import bitfit, full, partial, router
 from executors.train.methods.low_rank import low_rank
+from executors.train.methods.rounded import rounded
 from executors.train.methods.soft import p_tuning, prefix_tuning, prompt_tuning
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ METHODS: dict[str, Callable[[Any, TrainParams], Applied]] = {
     "partial": partial,
     "bitfit": bitfit,
     "router": router,
+    "qat": rounded,
     "lora": low_rank,
     "dora": low_rank,
     "longlora": low_rank,

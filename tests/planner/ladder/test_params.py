@@ -91,7 +91,7 @@ def test_no_parameter_is_left_to_a_default(name: str, plans: list[Plan]) -> None
 
 
 # The model has no biases, so BitFit is vetoed; it is no mixture, which alone has a router.
-@pytest.mark.parametrize("method", sorted(set(OWN) - {"bitfit", "router"}))
+@pytest.mark.parametrize("method", sorted(set(OWN) - {"bitfit", "router", "qat"}))
 def test_every_method_that_is_here_can_be_planned(method: str) -> None:
     chosen = spec(evaluation={"metrics": ["label_accuracy"]}, overrides={"method": method, "approach": "finetune"})
     step = next(step for step in plan(chosen).steps if step.executor == "train")
