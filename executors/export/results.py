@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
+from executors.export.cache import for_lorax, for_ollama, for_vllm
 from executors.export.card import card
 from executors.export.document import Export, Part
 from executors.export.finished import Adapter, Finished, finished, is_plain, whole_model
@@ -97,9 +98,10 @@ def _merged(found: list[Finished], draft: Path, base: str | None) -> Made:
     _whole(one, draft)
     (draft / CARD).write_text(card(one, kind="model"), encoding="utf-8")
     _prompt(one, draft)
-    return Made(
-        (Part(folder=".", what="The model, in transformers or vLLM", command="vllm serve ."),), _instructed(one)
-    )
+    cache, unsaid = for_vllm(found)
+    command = shlex.join(["vllm", "serve", ".", *cache])
+    part = Part(folder=".", what="The model, in transformers or vLLM", command=command)
+    return Made((part,), (*_instructed(one), *unsaid))
 
 
 def _whole(one: Finished, draft: Path) -> None:
@@ -143,8 +145,11 @@ def _ollama(found: list[Finished], draft: Path, base: str | None) -> Made:
         remove(folder)
     (draft / "Modelfile").write_text(text, encoding="utf-8")
     (draft / CARD).write_text(card(one, kind="model"), encoding="utf-8")
-    commands = f"ollama create {one.name} -f Modelfile && ollama run {one.name}"
-    return Made((Part(folder=".", what="The model in Ollama", command=commands),), (*unsaid, *_searched(one)))
+    cache, more = for_ollama(found)
+    # The server reads it when it is started, before any model is.
+    start = f"{cache} ollama serve & " if cache else ""
+    commands = f"{start}ollama create {one.name} -f Modelfile && ollama run {one.name}"
+    return Made((Part(folder=".", what="The model in Ollama", command=commands),), (*unsaid, *more, *_searched(one)))
 
 
 def _vllm(found: list[Finished], draft: Path, base: str | None) -> Made:
@@ -157,13 +162,15 @@ def _vllm(found: list[Finished], draft: Path, base: str | None) -> Made:
     slots = next(size for size in RANKS if size >= rank)
     words = ["vllm", "serve", base or "base", "--served-model-name", found[0].base_id, "--enable-lora"]
     words += ["--max-lora-rank", str(slots), "--max-loras", str(min(len(adapters), 8))]
-    words += ["--max-cpu-loras", str(max(len(adapters), 8)), "--lora-modules"]
+    cache, unsaid = for_vllm(found)
+    words += ["--max-cpu-loras", str(max(len(adapters), 8)), *cache, "--lora-modules"]
     words += [f"{name}=adapters/{name}" for name in adapters]
     command = shlex.join(words)
     (draft / "serve.sh").write_text(f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command}\n', encoding="utf-8")
     (draft / "serve.sh").chmod(0o755)
     what = f"{len(adapters)} adapters on {found[0].base_id} in vLLM"
-    return Made((Part(folder=".", what=what, command=command),), tuple(f for one in found for f in _instructed(one)))
+    told = (f for one in found for f in _instructed(one))
+    return Made((Part(folder=".", what=what, command=command),), (*told, *unsaid))
 
 
 def _lorax(found: list[Finished], draft: Path, base: str | None) -> Made:
@@ -177,7 +184,8 @@ def _lorax(found: list[Finished], draft: Path, base: str | None) -> Made:
         asked = {"inputs": "the request, rendered with the chat template", "parameters": request}
         (draft / f"request-{name}.json").write_text(pretty_json(asked), encoding="utf-8")
     what = f"{len(adapters)} adapters on {found[0].base_id} in LoRAX"
-    return Made((Part(folder=".", what=what, command=command),), tuple(f for one in found for f in _instructed(one)))
+    told = (f for one in found for f in _instructed(one))
+    return Made((Part(folder=".", what=what, command=command),), (*told, *for_lorax(found)))
 
 
 def _adapters(found: list[Finished], server: str) -> dict[str, Adapter]:
