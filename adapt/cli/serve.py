@@ -84,9 +84,10 @@ def _load(what: Served, queue: int) -> Service:
 
         from executors.serve.app import Service
         from executors.serve.engine import Engine
+        from executors.serve.labels import Labels
 
         disable_progress_bar()
-        engine = Engine(what)
+        engine = Labels(what) if what.labels else Engine(what)
     logging.disable(logging.NOTSET)
     return Service(engine, queue=queue, key=os.environ.get(KEY) or None)
 

@@ -59,12 +59,22 @@ class Served:
     variants: tuple[Variant, ...]
     """The first is what is asked for most: the run's own result."""
 
+    @property
+    def labels(self) -> bool:
+        """Whether heads answer, which give labels and write no text."""
+        return _gives_labels(self.variants[0].params)
+
 
 @dataclass(frozen=True)
 class _Rung:
     step: Step
     folder: Path
     adapter: Path | None
+
+    @property
+    def head(self) -> bool:
+        """Whether a head answers."""
+        return self.step.params.get("decoding") == "head"
 
 
 def served(runs: Sequence[Sources], *, merged: bool = False) -> Served:
@@ -89,8 +99,17 @@ def served(runs: Sequence[Sources], *, merged: bool = False) -> Served:
         message = f"The runs {names} are on different bases, and one server holds one base."
         raise InputError.one("SERVE002", message, "Serve them apart, on ports of their own.")
     folder, dtype, quantization = bases[0]
+    if len({_gives_labels(variant.params) for variant in variants}) > 1:
+        message = "Of these runs some end in heads over labels and some in models that write."
+        raise InputError.one("SERVE004", message, "Serve them apart, on ports of their own.")
+    if _gives_labels(variants[0].params):
+        return Served(folder, dtype, quantization, tuple(_distinct(variants)))
     plain = Variant(_base_name(runs[0], folder, merged=merged))
     return Served(folder, dtype, quantization, (*_distinct(variants), plain))
+
+
+def _gives_labels(params: EvaluateParams | None) -> bool:
+    return params is not None and params.decoding == "head"
 
 
 def _of_run(run: Sources, *, merged: bool) -> tuple[Path, list[Variant]]:
@@ -101,16 +120,14 @@ def _of_run(run: Sources, *, merged: bool) -> tuple[Path, list[Variant]]:
         message = f"The run of {run.plan.name} has no rung that was measured with a model on this machine."
         raise InputError.one("SERVE001", message, "Run the plan first: adapt run PLAN.")
     best = _best(rungs, run, merged=merged)
-    chosen = [best, *(rung for rung in rungs if rung.folder == best.folder and rung is not best)]
+    others = (rung for rung in rungs if rung.folder == best.folder and rung is not best)
+    chosen = [best, *(rung for rung in others if rung.head == best.head)]
     return best.folder, [_variant(rung, run, is_best=rung is best) for rung in chosen]
 
 
 def _rung(step: Step, reports: dict[str, StepReport], run: Sources) -> _Rung | None:
     report = reports.get(step.address)
     if step.executor != "evaluate" or not step.rung or report is None or report.status not in FINISHED:
-        return None
-    if step.params.get("decoding") == "head":
-        # A head gives labels their scores, and writes no text.
         return None
     found = {name: run.find(step.inputs[name]) for name in ("model", "adapter") if name in step.inputs}
     folder, adapter = found.get("model"), found.get("adapter")
@@ -130,7 +147,7 @@ def _best(rungs: list[_Rung], run: Sources, *, merged: bool) -> _Rung:
 
 def _variant(rung: _Rung, run: Sources, *, is_best: bool) -> Variant:
     params = EvaluateParams.model_validate(dict(rung.step.params))
-    prompt = run.find(rung.step.inputs["prompt"])
+    prompt = run.find(rung.step.inputs["prompt"]) if "prompt" in rung.step.inputs else None
     search = {
         name: source for name in SEARCH if name in rung.step.inputs and (source := run.find(rung.step.inputs[name]))
     }

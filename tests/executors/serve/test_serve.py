@@ -522,6 +522,44 @@ def test_queries_are_worded_as_they_were_measured_to_find_most(
     assert asked == [{"plain": question, "alone": written, "added": f"{question}\n{written}"}[use]]
 
 
+def test_a_head_answers_with_its_likeliest_label(served: Served, tmp_path: Path) -> None:
+    """As it is measured: by the official client, with the likelihood of each label."""
+    import torch
+
+    from executors.heads import load_classifier
+    from executors.models import load_tokenizer, save_model
+    from executors.serve.labels import Labels
+
+    tokenizer, labels = load_tokenizer(served.folder), ("on", "off", "dim")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(3)
+        model = load_classifier(served.folder, "fp32", labels, tokenizer.pad_token_id, device="cpu")
+    save_model(model, tokenizer, tmp_path / "head")
+    params = EvaluateParams.model_validate(
+        {
+            "metrics": ["label_accuracy"], "schema": None, "labels": [*labels], "format": "label", "limit": None,
+            "max_new_tokens": 8, "batch_size": 1, "dtype": "fp32", "decoding": "head", "seed": 0,
+        }
+    )  # fmt: skip
+    what = Served(tmp_path / "head", "fp32", "none", (Variant("sorter", params=params),))
+    assert what.labels
+    with Running(Service(Labels(what))) as found:
+        client = found.client()
+        made = client.chat.completions.create(model="sorter", messages=ASKED, logprobs=True, top_logprobs=3)  # type: ignore[arg-type]
+        with torch.inference_mode():
+            ids = torch.tensor([tokenizer(ASKED[0]["content"])["input_ids"]])
+            expected = model(ids).logits[0].log_softmax(-1)
+        assert made.choices[0].message.content == labels[int(expected.argmax())]
+        assert made.choices[0].logprobs is not None
+        [told] = made.choices[0].logprobs.content or []
+        assert {one.token: one.logprob for one in told.top_logprobs} == pytest.approx(
+            dict(zip(labels, expected.tolist(), strict=True)), abs=1e-4
+        )
+        with pytest.raises(openai.BadRequestError, match="likeliest label"):
+            client.chat.completions.create(model="sorter", messages=ASKED, response_format=schema({}))  # type: ignore[call-overload]
+
+
 def test_a_port_in_use_is_told() -> None:
     with bind("127.0.0.1", 0) as taken, pytest.raises(InputError, match="in use"):
         bind("127.0.0.1", taken.getsockname()[1])
