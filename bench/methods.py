@@ -199,15 +199,13 @@ def _probed(job: Job) -> list[float]:
 
     def scores() -> Any:
         found = hidden_features(Path(job.inputs["model"]), "bf16", texts, lambda _: None)[probe.layer]
-        return np.stack([found[row.prompt] for row in rows]) @ probe.weight.numpy().T + probe.bias.numpy()
+        logits = np.stack([found[row.prompt] for row in rows]) @ probe.weight.numpy().T + probe.bias.numpy()
+        return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
-    first = scores()
-    first -= np.logaddexp.reduce(first, axis=1, keepdims=True)
-    right = [first[at, probe.labels.index(row.completion or "")] for at, row in enumerate(rows)]
-    again = scores()
-    again -= np.logaddexp.reduce(again, axis=1, keepdims=True)
+    told = scores()
+    right = [told[at, probe.labels.index(row.completion or "")] for at, row in enumerate(rows)]
     trains = int(str(outcome.notes["trainable"]))
-    difference = float(np.abs(first - again).max())
+    difference = float(np.abs(told - scores()).max())
     return [trains, peak, 0.0, math.log(len(probe.labels)), -float(np.mean(right)), *seconds, difference]
 
 
