@@ -22,9 +22,10 @@ from executors.quantize.apart import (
     CALIBRATED,
     GROUPED,
     Apart,
+    answers_of,
     calibration_tokens,
     check_apart,
-    write_answers,
+    read_as_written,
 )
 from executors.quantize.divergence import Likeness, logits, prompts_of, same_answers
 from executors.quantize.gguf_file import GgufFormat, check_weights, write_gguf
@@ -39,6 +40,7 @@ from planner.documents import (
     RunError,
     Step,
     Where,
+    canonical_json,
 )
 
 if TYPE_CHECKING:
@@ -146,21 +148,19 @@ class Quantize:
             else:
                 del model
                 gc.collect()
-                if params.method in BITS_APART:
-                    rounded = _round_apart(job, base, dtype, tokenizer, making)
-                else:
-                    rounded = round_and_save(base, params.method, params.group, dtype, tokenizer, making)
+                rounded = _rounded(job, base, dtype, tokenizer, making)
                 before = logits(rounded, prompts)
                 del rounded
                 gc.collect()
                 again = load_any(making, dtype)
-                if not same_answers(before, logits(again, prompts)):
+                if not _same(params.method, prompts, before, logits(again, prompts)):
                     message = "The files that were written answer otherwise than the model that was quantized."
                     raise RunError.one("QUANT010", message, "Choose another method of quantization.")
             tell(job, "comparing with 16 bits", 2, 3)
             metrics = like.measure(logits(again, prompts), params.seed)
             if params.method in BITS_APART:
-                write_answers(job.out / ANSWERS, prompts, before)
+                answers = canonical_json(answers_of(prompts, before))
+                (job.out / ANSWERS).write_text(answers + "\n", encoding="utf-8")
             making.rename(job.out / "model")
         finally:
             remove(making)
@@ -174,9 +174,16 @@ class Quantize:
         return classify(error)
 
 
-def _round_apart(job: Job, base: Path, dtype: Dtype, tokenizer: Any, folder: Path) -> Any:
-    """The quantized model of a method whose library has an environment of its own, written to a folder."""
+def _same(method: str, prompts: list[list[int]], before: list[Any], after: list[Any]) -> bool:
+    """Whether what was written answers as what was quantized; a library apart has kernels of its own."""
+    return read_as_written(prompts, before, after) if method in BITS_APART else same_answers(before, after)
+
+
+def _rounded(job: Job, base: Path, dtype: Dtype, tokenizer: Any, folder: Path) -> Any:
+    """The quantized model, written to a folder."""
     params: QuantizeParams = job.params
+    if params.method not in BITS_APART:
+        return round_and_save(base, params.method, params.group, dtype, tokenizer, folder)
     rows: list[list[int]] = []
     if params.calibration_rows is not None and params.calibration_tokens is not None:
         data, count, most = Path(job.inputs["calibration"]), params.calibration_rows, params.calibration_tokens

@@ -52,9 +52,10 @@ def round_by_gptqmodel(
     whole = layers_kept(model)
     check_groups(model, group, whole)
     del model
-    raw = folder.with_name(f"{folder.name}-raw")
+    raw, layers = folder.with_name(f"{folder.name}-raw"), folder.with_name(f"{folder.name}-layers")
     try:
-        config = QuantizeConfig(bits=4, group_size=group, sym=True, desc_act=False)
+        # Layers that wait lie on the disk, where the result will.
+        config = QuantizeConfig(bits=4, group_size=group, sym=True, desc_act=False, offload_to_disk_path=str(layers))
         rounded = GPTQModel.load(str(base), config, dtype=torch_dtype(dtype))
         calibration = [{"input_ids": list(ids), "attention_mask": [1] * len(ids)} for ids in rows]
         # Short rows are what the task has; gptqmodel would leave out those below its own least length.
@@ -65,6 +66,7 @@ def round_by_gptqmodel(
         again = GPTQModel.load(str(raw), device=device_name(), dtype=torch_dtype(dtype)).model.eval()
     finally:
         remove(raw)
+        remove(layers)
     save_tokenizer(tokenizer, folder)
     return again
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +12,7 @@ from executors.inputs import missing_inputs
 from executors.intervals import mean
 from executors.models import Dtype
 from executors.progress import tell
-from executors.quantize.apart import ANSWERS, read_answers
+from executors.quantize.apart import ANSWERS, MOST, differences
 from executors.quantize.divergence import logits
 from executors.quantize.rounding import load_any
 from planner.documents import Finding, Resources, RunError, Step
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planner.documents.events import ErrorClass
-
-# In nats a token, on average: other kernels sum in another order; corrupted weights answer several nats off.
-MOST = 0.05
 
 
 class ReloadParams(Params):
@@ -63,16 +61,10 @@ class Reload:
             RunError: what is read is not what was written.
         """
         params: ReloadParams = job.params
-        told = read_answers(Path(job.inputs[ANSWERS]))
+        told = json.loads(Path(job.inputs[ANSWERS]).read_text(encoding="utf-8"))
         tell(job, "reading what was written", 0, 1)
         model = load_any(Path(job.inputs["model"]), params.dtype)
-        off, kept = [], []
-        for answer, given in zip(told, logits(model, [each["prompt"] for each in told]), strict=True):
-            log_p = given.log_softmax(-1)
-            tokens = log_p.new_tensor(answer["tokens"]).long()
-            there = log_p.gather(-1, tokens[:, None])[:, 0]
-            off.append(float((there - log_p.new_tensor(answer["log_p"])).abs().mean()))
-            kept.append(float((log_p.argmax(-1) == tokens).float().mean()))
+        off, kept = differences(told, logits(model, [each["prompt"] for each in told]))
         metrics = {"reload_difference": mean(off, params.seed), "reload_agreement": mean(kept, params.seed)}
         found = metrics["reload_difference"].value
         if found > MOST:

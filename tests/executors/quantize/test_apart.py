@@ -12,11 +12,19 @@ from executors.contract import Job, Site
 from executors.environments import is_made
 from executors.models import load_model, load_tokenizer
 from executors.quantize import Quantize, QuantizeParams, Reload, ReloadParams
-from executors.quantize.apart import BITS_APART, CALIBRATED, ENVIRONMENTS, GROUPED, calibration_tokens, write_answers
+from executors.quantize.apart import (
+    BITS_APART,
+    CALIBRATED,
+    ENVIRONMENTS,
+    GROUPED,
+    answers_of,
+    calibration_tokens,
+    read_as_written,
+)
 from executors.quantize.compressor import check_groups, layers_kept
 from executors.quantize.divergence import TEXTS, logits
 from executors.runner import run_plan
-from planner.documents import GPTQMODEL, InputError, Pin, RunError, Step, fingerprint
+from planner.documents import GPTQMODEL, InputError, Pin, RunError, Step, canonical_json, fingerprint
 from tests.executors.plans import make_plan
 from tests.executors.quantize.test_quantize import values
 from tests.executors.tiny import make_tiny_model, tiny_rows, write_rows
@@ -106,10 +114,13 @@ def reload(tmp_path: Path, model: Path, answers: Path) -> dict[str, float]:
 def test_a_reload_finds_what_answers_otherwise_than_where_it_was_made(tmp_path: Path, tiny_model: Path) -> None:
     tokenizer, model = load_tokenizer(tiny_model), load_model(tiny_model, "bf16", device="cpu")
     prompts = [tokenizer(text)["input_ids"] for text in TEXTS]
-    write_answers(tmp_path / "answers", prompts, logits(model, prompts))
+    given = logits(model, prompts)
+    (tmp_path / "answers").write_text(canonical_json(answers_of(prompts, given)), encoding="utf-8")
+    assert read_as_written(prompts, given, given)
     same = {"reload_difference": pytest.approx(0, abs=1e-5), "reload_agreement": 1.0}
     assert reload(tmp_path, tiny_model, tmp_path / "answers") == same
     corrupted = make_tiny_model(tmp_path / "other", seed=9)
+    assert not read_as_written(prompts, given, logits(load_model(corrupted, "bf16", device="cpu"), prompts))
     with pytest.raises(RunError, match="answer otherwise here than where they were made"):
         reload(tmp_path, corrupted, tmp_path / "answers")
 
