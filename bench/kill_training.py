@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="?", help="folder of the base model")
     parser.add_argument("rows", type=Path, nargs="?", default=ROWS, help="JSONL of training rows")
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=36, help="optimizer steps of 2 rows, over 3 epochs")
+    parser.add_argument("--steps", type=int, default=24, help="optimizer steps of 2 rows, over 3 epochs")
     options = parser.parse_args()
     model = options.model or small_model()
     with tempfile.TemporaryDirectory() as name:

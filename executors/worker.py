@@ -61,7 +61,13 @@ def main(arguments: list[str]) -> int:
         write_document(attempt.result_file, result)
     if rank == 0 or result.error is not None:
         record(job, result)
-    return 0 if result.status == "done" else 1
+    status = 0 if result.status == "done" else 1
+    if job.processes:
+        # All is written: what libraries crash in while they are taken down would end the others before they are done.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def work(attempt: AttemptFolder, job: JobFile, rank: int = 0) -> StepResult:

@@ -118,7 +118,11 @@ def check_examples(
         shortest = min(len(example.ids) for example in examples.too_long)
         longer = f"All {len(examples.too_long)} rows are longer than {params.max_length} tokens"
         message = f"{longer}, the shortest has {shortest}."
-        return [finding("DATA102", message, f"Set max_length to {shortest} or more.", file)]
+        window = _window(base, params)
+        fix = f"Set max_length to {shortest} or more."
+        if window and shortest > window:
+            fix = f"Shorten them, or take a model that reads more: this one reads {window} tokens."
+        return [finding("DATA102", message, fix, file)]
     return check_tokens(examples.kept, base, params, file, new_tokens=new_tokens) + check_labels(
         examples.kept, stops, file
     )
@@ -128,22 +132,31 @@ def check_tokens(
     examples: Sequence[Example], base: Path, params: TrainParams, file: str, *, new_tokens: int = 0
 ) -> list[Finding]:
     """Sequences fit the model's window, and it knows their tokens."""
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     longest = max(examples, key=lambda example: len(example.ids))
     findings = []
-    window = config.get("max_position_embeddings")
-    window = window and int(window * (params.scaling_factor or 1))
+    window = _window(base, params)
     soft = params.virtual_tokens or 0
     if window and len(longest.ids) + soft > window:
         beside = f" beside {soft} virtual ones" if soft else ""
         message = f"Row {longest.id} has {len(longest.ids)} tokens{beside}, but the model reads {window}."
         findings.append(finding("DATA103", message, f"Set max_length to {window - soft} or less.", file))
-    vocabulary = config.get("vocab_size")
+    vocabulary = _config(base).get("vocab_size")
     highest = max(max(example.ids) for example in examples)
     if vocabulary and highest >= vocabulary + new_tokens:
         message = f"The tokenizer gives token {highest}, but the model knows {vocabulary}."
         findings.append(finding("TRAIN003", message, "Use the tokenizer that belongs to the model.", str(base)))
     return findings
+
+
+def _config(base: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _window(base: Path, params: TrainParams) -> int | None:
+    """Tokens that the model reads, with its positions as far as they are stretched; None where it does not say."""
+    window = _config(base).get("max_position_embeddings")
+    return window and int(window * (params.scaling_factor or 1))
 
 
 def check_labels(examples: Iterable[Example], stops: set[int], file: str) -> list[Finding]:

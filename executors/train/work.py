@@ -54,7 +54,10 @@ def train(job: Job) -> Outcome:
         raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision or optimizer.")
     ranks = join(params, device)
     try:
-        return _train(job, params, device, ranks)
+        outcome = _train(job, params, device, ranks)
+        # Nobody takes the connections down that another still uses.
+        ranks.wait()
+        return outcome
     finally:
         leave()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -46,6 +47,8 @@ class WriteParams(Params):
     metrics: dict[str, float] = {}
     crash_at: int | None = None
     """Piece of work before which a process that began earlier is ended by a fault of memory."""
+    crash_at_exit: bool = False
+    """Whether the interpreter crashes when all is done, as native libraries may."""
 
 
 class Write(Fake):
@@ -58,6 +61,8 @@ class Write(Fake):
 
     def perform(self, job: Job) -> Outcome:
         params: WriteParams = job.params
+        if params.crash_at_exit:
+            atexit.register(os.kill, os.getpid(), signal.SIGSEGV)
         newest = job.checkpoints / "done"
         first = int(newest.read_text()) if newest.exists() else 0
         for unit in range(first, params.units):

@@ -72,6 +72,19 @@ def _same_signals() -> Any:
         signal.signal(number, handler)
 
 
+@pytest.mark.parametrize(("processes", "status"), [(2, 0), (None, -signal.SIGSEGV)])
+def test_one_of_several_that_crashes_after_its_work_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int | None, status: int
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    attempt, _ = attempt_at(tmp_path, params={"crash_at_exit": True}, processes=processes)
+    with start(attempt) as process:
+        process.communicate(timeout=60)
+    result = attempt.result()
+    assert result is not None
+    assert (process.returncode, result.status) == (status, "done")
+
+
 def test_the_same_command_works_without_a_runner(tmp_path: Path) -> None:
     attempt, _ = attempt_at(tmp_path)
     with start(attempt) as process:

@@ -82,6 +82,14 @@ def test_all_rows_too_long(model: Path, tmp_path: Path) -> None:
     assert said.startswith("All 32 rows are longer than 12 tokens, the shortest has ")
 
 
+def test_no_longer_rows_are_asked_for_than_the_model_reads(model: Path, tmp_path: Path) -> None:
+    edit(model / "config.json", max_position_embeddings=16)
+    with pytest.raises(AdaptError) as caught:
+        Train().perform(make_job(tmp_path / "work", model, validate=False, max_length=12))
+    (found,) = caught.value.findings
+    assert found.fix == "Shorten them, or take a model that reads more: this one reads 16 tokens."
+
+
 def test_a_row_longer_than_the_model_reads(model: Path, tmp_path: Path) -> None:
     edit(model / "config.json", max_position_embeddings=16)
     assert "but the model reads 16" in refusal(make_job(tmp_path / "work", model, validate=False))
