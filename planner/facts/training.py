@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING
 
 from planner.facts.effort import RAW_TEXT
 from planner.facts.registry import Unknown, fact
+from planner.survey.tokens import BYTES_PER_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planner.documents import Spec
+
+# A label's name is no prose, and the chat template has tokens of its own.
+LABEL_BYTES_PER_TOKEN, TEMPLATE_TOKENS = 2.0, 48
 TACTICS = ("book:finetuning-tactics",)
 REGRET = ("schulman-2025-lora-without-regret", "tinker-cookbook")
+
+
+@fact(unit="tokens", cite=TACTICS)
+def instruction_room(spec: Spec, thresholds: Mapping[str, float]) -> int:
+    """Room around a row for the chat template and the instruction, with the labels that it lists.
+
+    Names of labels take more tokens than prose; what is not used costs nothing, and a row that does not fit is lost.
+    """
+    listed = len(", ".join(spec.task.output.labels or ()).encode()) / LABEL_BYTES_PER_TOKEN
+    said = len(spec.task.description.encode()) / BYTES_PER_TOKEN
+    return math.ceil(max(thresholds["instruction_tokens"], said + listed + TEMPLATE_TOKENS))
 
 
 @fact(unit="tokens", cite=TACTICS)
@@ -22,6 +38,7 @@ def sequence_tokens(
     max_input_tokens: int | Unknown,
     context_tokens: int | Unknown,
     objective: str,
+    instruction_room: int,
     thresholds: Mapping[str, float],
 ) -> int:
     """Length to train at, rounded up to 64, within the context unless the training is to make that longer.
@@ -30,9 +47,9 @@ def sequence_tokens(
     Raw text is cut into sequences of one length, which holds the pairs that may follow it too.
     """
     if not isinstance(longest_row_tokens, Unknown):
-        wanted = longest_row_tokens + thresholds["instruction_tokens"]
+        wanted: float = longest_row_tokens + instruction_room
     elif not isinstance(row_tokens, Unknown):
-        wanted = row_tokens * thresholds["longest_over_mean"] + thresholds["instruction_tokens"]
+        wanted = row_tokens * thresholds["longest_over_mean"] + instruction_room
     else:
         wanted = thresholds["assumed_row_tokens"]
     if objective == "continued-pretraining":
@@ -40,7 +57,7 @@ def sequence_tokens(
     elif objective in RAW_TEXT:
         wanted = max(wanted, thresholds["raw_text_tokens"])
     if objective == "long-context" and not isinstance(max_input_tokens, Unknown):
-        return 64 * math.ceil(max(wanted, max_input_tokens + thresholds["instruction_tokens"]) / 64)
+        return 64 * math.ceil(max(wanted, max_input_tokens + instruction_room) / 64)
     length = max(64, 64 * math.ceil(wanted / 64))
     return length if isinstance(context_tokens, Unknown) else min(length, context_tokens)
 

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.facts import FACTS, Unknown
+from planner.planning import plan
 from planner.survey.data_survey import DataSurvey
 from tests.planner.facts.boards import THRESHOLDS, board, lengths, surveyed, with_answers
+from tests.planner.specs import spec
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 
@@ -122,7 +124,8 @@ UNREAD = Unknown("not read")
 
 def length(**known: Any) -> int:
     unknown = dict.fromkeys(("longest_row_tokens", "row_tokens", "max_input_tokens", "context_tokens"), UNREAD)
-    return int(value("sequence_tokens", **{"objective": "sft"} | unknown | known))
+    room = int(THRESHOLDS["instruction_tokens"])
+    return int(value("sequence_tokens", **{"objective": "sft", "instruction_room": room} | unknown | known))
 
 
 @given(st.integers(1, 300_000), st.integers(64, 200_000))
@@ -131,6 +134,19 @@ def test_the_sequence_holds_the_longest_row_within_the_context(longest: int, con
     room = longest + THRESHOLDS["instruction_tokens"]
     assert found <= context
     assert found == context or (found % 64 == 0 and room <= found < room + 64)
+
+
+def test_a_row_has_room_for_the_labels_that_its_prompt_lists() -> None:
+    many = [f"transfer not received by recipient {at}" for at in range(77)]
+    rooms, lengths = list[int](), list[int]()
+    for labels in (["on", "off"], many):
+        output = {"format": "label", "labels": labels}
+        document = plan(spec(task__output=output, task__kind="classification"))
+        rooms.append(int(str(next(fact.value for fact in document.facts if fact.name == "instruction_room"))))
+        lengths.append(int(str(document.step("train/sft").params["max_length"])))
+    assert rooms[0] == THRESHOLDS["instruction_tokens"]
+    assert rooms[1] > sum(map(len, many)) / 3.6
+    assert lengths[1] - lengths[0] >= rooms[1] - rooms[0] - 64
 
 
 def test_the_sequence_of_unknown_rows_is_an_assumption() -> None:
