@@ -121,7 +121,7 @@ def read_model(
     try:
         model, info = getattr(transformers, kind).from_pretrained(
             folder,
-            dtype=torch_dtype(dtype),
+            dtype="auto" if rounded == "torchao" else torch_dtype(dtype),
             attn_implementation=register() if attention == "flash" else attention,
             use_safetensors=True,
             local_files_only=True,
@@ -232,12 +232,13 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def quantized(folder: Path) -> bool:
-    """Whether the weights of a folder are stored quantized, by its config."""
+def quantized(folder: Path) -> str:
+    """By which library the weights of a folder are stored quantized, by its config; empty where they are not."""
     import json
 
     path = folder / "config.json"
-    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("quantization_config"))
+    config = json.loads(path.read_text(encoding="utf-8")).get("quantization_config") if path.is_file() else None
+    return str(config.get("quant_method") or "unknown") if config else ""
 
 
 def gguf_file(folder: Path) -> Path | None:

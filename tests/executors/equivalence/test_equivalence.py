@@ -17,6 +17,7 @@ from executors.prompt.document import make_prompt, write_prompt
 from planner.documents import InputError, Step
 from tests.executors.evaluate.test_evaluate import job as evaluation
 from tests.executors.merge.test_adapters import lora
+from tests.executors.quantize.test_evaluated import classifier
 from tests.executors.quantize.test_quantize import quantize
 from tests.executors.quantize.test_quantize import values as form
 from tests.executors.tiny import make_tiny_model, tiny_rows, write_rows
@@ -111,6 +112,14 @@ def test_fewer_bits_diverge_and_take_less(tmp_path: Path, tiny_model: Path, meth
     assert 0 < outcome.metrics["kl_divergence"].value < 0.3
     assert int(str(outcome.notes["bytes"])) < 0.6 * int(str(outcome.notes["reference_bytes"]))
     assert outcome.notes.get("weights") == ("dequantized from GGUF" if method == "gguf" else None)
+
+
+def test_a_classifier_is_compared_by_the_scores_of_its_labels(tmp_path: Path, tiny_model: Path) -> None:
+    base = classifier(tmp_path / "base", tiny_model)
+    folder, _ = quantize(tmp_path, base, form("nf4", 4))
+    same, small = (compare(tmp_path, each, base) for each in (base, folder))
+    assert (same.metrics["kl_divergence"].value, same.notes["tokens"]) == (0, 6)
+    assert 0 < small.metrics["kl_divergence"].value < 0.1
 
 
 def test_the_loss_of_the_score_is_paired_and_above_zero_where_it_got_worse(tmp_path: Path, tiny_model: Path) -> None:

@@ -227,3 +227,17 @@ def test_a_method_of_this_machine_passes_the_check() -> None:
 def test_parameters_that_mean_nothing_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         QuantizeParams.model_validate(given)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(*_: Any) -> Any:
+        (tmp_path / "out" / ".making").mkdir()
+        (tmp_path / "out" / ".making" / "part").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("executors.quantize.executor.write_gguf", full)
+    with pytest.raises(OSError, match="No space left"):
+        quantize(tmp_path, tiny_model, values("gguf", 8))
+    assert not list((tmp_path / "out").iterdir())
