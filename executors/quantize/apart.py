@@ -29,8 +29,9 @@ BITS_APART = {"gptq": (4,), "w4a16": (4,), "w8a8": (8,), "fp8-dynamic": (8,), "f
 GROUPED = ("gptq", "w4a16", "awq")
 CALIBRATED = (*GROUPED, "w8a8")
 SEARCHED = {"awq": "AWQ searches the scale of each channel on an accelerator"}
-# In nats a token, on average: other kernels sum in another order; corrupted weights answer several nats off.
-MOST = 0.05
+# In nats a token, on average. The same weights in bf16 and in fp32 differ by 0.04 on a model of 135M, kernels that
+# unpack in other places by 0.05; corrupted weights answer several nats off.
+MOST = 0.15
 # What the reload is held against, beside the model.
 ANSWERS = "answers"
 
