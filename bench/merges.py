@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,15 +27,20 @@ from tests.executors.tiny import make_tiny_model  # noqa: E402 - the checkout co
 SHARED = {"adapters": [False, False], "tokenizer": "base", "alignment": "none", "search": "none", "dtype": "bf16"}
 PRUNED = {"weights": [0.5, 0.5], "normalize": True, "scale": 1.0}
 METHODS: dict[str, dict[str, Any]] = {
+    "federated-average": {"weights": [100.0, 300.0]},
     "linear": {"weights": [0.5, 0.5], "normalize": True},
     "slerp": {"t": 0.5},
     "task-arithmetic": {"weights": [1.0, 1.0], "normalize": False, "scale": 0.4},
     "ties": {**PRUNED, "density": 0.2},
     "dare-ties": {**PRUNED, "density": 0.5},
 }
+COMPARED = [method for method in METHODS if method != "federated-average"]
+WHOLE = ("slerp", "federated-average")
 SEED, HIDDEN, BLOCKS, VOCABULARY = 7, 2048, 9, 32000
 GIGABYTE = 1e9
 HEAD = "ratio  equal"
+# As runs of plans have it: threads that wait leave the core to others.
+QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
 
 
 class Taken(NamedTuple):
@@ -50,7 +56,8 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--size", type=float, default=1.0, help="GB of a checkpoint")
-    asked.add_argument("--only", choices=tuple(METHODS), action="append")
+    asked.add_argument("--only", choices=COMPARED, action="append")
+    asked.add_argument("--limit", type=float, help="GB of data that a federated average may hold, instead of the rest")
     asked.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.child:
@@ -58,9 +65,13 @@ def main() -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="merges-"))
     try:
+        if given.limit:
+            _make(folder, given.size, files=16)
+            _bounded(folder, given.limit)
+            return
         _make(folder, given.size)
         print(f"{'s; GB':<16} {'wall':>7} {'theirs':>7} {'CPU':>7} {'theirs':>7} {'peak':>6} {'theirs':>7}  {HEAD}")
-        for method in given.only or METHODS:
+        for method in given.only or COMPARED:
             _compare(method, folder, given.rounds)
     finally:
         shutil.rmtree(folder)
@@ -86,8 +97,30 @@ def _compare(method: str, folder: Path, rounds: int) -> None:
     )
 
 
+def _bounded(folder: Path, limit: float) -> None:
+    """A federated average under a limit of the kernel, and a process that loads one of the models under the same."""
+    size = sum(path.stat().st_size for path in (folder / "one").glob("*.safetensors"))
+    bounds = (int(limit * GIGABYTE),) * 2
+    loading = f"import glob; from safetensors.torch import load; files = glob.glob('{folder}/one/*.safetensors'); "
+    loading += "held = [load(open(file, 'rb').read()) for file in files]"
+    for what, command in (
+        ("federated-average", [sys.executable, __file__, "--child", "federated-average", str(folder)]),
+        ("to load one model", [sys.executable, "-c", loading]),
+    ):
+        ran = subprocess.run(
+            command,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, bounds),
+            env={**os.environ, **QUIET, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        done = "done" if ran.returncode == 0 else f"ended with {ran.returncode}: {ran.stderr.strip().splitlines()[-1]}"
+        print(f"a model of {size / GIGABYTE:.2f} GB, {limit} GB of data allowed: {what} {done}")
+
+
 def _params(method: str) -> dict[str, Any]:
-    rescale = None if method == "slerp" else 3.0
+    rescale = None if method in WHOLE else 3.0
     return {"method": method, **SHARED, "rescale_above": rescale, "seed": SEED, **METHODS[method]}
 
 
@@ -105,7 +138,7 @@ def _ours(method: str, folder: Path) -> None:
     from executors.merge import MergeModels, MergeModelsParams
 
     inputs: dict[str, Path | str] = {"source-0": folder / "one", "source-1": folder / "two"}
-    if method not in ("linear", "slerp"):
+    if method not in ("linear", *WHOLE):
         inputs["base"] = folder / "base"
     out, kept = folder / "out", folder / "kept"
     out.mkdir()
@@ -116,7 +149,7 @@ def _ours(method: str, folder: Path) -> None:
 
 def _taken(command: list[str]) -> Taken:
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **QUIET})
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -147,8 +180,8 @@ def _equal(one: Path, two: Path) -> str:
     return "bit for bit"
 
 
-def _make(folder: Path, size: float) -> None:
-    """A base of about `size` GB and two models that lie near it, in two files each."""
+def _make(folder: Path, size: float, files: int = 2) -> None:
+    """A base of about `size` GB and two models that lie near it, in files of one size."""
     import torch
     from safetensors.torch import save_file
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -162,18 +195,20 @@ def _make(folder: Path, size: float) -> None:
     )  # fmt: skip
     with torch.device("meta"):
         shapes = {name: weight.shape for name, weight in LlamaForCausalLM(config).named_parameters()}
+    drawn: dict[tuple[int, ...], list[torch.Tensor]] = {}
     for number, name in enumerate(("base", "one", "two")):
         make_tiny_model(folder / name)
         (folder / name / "model.safetensors").unlink()
         config.save_pretrained(folder / name)
-        shards: list[dict[str, torch.Tensor]] = [{}, {}]
+        shards: list[dict[str, torch.Tensor]] = [{} for _ in range(files)]
         for at, (key, shape) in enumerate(shapes.items()):
-            drawn = [torch.Generator().manual_seed(1000 * each + at) for each in (0, number)]
-            weight = torch.randn(shape, generator=drawn[0]) * 0.02
-            if number:
-                weight += torch.randn(shape, generator=drawn[1]) * 0.002
-            shards[at * 2 // len(shapes)][key] = weight.bfloat16()
-        names = [f"model-{part}-of-00002.safetensors" for part in ("00001", "00002")]
+            if shape not in drawn:
+                draw = torch.Generator().manual_seed(SEED + len(drawn))
+                drawn[shape] = [torch.randn(shape, generator=draw) for _ in range(3)]
+            # Drawn once a shape, and turned by another number of rows in each tensor.
+            weight, change = drawn[shape][0].roll(at, 0) * 0.02, drawn[shape][number].roll(-at, 0) * 0.002
+            shards[at * files // len(shapes)][key] = (weight + change if number else weight).bfloat16()
+        names = [f"model-{part + 1:05d}-of-{files:05d}.safetensors" for part in range(files)]
         for shard, file in zip(shards, names, strict=True):
             save_file(shard, folder / name / file, {"format": "pt"})
         index = {key: file for shard, file in zip(shards, names, strict=True) for key in shard}
