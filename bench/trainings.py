@@ -162,6 +162,7 @@ COMMON: dict[str, Any] = {
     "precision": "bf16",
     "base_dtype": "bf16",
     "attention": "sdpa",
+    "liger_kernel": "never",
     "distribution": "single",
     "packing": False,
     "length_grouped": True,

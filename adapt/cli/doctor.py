@@ -12,9 +12,12 @@ from planner.documents import pretty_json
 
 FINDINGS = 3
 NOT_MADE = "not made"
-FINE = ("ok", NOT_MADE)
+NOT_INSTALLED = "not installed"
+FINE = ("ok", NOT_MADE, NOT_INSTALLED)
 # What `adapt run` uses, in the order in which it is installed.
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "gguf", "safetensors", "scikit-learn")
+# What makes some runs faster where it is there, and what for.
+FASTER = {"liger-kernel": "trains faster on CUDA devices where it is installed"}
 INSTALL = "pip install 'adapt-planner[run]' -c constraints.txt"
 EPILOG = """
 \b
@@ -30,7 +33,7 @@ class Row(NamedTuple):
     kind: str
     name: str
     state: str
-    """ok, missing, broken, or `not made` for an environment that only some plans need."""
+    """ok, missing, broken, `not installed` for what no plan needs, or `not made` for an environment that some do."""
     detail: str
     fix: str = ""
 
@@ -63,6 +66,11 @@ def _libraries() -> list[Row]:
             rows.append(Row("library", name, "ok", metadata.version(name)))
         except metadata.PackageNotFoundError:
             rows.append(Row("library", name, "missing", "plans can be made, but not run", INSTALL))
+    for name, use in FASTER.items():
+        try:
+            rows.append(Row("library", name, "ok", metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            rows.append(Row("library", name, NOT_INSTALLED, use, f"pip install {name}"))
     return rows
 
 
@@ -97,6 +105,6 @@ def _show(rows: list[Row]) -> None:
     for name in ("What", "Name", "State", "Detail", "To do"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        style = {"ok": "green", NOT_MADE: "yellow"}.get(row.state, "bold red")
+        style = {"ok": "green", NOT_MADE: "yellow", NOT_INSTALLED: "yellow"}.get(row.state, "bold red")
         table.add_row(row.kind, row.name, Text(row.state, style=style), Text(row.detail), Text(row.fix))
     out().print(table)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from planner.documents.finding import Severity
 
 # What changes how long a training takes, but not what it learns: no other tool need be told.
-SPEED = frozenset({"share_prefix"})
+SPEED = frozenset({"share_prefix", "liger_kernel"})
 # How a parameter is said: by another name, by a word for each of its values, or by a function.
 Way = str | tuple[str, Mapping[Any, Any]] | Callable[["Sheet", Any], None]
 

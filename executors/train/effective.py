@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from executors.models import torch_dtype
 from executors.prefixed import PLAIN
 from executors.quantized import layers_in_bits
+from executors.train.liger import in_use
 from executors.train.params import EVERYTHING
 from executors.varlen import VARLEN
 from planner.documents import Finding, RunError
@@ -28,6 +29,7 @@ def effective(model: Any, tokenizer: Any) -> dict[str, JsonValue]:
         "quantization": quantization_of(model),
         "trainable": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
         "attention": PLAIN.get(model.config._attn_implementation, model.config._attn_implementation),
+        "liger_kernel": in_use(model),
         "share_prefix": model.config._attn_implementation in PLAIN,
         "template": tokenizer.chat_template,
     }
@@ -45,6 +47,7 @@ def requested(
         "quantization": f"{kind} with double quantization" if kind in ("nf4", "fp4") else kind,
         "trainable": trainable,
         "attention": VARLEN if params.attention == "flash" else params.attention,
+        "liger_kernel": params.liger_kernel == "when-installed" and "liger_kernel" not in otherwise,
         "share_prefix": bool(params.share_prefix) and "share_prefix" not in otherwise,
         "template": template,
     }

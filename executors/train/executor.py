@@ -6,6 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING, ClassVar
 
 from executors.errors import classify
+from executors.train.liger import unsupported
 from executors.train.params import TrainParams, output_of
 from executors.train.spreading import BY_DEEPSPEED, out_of_reach
 from planner.documents import Finding, Where
@@ -50,6 +51,8 @@ class Train:
             findings.append(_finding(step, f"Attention flash does not run on {site.device}.", "Use attention sdpa."))
         if step.params.get("precision") == "fp16" and site.device not in ("cuda", "rocm"):
             findings.append(_finding(step, f"Precision fp16 cannot be trained on {site.device}.", "Use bf16, or fp32."))
+        if reason := unsupported(str(step.params.get("liger_kernel")), site.device):
+            findings.append(_finding(step, reason, "Set liger_kernel to never."))
         optimizer, leaves = str(step.params.get("optimizer")), output_of(str(step.params.get("method")))
         if optimizer.startswith("paged") and site.device != "cuda":
             message = f"Optimizer {optimizer} pages its states through CUDA, which {site.device} has not."

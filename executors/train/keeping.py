@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from executors.train import checkpoints, deepspeed, sharding
+from executors.train import checkpoints, deepspeed, liger, sharding
 from executors.train.optimizers import NAMES, loading, own_optimizer
 from executors.train.ranks import Ranks
 from executors.train.restarts import Restarts, folded_weights, steps_between, with_warmups
@@ -112,6 +112,8 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         for weight in trained:
             weight.requires_grad = True
         self.remove_callback(PrinterCallback)
+        if plan.params.liger_kernel == "when-installed" and (reason := liger.use(self.model)):
+            self.otherwise = {**self.otherwise, "liger_kernel": reason}
         params, total = plan.params, plan.watch.schedule.total
         self.restarted_every = steps_between(total, params.restarts) if params.restarts else None
         self.folded = folded_weights(applied.model) if params.restarts else frozenset[str]()

@@ -171,6 +171,8 @@ class TrainParams(Params):
     """What frozen weights are stored in, what galore trains in, and what a whole model is written in."""
     attention: Literal["sdpa", "eager", "flash"]
     """The kernel; `flash` keeps rows apart by their lengths (CUDA), the others by a mask."""
+    liger_kernel: Literal["never", "when-installed"]
+    """Whether norms, rotary positions and gated layers are computed by Liger's kernels (CUDA)."""
     distribution: Literal["single", "ddp", "fsdp", "zero-2", "zero-3", "offload"]
     """How training is spread: every device has its rows (ddp), and a part of the weights too (fsdp, zero)."""
     devices: Count | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from executors.bottleneck import decoder_layers
 from executors.contract import Outcome
 from executors.models import device_name
-from executors.train import checkpoints
+from executors.train import checkpoints, liger
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe, usual_rate
@@ -49,9 +49,13 @@ def train(job: Job) -> Outcome:
     """
     params: TrainParams = job.params
     device = device_name()
-    reason = unsupported(params.precision, device) or cannot_page(params.optimizer, device)
+    reason = (
+        unsupported(params.precision, device)
+        or cannot_page(params.optimizer, device)
+        or liger.unsupported(params.liger_kernel, device)
+    )
     if reason:
-        raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set another precision or optimizer.")
+        raise InputError.one("TRAIN007", reason, "Plan again on this machine, or set what it cannot do otherwise.")
     ranks = join(params, device)
     try:
         outcome = _train(job, params, device, ranks)

@@ -35,6 +35,7 @@ COMMON = (
     "precision",
     "base_dtype",
     "attention",
+    "liger_kernel",
     "distribution",
 )
 LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation")

@@ -38,6 +38,7 @@ COMMON: dict[str, Any] = {
     "packing": False,
     "length_grouped": True,
     "share_prefix": True,
+    "liger_kernel": "never",
     "early_stopping_patience": 2,
     "evaluations_per_epoch": 1,
     "checkpoint_s": 300.0,

@@ -40,6 +40,7 @@ PARAMS: dict[str, Any] = {
     "precision": "fp32",
     "base_dtype": "fp32",
     "attention": "sdpa",
+    "liger_kernel": "never",
     "distribution": "single",
     "packing": False,
     "length_grouped": True,
