@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STORED = ("book:lora", "hu-2021-lora")
 # What learns is held in 32 bits, and an adapter is saved so.
 LEARNED_BYTES = 4
+# As transformers names them.
+GGUF_FAMILIES = ("llama", "mistral", "qwen2")
 
 
 @fact(cite=("book:finetuning-and-rag",))
@@ -91,6 +93,12 @@ def base_quantized(survey: Survey, base_model: str) -> bool:
 def base_unpacked(survey: Survey, base_model: str) -> bool:
     """Whether a step of the plan unpacks the base's quantized file into 16 bits, as it does with GGUF."""
     return survey.models[base_model].kind == "gguf"
+
+
+@fact(cite=("gguf-docs",))
+def gguf_written(model_family: str) -> bool:
+    """Whether `adapt run` writes models of this family as GGUF; llama.cpp's own script writes more."""
+    return model_family in GGUF_FAMILIES
 
 
 @fact(unit="rows", cite=("frantar-2022-gptq", "lin-2023-awq"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +11,9 @@ from planner.documents import GPTQMODEL, LLM_COMPRESSOR, Environment, InputError
 from planner.planning import plan
 from tests.planner.specs import spec
 from tests.planner.specs_after_training import finetuning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = {"max_serving_memory_gb": 6}
 T4 = {"devices": [{"name": "T4", "memory_gb": 16}]}
@@ -328,3 +332,15 @@ def test_rounding_in_training_to_what_is_not_served_is_refused(overrides: dict[s
     small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
     with pytest.raises(InputError, match=rule):
         plan(finetuning(overrides={**overrides, "qat": "int8-int4"}, **small))
+
+
+def test_a_family_that_is_not_written_as_gguf_is_told_before_anything_runs(tmp_path: Path) -> None:
+    for family, expected in (("gpt_neox", True), ("llama", False)):
+        folder = tmp_path / family
+        folder.mkdir()
+        shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+        config = {"model_type": family, "vocab_size": 400, "max_position_embeddings": 512, **shape}
+        (folder / "config.json").write_text(json.dumps(config))
+        models = [{"id": family, "path": str(folder), "params": 2_000_000}]
+        document = plan(finetuning(models=models, overrides={"quantization": "gguf"}))
+        assert ("SVW152" in {finding.code for finding in document.warnings}) == expected
