@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from executors.attempt import AttemptFolder, JobFile, processes_of, write_document
 from executors.prompt.document import make_prompt, write_prompt
+from executors.store import Store
 from executors.train import Train
+from executors.train.watch import Record
 from tests.executors.tiny import tiny_rows, write_rows
 from tests.executors.train.jobs import params_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planner.documents import StepResult
 
 ROOT = Path(__file__).parents[3]
@@ -23,15 +27,17 @@ ONE: dict[str, Any] = {"micro_batch": 4, "accumulation": 2, "distribution": "sin
 TWO: dict[str, Any] = {"micro_batch": 2, "accumulation": 2, "devices": 2, "nodes": 1}
 
 
-def attempt_of(folder: Path, model: Path, number: int = 1, **changes: Any) -> AttemptFolder:
+def attempt_of(
+    folder: Path, model: Path, number: int = 1, rows: Callable[..., list[dict[str, str]]] = tiny_rows, **changes: Any
+) -> AttemptFolder:
     """An attempt at a training of 27 rows, of which the last step has fewer than there are places for."""
     folder.mkdir(exist_ok=True)
     write_prompt(make_prompt("Answer with JSON."), folder / "prompt.json")
     inputs = {
         "model": model,
         "prompt": folder / "prompt.json",
-        "train": write_rows(folder / "train.jsonl", tiny_rows(27)),
-        "validation": write_rows(folder / "validation.jsonl", tiny_rows(9, start=27)),
+        "train": write_rows(folder / "train.jsonl", rows(27)),
+        "validation": write_rows(folder / "validation.jsonl", rows(9, start=27)),
     }
     params = params_of(**changes)
     attempt = AttemptFolder.of(folder / "steps/train__sft", number)
@@ -58,6 +64,22 @@ def start(attempt: AttemptFolder) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", starter, str(attempt.folder)], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
+
+
+def losses(folder: Path) -> Record:
+    """What the newest checkpoint of an attempt in a folder knows."""
+    newest = max(folder.glob("checkpoints/checkpoint-*"), key=lambda item: int(item.name.rpartition("-")[2]))
+    return Record.read(newest)
+
+
+def weights(folder: Path, result: StepResult) -> dict[str, Any]:
+    """The tensors that an attempt in a folder left."""
+    from safetensors.torch import load_file
+
+    (artifact,) = result.artifacts.values()
+    (file,) = Store(folder / "store").get(artifact.digest).glob("*.safetensors")
+    found: dict[str, Any] = load_file(file)
+    return found
 
 
 def carried_out(attempt: AttemptFolder) -> StepResult:

@@ -12,11 +12,10 @@ from unittest.mock import patch
 from executors.train import ranks
 from executors.train import work as training
 from executors.train.params import SINGLE_ANSWERS
-from executors.train.watch import Record
 from tests.executors.encoders import label_rows
 from tests.executors.tiny import PLACES, THINGS, tiny_rows, write_rows
 from tests.executors.train.jobs import make_job, perform
-from tests.executors.train.spread import TWO
+from tests.executors.train.spread import TWO, losses
 
 if TYPE_CHECKING:
     from executors.contract import Job
@@ -76,9 +75,8 @@ def _rows(params: Any, count: int, start: int = 0) -> list[dict[str, Any]]:
 def outcome_of(job: Job) -> dict[str, Any]:
     """Metrics, notes, and losses of the steps and evaluations of a training that is carried out here."""
     outcome = perform(job)
-    newest = max(job.checkpoints.glob("checkpoint-*"), key=lambda item: int(item.name.rpartition("-")[2]))
     metrics = {name: found.value for name, found in outcome.metrics.items() if name != "tokens_per_s"}
-    return {"metrics": metrics, "notes": dict(outcome.notes), **vars(Record.read(newest))}
+    return {"metrics": metrics, "notes": dict(outcome.notes), **vars(losses(job.checkpoints.parent))}
 
 
 def carry_out(work: Path, model: Path) -> None:

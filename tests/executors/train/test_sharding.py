@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from executors.store import Store
-from executors.train.watch import Record
-from tests.executors.train.spread import ONE, TWO, attempt_of, carried_out, start
+from tests.executors.train.spread import ONE, TWO, attempt_of, carried_out, losses, start, weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,20 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 LONG: dict[str, Any] = {"epochs": 30.0, "dropout": 0.1, "checkpoint_s": 0.05, "evaluations_per_epoch": 0}
-
-
-def losses(folder: Path) -> Record:
-    newest = max(folder.glob("checkpoints/checkpoint-*"), key=lambda item: int(item.name.rpartition("-")[2]))
-    return Record.read(newest)
-
-
-def weights(folder: Path, result: StepResult) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (artifact,) = result.artifacts.values()
-    (file,) = Store(folder / "store").get(artifact.digest).glob("*.safetensors")
-    found: dict[str, Any] = load_file(file)
-    return found
 
 
 @pytest.fixture(scope="module")
