@@ -38,8 +38,10 @@ def disk_guard(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says that the disk or a quota is full."""
-    return isinstance(error, OSError) and error.errno in _FULL
+    """Whether an error says that the disk or a quota is full; safetensors hides the number in its words."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return any(f"(os error {number})" in str(error) for number in _FULL)
 
 
 def disk_full(path: Path, needed_bytes: int | None = None) -> Finding:

@@ -119,6 +119,11 @@ def test_a_worker_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     ("error", "cls", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "infrastructure", "The disk is full:"),
+        (
+            ValueError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "infrastructure",
+            "The disk is full:",
+        ),
         (MemoryError(), "oom", "MemoryError"),
         (InputError.one("DATA001", "The data is empty.", "Give some."), "bug", "The data is empty."),
         (KeyError("x"), "bug", "KeyError: 'x'"),
