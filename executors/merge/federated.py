@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Bytes of the sum that is kept in memory, in fp32; the written file is half of that in 16 bits.
 SUM_BYTES = 250_000_000
+# Numbers of a tensor that are added at once.
+RUN = 4_000_000
 
 
 def average(
@@ -108,8 +110,9 @@ def _write(path: Path, names: Sequence[str], folders: Sequence[Path], weights: S
         for name in names:
             value = _read(own[name], name)
             if name not in total:
-                total[name] = torch.zeros_like(value)
-            total[name].addcmul_(value, factor)
+                total[name] = torch.zeros_like(value, dtype=torch.float32)
+            for summed, rows in zip(_runs(total[name]), _runs(value), strict=True):
+                summed.addcmul_(rows.float(), factor)
             del value
     divisor = torch.tensor(list(weights), dtype=torch.float32).sum()
     for name in names:
@@ -123,4 +126,9 @@ def _read(tensor: Tensor, name: str) -> Any:
     from safetensors import safe_open
 
     with safe_open(tensor.file, "pt") as file:
-        return file.get_tensor(name).float()
+        return file.get_tensor(name)
+
+
+def _runs(tensor: Any) -> Any:
+    """A tensor in runs of its rows, of which one at a time is brought to fp32."""
+    return tensor.split(max(1, RUN * tensor.shape[0] // max(1, tensor.numel()))) if tensor.shape else [tensor]
