@@ -228,6 +228,14 @@ def test_a_sum_of_adapters_leaves_an_adapter_beside_the_model(method: str) -> No
     MergeModelsParams.model_validate(step.params)
 
 
+def test_two_adapters_are_added_whole_and_models_are_not() -> None:
+    whole = merged(sources("a", "b", kind="adapter", rank=16)).step("merge/models")
+    assert (whole.params["method"], whole.params["scale"]) == ("task-arithmetic", 1.0)
+    models = merged(sources("a", "b", kind="model"), method="task-arithmetic").step("merge/models")
+    many = merged(sources("a", "b", "c", kind="adapter", rank=16), method="task-arithmetic").step("merge/models")
+    assert models.params["scale"] == many.params["scale"] == 0.4
+
+
 def test_what_loses_something_as_an_adapter_is_a_model_unless_it_is_pinned() -> None:
     adapters = sources("a", "b", kind="adapter", rank=16)
     step = merged(adapters, method="ties").step("merge/models")
