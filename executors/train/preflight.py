@@ -123,6 +123,12 @@ def check_examples(
         if window and shortest > window:
             fix = f"Shorten them, or take a model that reads more: this one reads {window} tokens."
         return [finding("DATA102", message, fix, file)]
+    if len(examples.too_long) > len(examples.kept):
+        # What would be learned from is another set than the one that was given.
+        total, longest = len(examples.too_long) + len(examples.kept), max(len(each.ids) for each in examples.too_long)
+        message = f"{len(examples.too_long)} of {total} rows are longer than {params.max_length} tokens."
+        fix = f"Set max_length to {longest} to keep them all, or shorten them."
+        return [finding("DATA102", message, fix, file)]
     return check_tokens(examples.kept, base, params, file, new_tokens=new_tokens) + check_labels(
         examples.kept, stops, file
     )

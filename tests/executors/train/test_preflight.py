@@ -82,6 +82,15 @@ def test_all_rows_too_long(model: Path, tmp_path: Path) -> None:
     assert said.startswith("All 32 rows are longer than 12 tokens, the shortest has ")
 
 
+def test_most_rows_too_long(model: Path, tmp_path: Path) -> None:
+    job = make_job(tmp_path / "work", model, validate=False)
+    rows = tiny_rows(5)
+    for row in rows[2:]:
+        row["prompt"] += " and so on" * 60
+    write_rows(tmp_path / "work" / "train.jsonl", rows)
+    assert refusal(job) == "3 of 5 rows are longer than 128 tokens."
+
+
 def test_no_longer_rows_are_asked_for_than_the_model_reads(model: Path, tmp_path: Path) -> None:
     edit(model / "config.json", max_position_embeddings=16)
     with pytest.raises(AdaptError) as caught:
