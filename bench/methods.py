@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.small_model import ROOT, small_model
-from bench.trainings import AFTER, RUNS, WRITTEN, params_of, write_data
+from bench.trainings import AFTER, PAIRS, ROWS_OF, RUNS, WRITTEN, params_of, write_data
 
 if TYPE_CHECKING:
     from executors.contract import Job
@@ -47,10 +47,10 @@ def main() -> None:
     if asked.one:
         print(json.dumps(_one(asked.rows[0], asked.left, asked.leave)))
         return
-    known = {} if asked.again else _known(asked.into)
     print(SHOWN.format(*HEAD))
     print("|---|" + "---:|" * (len(HEAD) - 1))
     for name in [name for name in RUNS if not asked.rows or any(name.startswith(each) for each in asked.rows)]:
+        known = {} if asked.again else _known(asked.into)
         found = known.get((name, _digest(name))) or _measured(name, asked.into)
         print(_line(name, found) if "values" in found else f"{name:26} failed: {found['failed']}", flush=True)
 
@@ -69,9 +69,10 @@ def _known(file: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _digest(name: str) -> str:
-    """Of all that a row is trained by, and of the row that it goes on from."""
+    """Of all that a row is trained by, of the row that it goes on from, and of how many rows of data there are."""
     rows = [name, *([AFTER[name]] if name in AFTER else [])]
-    return hashlib.sha256(json.dumps([params_of(row) for row in rows]).encode()).hexdigest()[:12]
+    said = json.dumps([*(params_of(row) for row in rows), ROWS_OF, PAIRS])
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 def _measured(name: str, file: Path) -> dict[str, Any]:
@@ -79,15 +80,19 @@ def _measured(name: str, file: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         more: list[str] = []
         if name in AFTER:
-            _, failed = _run(AFTER[name], "--leave", folder)
+            before, failed = _run(AFTER[name], "--leave", folder)
             if failed:
                 return {"failed": failed}
+            _keep(AFTER[name], before, file)
             more = ["--left", folder]
         found, failed = _run(name, *more)
-    if failed:
-        return {"failed": failed}
+    return {"failed": failed} if failed else _keep(name, found, file)
+
+
+def _keep(name: str, values: list[float], file: Path) -> dict[str, Any]:
+    """Write what was measured of a row, with when and under which load."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    row = {"row": name, "digest": _digest(name), "time": now, "load": os.getloadavg()[0], "values": found}
+    row = {"row": name, "digest": _digest(name), "time": now, "load": os.getloadavg()[0], "values": values}
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps(row) + "\n")
