@@ -37,7 +37,7 @@ def main() -> int:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_EXTENSIONS_DIR": str(FOLDER / "extensions")}
     # Ninja, which compiles, lies beside the interpreter.
     environment["PATH"] = os.pathsep.join([str(python.parent), environment["PATH"]])
-    tests = [python, "-m", "pytest", "-q", "-rs", TESTS, *sys.argv[1:]]
+    tests = [python, "-m", "pytest", "-rs", TESTS, *sys.argv[1:]]
     return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
 
 
