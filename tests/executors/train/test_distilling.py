@@ -114,3 +114,13 @@ def test_another_vocabulary_is_refused_in_one_sentence(tiny_model: Path, tmp_pat
 def test_distillation_without_a_teacher_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no input `teacher`"):
         perform(make_job(tmp_path, tiny_model, objective="distillation"))
+
+
+def test_what_rows_share_is_computed_once_by_both_models(tiny_model: Path, tmp_path: Path) -> None:
+    found = []
+    for shares in (False, True):
+        job = distilling(tmp_path / str(shares), tiny_model, tiny_model, share_prefix=shares, epochs=1.0)
+        outcome = perform(job)
+        assert outcome.notes["share_prefix"] is shares
+        found.append(outcome.metrics["validation_loss"].value)
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
