@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONUNBUFFERED := 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test check format goldens bench clean
+.PHONY: help quickstart test check check-deepspeed format goldens bench clean
 
 help:
 	@echo "make quickstart  plan and run a real adaptation of a 135M model (about five minutes on two cores)"
 	@echo "make test        lint, types, and all tests"
 	@echo "make check       lint and types alone"
+	@echo "make check-deepspeed  train by DeepSpeed's ZeRO in an environment of its own (not a part of make test)"
 	@echo "make format      put the code into shape"
 	@echo "make goldens     write schemas/, the worked plans and the generated pages of docs/ anew"
 	@echo "make bench       measure planning, the engine, generation and training"
@@ -41,6 +42,10 @@ check: $(READY)
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+# DeepSpeed excludes none of the others but compiles at its installation: it has an environment of its own.
+check-deepspeed: $(READY)
+	@$(BIN)/python -m bench.check_deepspeed
 
 format: $(READY)
 	@$(BIN)/python -m ruff check --fix .

@@ -67,8 +67,7 @@ def regret(
     """
     reports = {report.address: report for report in steps if report.status in _FINISHED}
     gated, because = replay(plan, reports)
-    # A rung with a proof of its own repeats an earlier one: merged or quantized, it answers the same.
-    proofs = {step.address for step in plan.steps if any(gate.when == "after" for gate in step.gates)}
+    proofs = _proofs(plan)
     tried = {rung.step: rung for rung in rungs if rung.step in reports and rung.step not in proofs}
     metric = _metric(plan, tried)
     if metric is None:
@@ -83,10 +82,8 @@ def regret(
         return None
     # A rung of which the gated run sees a few rows was measured here on all.
     picked = picked and _same_prompt(plan, whole, picked)
-    measuring = _measuring(plan, proofs)
-    costs = {
-        address: report.cost for address, report in reports.items() if report.cost is not None and address in measuring
-    }
+    needed = measuring(plan)
+    costs = {address: report.cost for address, report in reports.items() if report.cost and address in needed}
     return Regret(
         metric=metric,
         picked=tried[picked].rung if picked else None,
@@ -103,9 +100,9 @@ def regret(
     )
 
 
-def _measuring(plan: Plan, proofs: Collection[str]) -> set[str]:
+def measuring(plan: Plan) -> set[str]:
     """The steps that some rung needs to be measured; what only proves, probes or files a result is none of them."""
-    steps = {step.address: step for step in plan.steps}
+    steps, proofs = {step.address: step for step in plan.steps}, _proofs(plan)
     found, left = set[str](), [step.address for step in plan.steps if step.rung and step.address not in proofs]
     while left:
         address = left.pop()
@@ -113,6 +110,11 @@ def _measuring(plan: Plan, proofs: Collection[str]) -> set[str]:
             found.add(address)
             left += steps[address].needs
     return found
+
+
+def _proofs(plan: Plan) -> set[str]:
+    """Rungs with a proof of their own repeat an earlier one: merged or quantized, they answer the same."""
+    return {step.address for step in plan.steps if any(gate.when == "after" for gate in step.gates)}
 
 
 def _whole(addresses: Collection[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from executors.places.environment import worker_environment
 from executors.plan_file import check_digest, read_plan
 from executors.ready import make_ready
 from executors.registry import executor_registry
+from executors.regret import measuring
 from executors.schedule import skipped_input
 from executors.state import STATE_FOLDER, State
 from executors.step_runner import StepRunner
@@ -64,7 +65,7 @@ def run_plan(  # noqa: PLR0913 - the one call of the engine; all but the plan ar
         allow_paths: folders outside of the root that pinned files may lie in.
         offline: whether libraries must not ask the network; the plan's own constraint counts too.
         all_rungs: whether every rung is measured, whatever its gates say, and the report tells what the gates would
-            have picked. Gates after a step, which guard what a merge or a training leaves, hold all the same.
+            have picked. Gates of steps that measure no rung, and gates after a step, hold all the same.
         on_event: called with every event, progress included.
         state: the state folder; `.adapt` in the root by default.
         registry: the executors; those of this installation by default.
@@ -127,6 +128,9 @@ class _Run:
     def __init__(self, plan: Plan, order: Sequence[Step], steps: StepRunner, *, all_rungs: bool) -> None:
         self._plan = plan
         self._all_rungs = all_rungs
+        # Every rung is measured, and all that a gate of the plan looks at; the gates of other steps hold.
+        looked_at = {address for step in plan.steps for gate in step.gates for address in gate.steps}
+        self._ungated = measuring(plan) | looked_at if all_rungs else set[str]()
         self._order = order
         self._steps = steps
         self._skipped: dict[str, str] = {}
@@ -153,7 +157,8 @@ class _Run:
         failed = ""
         for step in self._order:
             reason = skipped_input(step, self._skipped)
-            gate = self._closed_gate(step, "before") if reason is None and not self._all_rungs else None
+            gated = reason is None and step.address not in self._ungated
+            gate = self._closed_gate(step, "before") if gated else None
             if gate is not None and gate[0].otherwise == "stop":
                 return "stopped", stopping(step, *gate)
             if gate is not None:

@@ -124,6 +124,12 @@ def test_a_gate_that_guards_a_result_holds_all_the_same(tmp_path: Path) -> None:
     assert report.regret.best == "finetune", "a rung with a proof of its own repeats another"
 
 
+def test_the_gate_of_a_step_that_measures_no_rung_holds_all_the_same(tmp_path: Path) -> None:
+    missed = Gate(name="target missed", when="before", metric="score", steps=("evaluate/finetune",), test="< 0.8")
+    curve = write_step("evaluate/data-need", gates=(missed,))
+    assert statuses(run(ladder(0.2, 0.7, 0.9, extra=(curve,)), tmp_path, all_rungs=True))["data-need"] == "skipped"
+
+
 def test_what_follows_the_choice_is_no_cost_of_choosing(tmp_path: Path) -> None:
     proof = Gate(name="as before", when="after", metric="score", steps=("evaluate/merged",), test=">= 0")
     merge = write_step("merge/sft", needs=("evaluate/finetune",))

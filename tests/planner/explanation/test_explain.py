@@ -106,7 +106,7 @@ def test_the_first_page_leads_with_the_answer_and_rules_out_what_cannot_work() -
 def test_the_first_page_leaves_out_what_no_step_uses() -> None:
     document = planned("three parts")
     text = as_markdown(first_page(document, explain(document)))
-    assert "| merge | **ties** |" in text
+    assert "| merge | **chained-slerp** |" in text
     assert "How to train" not in text
 
 
