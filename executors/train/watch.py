@@ -61,6 +61,10 @@ class Record:
         best = [step for step, _ in self.evaluations].index(self.best or 0)
         return len(self.evaluations) - 1 - best >= patience
 
+    def finished(self, schedule: Schedule) -> bool:
+        """Whether nothing is left to train."""
+        return len(self.losses) >= schedule.total or self.out_of_patience(schedule.patience)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -94,7 +98,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        return len(self.record.losses) >= self.schedule.total or self.record.out_of_patience(self.schedule.patience)
+        return self.record.finished(self.schedule)
 
     @property
     def tokens_per_s(self) -> float | None:

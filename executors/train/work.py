@@ -14,7 +14,7 @@ from executors.train import checkpoints, liger
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.curve import describe, usual_rate
-from executors.train.deepspeed import forget_deepspeed
+from executors.train.deepspeed import BEGUN_AGAIN, forget_deepspeed, stage
 from executors.train.effective import effective, requested, require
 from executors.train.keeping import KeptTrainer, Training, load_trained
 from executors.train.methods import apply
@@ -79,10 +79,13 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
         ranks=ranks.count,
     )
     newest = ranks.agreed(resumable(job.checkpoints) if ranks.first else None)
-    record = Record.read(newest) if newest else Record()
+    schedule = _schedule(params, batches.steps, bool(ready.validation))
+    left = newest
+    newest, record = begun(params, newest, schedule)
     if ranks.first:
         checkpoints.clear(job.checkpoints, after=len(record.losses))
-    watch = Watch(record, _schedule(params, batches.steps, bool(ready.validation)), job.report, ranks)
+    ranks.wait()
+    watch = Watch(record, schedule, job.report, ranks)
     followers = trackers(job.cache.parent / "tensorboard" / job.address.replace("/", "-"))
     plan = Training(params, ready, batches, watch, job.checkpoints, device, ranks, followers)
     trainer, applied, facts = _load(job, plan)
@@ -119,6 +122,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
             "epochs": round(len(record.losses) / batches.steps, 3),
             "tokens": record.tokens,
             "resumed_from": watch.resumed_from,
+            **({"begun_again": BEGUN_AGAIN} if left and not newest else {}),
             "chosen_step": record.best or len(record.losses),
             "curve": describe(record.losses, record.evaluations, batches.steps, times_usual),
         },
@@ -136,6 +140,14 @@ def resumable(folder: Path) -> Path | None:
             if best in (None, step) or checkpoints.verified(checkpoints.at(folder, best)):
                 return checkpoint
     return None
+
+
+def begun(params: TrainParams, newest: Path | None, schedule: Schedule) -> tuple[Path | None, Record]:
+    """The checkpoint that a training goes on from, and its record; none in stage 3, unless all is trained."""
+    record = Record.read(newest) if newest else Record()
+    if stage(params) == 3 and not record.finished(schedule):  # noqa: PLR2004
+        return None, Record()
+    return newest, record
 
 
 def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any]]:

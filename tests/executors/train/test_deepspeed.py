@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from executors.train.deepspeed import BEGUN_AGAIN
 from tests.executors.encoders import label_rows
 from tests.executors.tiny import tiny_rows
 from tests.executors.train.spread import ONE, TWO, attempt_of, carried_out, losses, start, weights
@@ -79,7 +80,7 @@ def test_it_learns_what_one_process_does(
 
 
 @pytest.mark.parametrize("distribution", ["zero-2", "zero-3"])
-def test_a_killed_training_goes_on_and_leaves_the_same_weights(
+def test_a_killed_training_goes_on_or_begins_again_and_leaves_the_same_weights(
     distribution: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     changes = TWO | LONG | {"distribution": distribution, "offload": "none"}
@@ -94,5 +95,6 @@ def test_a_killed_training_goes_on_and_leaves_the_same_weights(
         process.wait(timeout=60)
     again = carried_out(attempt_of(folder, tiny_model, 2, **changes))
     assert again.error is None, again.error
-    assert int(str(again.notes["resumed_from"])) > 0
+    assert (int(str(again.notes["resumed_from"])) > 0) == (distribution == "zero-2")
+    assert again.notes.get("begun_again") == (BEGUN_AGAIN if distribution == "zero-3" else None)
     assert again.artifacts == calm.artifacts
