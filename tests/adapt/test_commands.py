@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from adapt.cli.doctor import FINE
 from adapt.cli.main import COMMANDS, Commands, cli
 from adapt.cli.schema import NAMES
 from tests.adapt.commands import ROOT, process
@@ -97,7 +98,7 @@ def test_doctor_lists_libraries_executors_and_places(adapt: Callable) -> None:
     said = adapt("doctor", "--json")
     rows = json.loads(said.out)["rows"]
     assert {row["kind"] for row in rows} == {"python", "library", "executor", "place", "environment"}
-    assert said.code == (3 if any(row["state"] not in ("ok", "not made") for row in rows) else 0)
+    assert said.code == (3 if any(row["state"] not in FINE for row in rows) else 0)
 
 
 def test_explain_says_why_with_numbers_and_sources(adapt: Callable, write: Callable) -> None:

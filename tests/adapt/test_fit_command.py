@@ -25,10 +25,10 @@ def answer(said: Any) -> dict[str, Any]:
 
 
 def test_the_whole_catalog_and_every_method_take_about_a_second() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     rows = fit_rows(every_model(), METHODS, target_of("24gb"), TrainingSetting())
-    # Under one second on an idle machine; the rest is for others that run tests on it.
-    assert time.perf_counter() - started < 3
+    # Under one second of a processor on an idle machine; the rest is for others that run tests on it.
+    assert time.process_time() - started < 3
     assert len(rows) == len(METHODS) * len({row["model"] for row in rows})
     sizes = [row["parameters"] for row in rows]
     assert sizes == sorted(sizes, reverse=True)
