@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from executors.state import State
     from planner.documents import JsonValue, Step
 
-FINISHED = frozenset({"done", "cached"})
 MEASURING = frozenset({"baselines", "evaluate"})
 FAILURES = "failures.json"
 
@@ -102,8 +101,8 @@ def _attempts(plan: Plan, report: RunReport, state: State) -> Iterator[Attempt]:
         step = steps[each.address]
         proves = any(gate.when == "after" for gate in step.gates)
         whole = reports.get(each.address.removesuffix(SCREEN)) if each.address.endswith(SCREEN) else None
-        repeated = proves or (whole is not None and whole.status in FINISHED)
-        if step.executor not in MEASURING or not each.rung or each.status not in FINISHED or repeated:
+        repeated = proves or (whole is not None and whole.finished)
+        if step.executor not in MEASURING or not each.rung or not each.finished or repeated:
             continue
         metrics = {name: found.value for name, found in each.metrics.items() if name in _asked(plan)}
         yield _attempt(step, metrics, steps, reports, state)
@@ -115,7 +114,7 @@ def _rounded(plan: Plan, reports: dict[str, StepReport]) -> Iterator[Attempt]:
     decisions = {name: plan.decision(name) for name in ("quantization", "serving")}
     form, serving = (str(found.answer) if found else "" for found in decisions.values())
     report = reports.get(f"equivalence/{form}")
-    if report is not None and report.status in FINISHED and "metric_loss" in report.metrics:
+    if report is not None and report.finished and "metric_loss" in report.metrics:
         lost = {"metric_loss": report.metrics["metric_loss"].value}
         yield Attempt(
             approach="prompt" if serving == "base" else "finetune", method=f"quantized to {form}", metrics=lost
@@ -185,7 +184,7 @@ def _failures(plan: Plan, report: RunReport, state: State) -> str | None:
     diagnosed = [
         each.artifacts["report"]
         for each in report.steps
-        if each.executor == "diagnose" and each.status in FINISHED and "report" in each.artifacts
+        if each.executor == "diagnose" and each.finished and "report" in each.artifacts
     ]
     if not diagnosed:
         return None

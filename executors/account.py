@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from executors.state import State
     from planner.documents import Artifact, Plan
 
-FINISHED = ("cached", "done")
 # Variants for which storage is told beside the plan's own.
 MANY = (10, 100)
 
@@ -83,7 +82,7 @@ def account(plan: Plan, report: RunReport, state: State) -> Account:
         state: the state folder.
     """
     report = with_comparisons(report, plan, state)
-    if len(report.rungs) > 1 and all(rung.status in FINISHED for rung in report.rungs):
+    if len(report.rungs) > 1 and all(rung.finished for rung in report.rungs):
         report = with_regret(report, plan, state)
     named = {source: name for name, source in plan.outputs.items()}
     left = tuple(

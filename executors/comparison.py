@@ -95,7 +95,7 @@ def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
     if gained + lost == 0:
         return 1.0
     # The binomial test at one half; scipy.stats has it by name and takes a second to import.
-    from scipy.special import bdtr  # type: ignore[import-untyped]
+    from scipy.special import bdtr
 
     return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from executors.state import State
     from planner.documents import Plan
 
-_FINISHED = frozenset({"done", "cached"})
 _PREDICTIONS = "predictions"
 
 
@@ -42,7 +41,7 @@ class _Records:
     """Predictions of finished steps, read when they are first compared."""
 
     def __init__(self, steps: Sequence[StepReport], store: Store) -> None:
-        self.steps = {step.address: step for step in steps if step.status in _FINISHED}
+        self.steps = {step.address: step for step in steps if step.finished}
         self._store = store
         self._read: dict[str, list[dict[str, Any]]] = {}
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from executors.report import StepReport
     from planner.documents import Plan, Step
 
-FINISHED = ("cached", "done")
-
 
 class Form(ReadAhead):
     """One form of the result beside the one that it was held against."""
@@ -49,7 +47,7 @@ def forms_of(plan: Plan, steps: Mapping[str, StepReport]) -> tuple[Form, ...]:
         steps: reports by address.
     """
     compared = [step for step in plan.steps if step.executor == "equivalence"]
-    done = [step for step in compared if steps[step.address].status in FINISHED]
+    done = [step for step in compared if steps[step.address].finished]
     found: list[Form] = []
     for step in done:
         against, own = (str(step.inputs[name].step) for name in ("reference", "predictions"))

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from executors.report import RungReport, StepReport
     from planner.documents import Plan
 
-_FINISHED = frozenset({"done", "cached"})
-
 
 class Regret(ReadAhead):
     """The gates against measuring everything."""
@@ -65,7 +63,7 @@ def regret(
         falling: whether less of a metric is better.
         compare: the difference of a metric between two steps, by their answers: step, other step, metric.
     """
-    reports = {report.address: report for report in steps if report.status in _FINISHED}
+    reports = {report.address: report for report in steps if report.finished}
     gated, because = replay(plan, reports)
     proofs = _proofs(plan)
     tried = {rung.step: rung for rung in rungs if rung.step in reports and rung.step not in proofs}

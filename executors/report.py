@@ -11,6 +11,7 @@ from planner.documents import Artifact, Cost, JsonValue, Measurement, ReadAhead,
 
 StepStatus = Literal["waiting", "running", "done", "cached", "skipped", "failed"]
 RunStatus = Literal["running", "done", "stopped", "failed", "interrupted"]
+_FINISHED = frozenset({"done", "cached"})
 _EXIT_CODES: dict[RunStatus, int] = {"done": 0, "running": 0, "failed": 1, "stopped": 3, "interrupted": 130}
 
 
@@ -38,6 +39,11 @@ class StepReport(ReadAhead):
     log: str | None = None
     """The log of the last attempt, relative to the state folder."""
 
+    @property
+    def finished(self) -> bool:
+        """Whether its result is there, from this run or one before."""
+        return self.status in _FINISHED
+
 
 class RungReport(ReadAhead):
     """One rung of the ladder: what it scored and what followed from it."""
@@ -55,6 +61,11 @@ class RungReport(ReadAhead):
     """What followed, in one clause."""
     gain: Comparison | None = None
     """Against the best rung before it, on the same cases."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was measured, in this run or one before."""
+        return self.status in _FINISHED
 
 
 class RunReport(ReadAhead):

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from executors.report import RunStatus
     from planner.documents import Artifact, Gate, Plan, Step
 
-_FINISHED = frozenset({"done", "cached"})
-
 
 def waiting(step: Step) -> StepReport:
     """The report of a step that has not been looked at."""
@@ -76,9 +74,9 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
                 status=report.status,
                 metrics={name: value for name, value in report.metrics.items() if name in shown} or report.metrics,
                 met=met,
-                seconds=sum(value for value in seconds if value is not None) if report.status in _FINISHED else None,
+                seconds=sum(value for value in seconds if value is not None) if report.finished else None,
                 decision=_screened(plan, report, reports)
-                if is_screen and report.status in _FINISHED
+                if is_screen and report.finished
                 else _decision(report, proofs, met=met, any_gate=bool(gates)),
             )
         )
@@ -104,7 +102,7 @@ def _met(plan: Plan, gates: Sequence[Gate], report: StepReport) -> bool | None:
 
 
 def _decision(report: StepReport, proofs: Sequence[Gate], *, met: bool | None, any_gate: bool) -> str:
-    if report.status not in _FINISHED:
+    if not report.finished:
         return report.reason
     closed = [gate.name for gate in proofs if not evaluate(gate, {report.address: report.metrics}).passed]
     if proofs:
@@ -118,7 +116,7 @@ def _decision(report: StepReport, proofs: Sequence[Gate], *, met: bool | None, a
 
 def _screened(plan: Plan, report: StepReport, reports: Mapping[str, StepReport]) -> str:
     """What followed from a few rows: the gates that look at them, as they came out."""
-    metrics = {address: each.metrics for address, each in reports.items() if each.status in _FINISHED}
+    metrics = {address: each.metrics for address, each in reports.items() if each.finished}
     gates = [gate for step in plan.steps for gate in step.gates if gate.name.startswith(f"{report.address} may ")]
     closed = [gate for gate in gates if not evaluate(gate, metrics).passed]
     return f"left: {closed[0].because}" if closed else "in the running"

@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from planner.catalog import price_per_hour
 from planner.documents import Budget, Estimate, Finding, Resources, Step, Where
-from planner.facts import Unknown
 from planner.facts.data import evaluation_data
 from planner.facts.effort import device_rate, training_flops
-from planner.facts.estimating import arithmetic, estimate
-from planner.facts.model import architecture_of, parameters_of, teachers_of
-from planner.facts.spreading import method_fields, spread_fields
+from planner.facts.model import parameters_of, teachers_of
 from planner.ladder.baselines import probe_seconds
 from planner.ladder.data_need import trained_share
 from planner.ladder.merging import searched
 from planner.ladder.probing import probe_tokens
 from planner.ladder.retrieving import passage_tokens
 from planner.ladder.searching import most_answers, search_tokens
-from planner.ladder.siblings import candidates
-from planner.memory import EstimateError, estimate_inference, inference_setting
+from planner.step_memory import PROMPT_TOKENS, inference_memory, size_of, training_memory
 
 if TYPE_CHECKING:
     from planner.documents import Spec
@@ -33,7 +29,6 @@ START_S = (3.0, 6.0, 15.0)
 LIGHT_S = (0.05, 0.3, 3.0)
 REPLY_S = (0.2, 2.0, 20.0)
 CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
-PROMPT_TOKENS = 128
 # Requests that a teacher is shown when it makes up one more.
 SHOWN_REQUESTS = 6
 FORWARD = 2
@@ -106,12 +101,12 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
         # How fast a server writes many rows is its own.
         return Resources(time=None if step.executor == "distill" else _served_time(draft, step))
     if step.executor in answering and "model" in step.inputs:
-        time, memory = answering[step.executor](draft, step, size, rate), _inference_memory(draft, step)
+        time, memory = answering[step.executor](draft, step, size, rate), inference_memory(draft, step)
         return Resources(device=device, device_memory=memory, time=time)
     if step.executor in ("probes", "linear-probe", "equivalence"):
         reads = step.executor != "linear-probe"
         flops = _tokens_read(draft, step) * size * FORWARD if reads else probe_seconds(draft) * rate.expected
-        memory = _inference_memory(draft, step) if reads else None
+        memory = inference_memory(draft, step) if reads else None
         return Resources(device=device, device_memory=memory, time=_flops_time(flops, rate))
     if step.executor in ("prepare", "merge", "merge-models", "quantize"):
         data, tried = 2.0 * size, searched(step.params)
@@ -143,7 +138,7 @@ def _training_resources(
     time = _training_time(draft, whole, size, rate)
     if time is not None:
         time = time.model_copy(update={name: getattr(time, name) * share for name in ("low", "expected", "high")})
-    return Resources(device=device, device_memory=_training_memory(draft, whole), time=time)
+    return Resources(device=device, device_memory=training_memory(draft, whole), time=time)
 
 
 def _flops_time(flops: float, rate: Rate) -> Estimate:
@@ -155,7 +150,7 @@ def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate 
     tokens = _tokens_trained(draft, step)
     if not tokens or not size:
         return None
-    size = _size_of(draft, step) or size
+    size = size_of(draft, step) or size
     seen = tokens * float(str(step.params["epochs"]))
     method = str(step.params["method"])
     flops = training_flops(size, seen, method, recomputed=bool(step.params["gradient_checkpointing"]))
@@ -181,25 +176,6 @@ def _tokens_trained(draft: Draft, step: Step) -> float | None:
     if source.step:
         rows += draft.thresholds["distilled_rows"]
     return rows * each or None
-
-
-def _other_model(draft: Draft, step: Step) -> str | None:
-    """Id of the model that a step trains, when that is another than the base."""
-    source = step.inputs["model"]
-    pin = source.pin or (draft.steps[source.step].inputs.get("source", source).pin if source.step else None)
-    name = (pin or "").partition("/")[2]
-    return None if name in ("", "base") else name
-
-
-def _size_of(draft: Draft, step: Step) -> int | None:
-    """Parameters of the model that a step trains, when that is another than the base."""
-    name = _other_model(draft, step)
-    if name is None:
-        return None
-    model = draft.survey.models.get(name)
-    if model is not None:
-        return parameters_of(model)
-    return next((each.parameters for each in candidates(draft) if each.id == name), None)
 
 
 def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
@@ -295,73 +271,3 @@ def _served_time(draft: Draft, step: Step) -> Estimate | None:
         return None
     rounds = math.ceil(rows / int(str(endpoint["concurrency"])))
     return _seconds([rounds * each for each in REPLY_S], "a reply takes 0.2 to 20 s", provenance="assumed")
-
-
-def _bytes(interval: tuple[float, float, float], *assumptions: str) -> Estimate:
-    low, expected, high = interval
-    return Estimate(low=low, expected=expected, high=high, unit="bytes", assumptions=assumptions)
-
-
-def _training_memory(draft: Draft, step: Step) -> Estimate | None:
-    params = step.params
-    model = draft.survey.models.get(_other_model(draft, step) or str(draft.answer("base_model")))
-    if model is None:
-        return None
-    method = str(params["method"])
-    fields = method_fields(method, bits=draft.answer("base_quantization"), layers=draft.fact("last_layers") or 1)
-    fields |= arithmetic(str(params["precision"]), str(params["objective"]))
-    fields |= spread_fields(draft.answer("distribution"), draft.answer("offload"), draft.fact("device_count"))
-    if teacher := step.inputs.get("teacher"):
-        taught = _size_of(draft, step.model_copy(update={"inputs": {"model": teacher}}))
-        fields["teacher_parameters"] = taught or parameters_of(model) or 0
-    rows = draft.survey.data.get(str(step.inputs["train"].pin or "data/train").removeprefix("data/"))
-    if rows is not None and rows.completion_tokens is not None and not params["prompt_loss_weight"]:
-        # With the end token, and what a template puts around an answer.
-        fields["answer"] = rows.completion_tokens.max + 4
-    fields |= {
-        "batch": int(str(params["micro_batch"])),
-        "attention": str(params["attention"]),
-        "processor": draft.survey.hardware.device.kind == "cpu",
-        "checkpointing": bool(params["gradient_checkpointing"]),
-        "rank": int(str(params.get("rank", 1))),
-    }
-    low, expected, high = (estimate(model, **fields, sequence=length) for length in _lengths(draft, step))
-    if isinstance(low, Unknown) or isinstance(expected, Unknown) or isinstance(high, Unknown):
-        return None
-    ends = (low.device_bytes.low, expected.device_bytes.expected, high.device_bytes.high)
-    return _bytes(ends, *expected.assumptions)
-
-
-def _lengths(draft: Draft, step: Step) -> tuple[int, int, int]:
-    """Tokens of the longest sequence that a training may meet: bare, with half the room for an instruction, at most."""
-    most = int(str(step.params["max_length"]))
-    rows = draft.survey.data.get(str(step.inputs["train"].pin).removeprefix("data/"))
-    if rows is None or rows.tokens is None or rows.role == "documents" or step.params["packing"]:
-        return most, most, most
-    bare = rows.tokens.max + passage_tokens(draft, step.inputs)
-    told = bare + int(draft.thresholds["instruction_tokens"]) // 2
-    return min(bare, most), min(told, most), most
-
-
-def _weights(draft: Draft, step: Step) -> str:
-    """The stored format of the weights that a measurement loads: rounded while loading, or by a step before."""
-    rounded = str(step.params.get("quantization", "none"))
-    if rounded != "none":
-        return "int8" if rounded == "int8" else "nf4"
-    made = draft.steps.get(step.inputs["model"].step or "")
-    if made is not None and made.executor == "quantize":
-        return {4: "int4", 8: "int8"}.get(int(str(made.params["bits"])), "bf16")
-    return str(draft.answer("base_dtype"))
-
-
-def _inference_memory(draft: Draft, step: Step) -> Estimate | None:
-    shape = architecture_of(draft.survey.models[str(draft.answer("base_model"))])
-    if isinstance(shape, Unknown):
-        return None
-    batch, answer = int(str(step.params.get("batch_size", 1))), int(str(step.params["max_new_tokens"]))
-    try:
-        prompt = (draft.fact("sequence_tokens") or PROMPT_TOKENS) + passage_tokens(draft, step.inputs)
-        setting = inference_setting(dtype=_weights(draft, step), batch=batch, prompt=prompt, generated=answer)
-        return _bytes(estimate_inference(shape, setting).device_bytes)
-    except EstimateError:
-        return None

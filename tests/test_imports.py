@@ -201,6 +201,7 @@ def test_there_is_no_circle_of_imports_between_the_parts_of_the_planner() -> Non
         "facts",
         "rules",
         "ladder",
+        "step_memory",
         "budget",
         "relocating",
         "planning",

@@ -119,7 +119,7 @@ def _prompt(sources: Sources) -> Prompt | None:
     """The prompt that the result was measured with: of the last rung that was."""
     reports = {step.address: step for step in (sources.report.steps if sources.report else ())}
     for step in reversed(schedule(sources.plan.steps)):
-        if step.executor == "evaluate" and step.rung and reports[step.address].status in ("cached", "done"):
+        if step.executor == "evaluate" and step.rung and reports[step.address].finished:
             # A head over labels reads requests as they are.
             path = sources.find(step.inputs["prompt"]) if "prompt" in step.inputs else None
             return read_prompt(path) if isinstance(path, Path) else None

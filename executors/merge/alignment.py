@@ -193,7 +193,7 @@ class Matching:
 def _best(likeness: Any) -> Any:
     """The order of the columns that brings the largest sum to the diagonal."""
     import torch
-    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+    from scipy.optimize import linear_sum_assignment
 
     return torch.from_numpy(linear_sum_assignment(likeness.numpy(), maximize=True)[1])
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from planner.documents import Step
 
 SEARCH = ("encoder", "index", "reranker", "rewriting")
-FINISHED = ("cached", "done")
 # Longest answer of a model that no rung has measured, in tokens.
 ANSWER_TOKENS = 256
 
@@ -127,7 +126,7 @@ def _of_run(run: Sources, *, merged: bool) -> tuple[Path, list[Variant]]:
 
 def _rung(step: Step, reports: dict[str, StepReport], run: Sources) -> _Rung | None:
     report = reports.get(step.address)
-    if step.executor != "evaluate" or not step.rung or report is None or report.status not in FINISHED:
+    if step.executor != "evaluate" or not step.rung or report is None or not report.finished:
         return None
     found = {name: run.find(step.inputs[name]) for name in ("model", "adapter") if name in step.inputs}
     folder, adapter = found.get("model"), found.get("adapter")
