@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from executors.contract import Job
-from executors.merge import MergeModels, MergeModelsParams
+from executors.merge import MergeModelsParams
 from planner.documents import InputError
-from tests.executors.merge.test_models import values
+from tests.executors.merge.merges import MARKS, perform, values
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
 
     from executors.contract import Outcome
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +49,9 @@ def lora(base: Path, folder: Path, *, seed: int, **settings: Any) -> Path:
 
 
 def run(tmp_path: Path, given: dict[str, Any], base: Path, *sources: Path) -> tuple[Outcome, Path]:
-    out = tmp_path / "out"
-    out.mkdir(parents=True)
-    inputs: dict[str, Path | str] = {f"source-{number}": source for number, source in enumerate(sources)}
-    params = MergeModelsParams.model_validate(given | {"adapters": [True] * len(sources)})
-    job = Job("merge/models", params, inputs | {"base": base}, out, tmp_path / "kept", lambda event: None, tmp_path)
-    outcome = MergeModels().perform(job)
-    assert not job.checkpoints.exists() or not list(job.checkpoints.iterdir())
-    return outcome, out
+    outcome = perform(tmp_path, given | {"adapters": [True] * len(sources)}, *sources, base=base)
+    assert not list((tmp_path / "kept").iterdir())
+    return outcome, tmp_path / "out"
 
 
 def change(folder: Path) -> dict[str, Any]:

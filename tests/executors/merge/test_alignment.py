@@ -11,18 +11,13 @@ import pytest
 from executors.merge.alignment import Matching
 from planner.documents import InputError
 from tests.executors.finetunes import weights
-from tests.executors.merge.test_many_sources import outcome
-from tests.executors.merge.test_models import values
+from tests.executors.merge.merges import MARKS, merge, perform, values
 from tests.executors.tiny import make_tiny_model, tiny_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
+pytestmark = MARKS
 HEADS, GROUPS, WIDTH = 4, 2, 16
 
 
@@ -88,10 +83,8 @@ def test_a_permuted_copy_computes_the_same_and_is_matched_back_exactly(tmp_path:
     import torch
 
     assert torch.allclose(logits(model), logits(copy), atol=1e-4)
-    notes = outcome(
-        tmp_path, values("linear", weights=[0.5, 0.5], normalize=True) | {"alignment": "permutation"},
-        source_0=model, source_1=copy,
-    )  # fmt: skip
+    given = values("linear", weights=[0.5, 0.5], normalize=True) | {"alignment": "permutation"}
+    notes: Any = perform(tmp_path, given, model, copy).notes
     found = notes["alignment"]["source-1"]
     assert found["cosine_before"] < 0.2
     assert found["cosine_after"] == 1.0
@@ -103,7 +96,7 @@ def test_a_permuted_copy_computes_the_same_and_is_matched_back_exactly(tmp_path:
 
 def test_without_alignment_a_permuted_copy_is_a_stranger(tmp_path: Path, model: Path, copy: Path) -> None:
     with pytest.raises(InputError, match=r"do not come from one base.*merge_alignment"):
-        outcome(tmp_path, values("slerp", t=0.5), source_0=model, source_1=copy)
+        perform(tmp_path, values("slerp", t=0.5), model, copy)
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -161,7 +154,7 @@ def test_the_barrier_between_models_that_were_trained_apart_is_lower_after_align
     mean = MergeModelsParams.model_validate(values("linear", weights=[0.5, 0.5], normalize=True))
     writing._merge(mean, {"source-0": one, "source-1": two}, tmp_path / "noise", None)
     given = values("linear", weights=[0.5, 0.5], normalize=True) | {"alignment": "permutation"}
-    outcome(tmp_path, given, source_0=one, source_1=two)
+    merge(tmp_path, given, one, two)
     ends = (loss(one, one) + loss(two, one)) / 2
     apart, aligned = loss(tmp_path / "noise", one) - ends, loss(tmp_path / "out" / "model", one) - ends
     assert aligned < 0.2 * apart, (aligned, apart)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.documents import InputError, RunError
-from tests.executors.finetunes import make_family, weights
-from tests.executors.merge.test_models import merge, values
+from tests.executors.finetunes import weights
+from tests.executors.merge.merges import MARKS, merge, values
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:
@@ -18,16 +18,7 @@ if TYPE_CHECKING:
 
     from executors.merge import MergeModelsParams
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_family(tmp_path_factory.mktemp("family"))
+pytestmark = MARKS
 
 
 def spoiled(tmp_path: Path, family: dict[str, Path], how: str) -> Path:

@@ -14,8 +14,8 @@ from executors.merge import MergeModels, MergeModelsParams, choosing
 from executors.prompt.composing import Asked, compose
 from executors.prompt.document import write_prompt
 from planner.documents import InputError, Step
-from tests.executors.finetunes import make_family, make_finetune, weights
-from tests.executors.merge.test_models import values
+from tests.executors.finetunes import weights
+from tests.executors.merge.merges import MARKS, values
 from tests.executors.tiny import tiny_rows, write_rows
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
     from executors.contract import Outcome
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
+pytestmark = MARKS
 MEASURED: dict[str, Any] = {
     "metrics": ["exact_match"],
     "schema": None,
@@ -42,13 +38,6 @@ MEASURED: dict[str, Any] = {
 }
 GRID = {"search": "grid", "choosing": MEASURED, "candidates": [{"t": 0.5}, {"t": 0.0}, {"t": 1.0}]}
 SOUP = {"search": "greedy-soup", "choosing": MEASURED}
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("family")
-    made = make_family(folder)
-    return made | {"three": make_finetune(made["base"], folder / "three", seed=3)}
 
 
 def search_job(tmp_path: Path, given: dict[str, Any], *sources: Path) -> Job:

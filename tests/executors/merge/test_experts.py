@@ -10,24 +10,15 @@ from pydantic import ValidationError
 
 from executors.merge import MergeModelsParams
 from planner.documents import InputError
-from tests.executors.finetunes import make_family, weights
-from tests.executors.merge.test_models import merge, values
+from tests.executors.finetunes import weights
+from tests.executors.merge.merges import MARKS, merge, values
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
+pytestmark = MARKS
 TWO = {"experts": 2, "experts_per_token": 2}
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_family(tmp_path_factory.mktemp("family"))
 
 
 def test_a_mixture_has_the_experts_of_its_sources_and_the_attention_of_the_base(

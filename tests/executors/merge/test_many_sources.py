@@ -9,36 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from executors.contract import Job
-from executors.merge import MergeModels, MergeModelsParams, federated
+from executors.merge import MergeModelsParams, federated
 from planner.documents import InputError
-from tests.executors.finetunes import make_family, make_finetune, weights
-from tests.executors.merge.test_models import merge, values
+from tests.executors.finetunes import make_finetune, weights
+from tests.executors.merge.merges import MARKS, merge, perform, values
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("family")
-    found = make_family(folder)
-    return found | {"three": make_finetune(found["base"], folder / "three", seed=3)}
-
-
-def outcome(tmp_path: Path, given: dict[str, Any], **inputs: Path) -> dict[str, Any]:
-    named: dict[str, Path | str] = {name.replace("source_", "source-"): path for name, path in inputs.items()}
-    (tmp_path / "out").mkdir(parents=True)
-    (tmp_path / "kept").mkdir()
-    params = MergeModelsParams.model_validate(given)
-    job = Job("merge/models", params, named, tmp_path / "out", tmp_path / "kept", lambda event: None, tmp_path)
-    return dict(MergeModels().perform(job).notes)
+pytestmark = MARKS
 
 
 def test_a_chain_is_mergekits_own_slerp_link_by_link(tmp_path: Path, family: dict[str, Path]) -> None:
@@ -85,24 +64,14 @@ def test_a_federated_average_goes_on_where_it_was_killed(
         return real(tensor, name)
 
     monkeypatch.setattr(federated, "_read", killed)
-    given, inputs = values("federated-average", 3, weights=[1.0] * 3), dict(zip(SOURCES, _three(family), strict=True))
+    given = values("federated-average", 3, weights=[1.0] * 3)
     with pytest.raises(KeyboardInterrupt):
-        outcome(tmp_path, given, **inputs)
+        perform(tmp_path, given, *_three(family))
     assert not list((tmp_path / "out").iterdir()), "nothing half-written"
-    (tmp_path / "out").rmdir()
-    (tmp_path / "kept").rename(tmp_path / "again")
-    job_folder = tmp_path / "second"
-    job_folder.mkdir()
-    (tmp_path / "again").rename(job_folder / "kept")
-    (job_folder / "out").mkdir()
-    params = MergeModelsParams.model_validate(given)
-    named: dict[str, Path | str] = {name.replace("_", "-"): path for name, path in inputs.items()}
-    job = Job("merge/models", params, named, job_folder / "out", job_folder / "kept", lambda event: None, tmp_path)
-    notes = MergeModels().perform(job).notes
-    resumed = notes["parts_resumed"]
+    resumed = perform(tmp_path, given, *_three(family)).notes["parts_resumed"]
     assert isinstance(resumed, int)
     assert resumed > 0
-    assert _equal(job_folder / "out" / "model", whole)
+    assert _equal(tmp_path / "out" / "model", whole)
 
 
 def test_sources_of_very_different_lengths_are_brought_to_one(tmp_path: Path, family: dict[str, Path]) -> None:
@@ -110,14 +79,15 @@ def test_sources_of_very_different_lengths_are_brought_to_one(tmp_path: Path, fa
 
     loud = make_finetune(family["base"], tmp_path / "loud", seed=2, size=0.2)
     given = values("task-arithmetic", weights=[1.0, 1.0], normalize=False, scale=1.0) | {"rescale_above": 3.0}
-    notes = outcome(tmp_path / "rescaled", given, source_0=family["one"], source_1=loud, base=family["base"])
-    found = notes["magnitudes"]
+    notes = perform(tmp_path / "rescaled", given, family["one"], loud, base=family["base"]).notes
+    found: Any = notes["magnitudes"]
     assert found["longest_over_shortest"] == pytest.approx(10, rel=0.05)
     assert found["rescaled"] is True
     factors = list(found["factors"].values())
     assert factors[0] / factors[1] == pytest.approx(10, rel=0.05)
     assert sum(factors) == pytest.approx(2, rel=1e-4), "the sum of the weights stays"
-    assert [each["parameters"]["weight"] for each in notes["mergekit"]["models"]] == pytest.approx(factors, rel=1e-4)
+    carried_out: Any = notes["mergekit"]
+    assert [each["parameters"]["weight"] for each in carried_out["models"]] == pytest.approx(factors, rel=1e-4)
     name = "model.layers.0.mlp.up_proj.weight"
     base, one, far = (weights(folder)[name] for folder in (family["base"], family["one"], loud))
     merged = weights(tmp_path / "rescaled" / "out" / "model")[name]
@@ -126,13 +96,13 @@ def test_sources_of_very_different_lengths_are_brought_to_one(tmp_path: Path, fa
 
 def test_sources_of_one_length_are_left_and_their_lengths_are_told(tmp_path: Path, family: dict[str, Path]) -> None:
     plain = values("ties", weights=[0.5, 0.5], normalize=True, scale=1.0, density=0.5)
-    inputs = {"source_0": family["one"], "source_1": family["two"], "base": family["base"]}
-    notes = outcome(tmp_path / "asked", plain | {"rescale_above": 3.0}, **inputs)
-    assert notes["magnitudes"]["rescaled"] is False
-    assert notes["magnitudes"]["of"] == "changes from the base"
-    lengths = list(notes["magnitudes"]["lengths"].values())
+    two = (family["one"], family["two"])
+    found: Any = perform(tmp_path / "asked", plain | {"rescale_above": 3.0}, *two, base=family["base"]).notes
+    assert found["magnitudes"]["rescaled"] is False
+    assert found["magnitudes"]["of"] == "changes from the base"
+    lengths = list(found["magnitudes"]["lengths"].values())
     assert lengths[0] == pytest.approx(lengths[1], rel=0.02)
-    outcome(tmp_path / "plain", plain, **inputs)
+    merge(tmp_path / "plain", plain, *two, base=family["base"])
     assert _equal(tmp_path / "asked" / "out" / "model", tmp_path / "plain" / "out" / "model")
 
 
@@ -159,9 +129,6 @@ def test_a_federated_average_of_a_broken_source_leaves_nothing(tmp_path: Path, f
     with pytest.raises(InputError, match="is cut off"):
         merge(tmp_path, values("federated-average", 3, weights=[1.0] * 3), *_three(family)[:2], bad)
     assert not list((tmp_path / "out").iterdir())
-
-
-SOURCES = ("source_0", "source_1", "source_2")
 
 
 def _three(family: dict[str, Path]) -> list[Path]:

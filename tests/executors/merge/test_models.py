@@ -10,47 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from executors.contract import Job
-from executors.merge import MergeModels, MergeModelsParams
+from executors.merge import MergeModelsParams
 from executors.merge.recipe import recipe
-from tests.executors.finetunes import make_family, weights
+from tests.executors.finetunes import weights
+from tests.executors.merge.merges import MARKS, merge, values
 from tests.executors.merge.test_merge import make_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
+pytestmark = MARKS
 PRUNED: dict[str, Any] = {"weights": [0.5, 0.5], "normalize": True, "scale": 1.0, "density": 0.5}
 HALF_STACK = [{"source": 0, "layers": [0, 2]}, {"source": 0, "layers": [1, 2]}]
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_family(tmp_path_factory.mktemp("family"))
-
-
-def values(method: str, count: int = 2, **numbers: Any) -> dict[str, Any]:
-    shared = {"dtype": "fp32", "tokenizer": "base", "alignment": "none", "search": "none", "seed": 7}
-    return {"method": method, "adapters": [False] * count} | shared | numbers
-
-
-def merge(tmp_path: Path, given: dict[str, Any], *sources: Path, base: Path | None = None) -> Path:
-    out = tmp_path / "out"
-    out.mkdir(parents=True, exist_ok=True)
-    inputs: dict[str, Path | str] = {f"source-{number}": source for number, source in enumerate(sources)}
-    inputs |= {"base": base} if base else {}
-    params = MergeModelsParams.model_validate(given)
-    job = Job("merge/models", params, inputs, out, tmp_path / "kept", lambda event: None, tmp_path)
-    job.checkpoints.mkdir(exist_ok=True)
-    outcome = MergeModels().perform(job)
-    assert outcome.notes["reloaded"] == "forward pass"
-    assert [path.name for path in out.iterdir()] == ["model"]
-    assert not list(job.checkpoints.iterdir())
-    return out / "model"
 
 
 def numbers(folder: Path) -> dict[str, Any]:

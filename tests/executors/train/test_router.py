@@ -8,19 +8,15 @@ import pytest
 
 from planner.documents import InputError
 from tests.executors.finetunes import make_finetune, weights
+from tests.executors.merge.merges import MARKS, merge, values
 from tests.executors.merge.test_alignment import loss, trained
-from tests.executors.merge.test_models import merge, values
 from tests.executors.tiny import make_tiny_model
 from tests.executors.train.jobs import METHODS, make_job, perform
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
-]
+pytestmark = MARKS
 
 
 def test_a_trained_router_sends_tokens_to_the_expert_that_knows_and_nothing_else_changes(
