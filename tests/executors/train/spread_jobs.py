@@ -32,11 +32,12 @@ CASES: dict[str, dict[str, Any]] = {
     "raw text": {"objective": "continued-pretraining", "packing": True, "max_length": 96},
     "infilling": {"objective": "infilling"},
     "long context": {"objective": "long-context"},
+    "shared beginning": {"objective": "sft", "share_prefix": True},
 }
 # Shared out is what reads a model in another way than supervised training does.
 SPREAD = [
     *(("ddp", case) for case in CASES),
-    *(("fsdp", case) for case in ("kto", "distillation", "head", "infilling")),
+    *(("fsdp", case) for case in ("kto", "distillation", "head", "infilling", "shared beginning")),
 ]
 
 

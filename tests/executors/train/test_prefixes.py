@@ -145,6 +145,29 @@ def test_what_is_cut_short_goes_on_to_the_same_bytes(tiny_model: Path, tmp_path:
     assert (again.out / name).read_bytes() == (first.out / name).read_bytes()
 
 
+@pytest.mark.parametrize("changes", [{"method": "full"}, {"method": "relora"}, {"objective": "long-context"}])
+def test_no_file_that_is_left_names_the_kernel(tiny_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    job = make_job(tmp_path, tiny_model, share_prefix=True, epochs=1.0, **changes)
+    assert perform(job).notes["share_prefix"] is True
+    files = [file for folder in (job.out, job.checkpoints) for file in folder.rglob("*") if file.is_file()]
+    assert [file.name for file in files if file.name == "config.json"] == ["config.json"]
+    assert [file.name for file in files if b"adapt_prefixed" in file.read_bytes()] == []
+
+
+def test_a_model_that_shares_beginnings_is_saved_as_any_other(tiny_model: Path, tmp_path: Path) -> None:
+    from executors.models import load_model
+    from executors.prefixed import PREFIXED
+    from executors.train.loss import HeadRows
+    from executors.train.prefixes import allow
+
+    model = load_model(tiny_model, "fp32", device="cpu")
+    assert allow(model, HeadRows(model), 64) is None
+    model.save_pretrained(tmp_path / "saved")
+    assert model.config._attn_implementation == PREFIXED["sdpa"]
+    assert "adapt_prefixed" not in (tmp_path / "saved/config.json").read_text(encoding="utf-8")
+    assert load_model(tmp_path / "saved", "fp32", device="cpu").config._attn_implementation == "sdpa"
+
+
 def test_a_window_shorter_than_the_rows_is_noted(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def test_two_processes_learn_what_one_does(
 ) -> None:
     one, two = alone[case], json.loads((together / distribution / case / FOUND).read_text(encoding="utf-8"))
     assert two["notes"]["processes"] == 2
+    assert two["notes"]["share_prefix"] is bool(CASES[case].get("share_prefix"))
     assert one["tokens"] == two["tokens"]
     assert len(one["losses"]) == len(two["losses"]) > 0
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-3)
