@@ -239,5 +239,16 @@ def _outputs(draft: Draft) -> dict[str, str]:
                 found[output] = f"{sources[-1]}:{output}"
     prompts = [address for address in draft.steps if address.startswith("prompt/")]
     if prompts:
-        found["prompt"] = f"{prompts[-1]}:prompt"
+        # Of what is left, where it was measured with one: rungs of the base may be measured after it.
+        own = [address for output in found.values() if (address := _asked_with(draft, output)) is not None]
+        found["prompt"] = f"{(own or prompts[-1:])[0]}:prompt"
     return found
+
+
+def _asked_with(draft: Draft, output: str) -> str | None:
+    """Address of the prompt that an output was measured with."""
+    for step in draft.steps.values():
+        read = {f"{source.step}:{source.output}" for source in step.inputs.values()}
+        if step.executor == "evaluate" and "prompt" in step.inputs and output in read:
+            return step.inputs["prompt"].step
+    return None

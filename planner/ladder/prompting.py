@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SEED = 0
 # The template of every prompt that is not searched for.
 PLAIN = "plain"
+# Steps that leave weights in fewer bits: the form that is served, and others beside it.
+ROUNDED = ("quantize/", "compare/")
 # Room for answers longer than any seen in training.
 ANSWER_MARGIN = 1.25
 ANSWER_TOKENS_BY_FORMAT = {"label": 16, "text": 256}
@@ -151,8 +153,8 @@ def evaluate(
 def _before(draft: Draft, inputs: dict[str, Input]) -> Input | None:
     """The model from which the one that is measured was trained; None where it was not."""
     source, trained = inputs.get("model"), "adapter" in inputs
-    while source is not None and (source.step or "").startswith(("train/", "merge/", "quantize/")):
-        trained = trained or not str(source.step).startswith("quantize/")
+    while source is not None and (source.step or "").startswith(("train/", "merge/", *ROUNDED)):
+        trained = trained or not str(source.step).startswith(ROUNDED)
         source = draft.steps[str(source.step)].inputs.get("model")
     return source if trained else None
 
@@ -175,7 +177,7 @@ def how_answered(draft: Draft, inputs: dict[str, Input]) -> dict[str, JsonValue]
 def _bits(draft: Draft, inputs: dict[str, Input]) -> str:
     """How the weights are rounded while they answer; what is quantized already, or served, is measured as it is."""
     source = inputs.get("model")
-    as_it_is = source is None or (source.step or "").startswith("quantize/")
+    as_it_is = source is None or (source.step or "").startswith(ROUNDED)
     return "none" if as_it_is else str(draft.answer("evaluation_quantization"))
 
 

@@ -131,7 +131,8 @@ def _read_again(draft: Draft, name: str, made: str) -> None:
 
 def _measure(draft: Draft, part: str, form: Form, reference: str, rung: str | None) -> None:
     measured = draft.steps[reference]
-    left = {"data", "reference"} | ({"adapter"} if draft.answer("serving") == "merged" else set())
+    # What the 16-bit model answered on a few rows first is no answer of this one.
+    left = {"data", "reference", "screened"} | ({"adapter"} if draft.answer("serving") == "merged" else set())
     evaluate(
         draft,
         form.name,
@@ -157,13 +158,20 @@ def _model(draft: Draft) -> Input:
 def _reference(draft: Draft) -> str | None:
     """The measurement in 16 bits that the quantized model is held against.
 
-    Of finetuned or merged weights it is the last; of the base it is the first rung, the only one sure to be run.
+    Of finetuned or merged weights it is their own last one, whatever rungs are measured after it; of the base it is the
+    first rung, the only one sure to be run.
     """
-    if not draft.measured:
-        return None
-    changed = draft.answer("serving") in ("merged", "adapters")
-    measured = [address for address in draft.measured if draft.steps[address].executor == "evaluate"]
-    return measured[-1 if changed else 0] if measured else None
+    measured = [draft.steps[address] for address in draft.measured if draft.steps[address].executor == "evaluate"]
+    if draft.answer("serving") in ("merged", "adapters"):
+        measured.reverse()
+        measured.sort(key=lambda step: not _changed(step))
+    return measured[0].address if measured else None
+
+
+def _changed(step: Step) -> bool:
+    """Whether what answered is a model or an adapter that the plan made."""
+    sources = (step.inputs.get(name) for name in ("model", "adapter"))
+    return any(source is not None and source.step not in (None, "prepare/base") for source in sources)
 
 
 def _params(draft: Draft, form: Form) -> dict[str, JsonValue]:

@@ -344,3 +344,31 @@ def test_a_family_that_is_not_written_as_gguf_is_told_before_anything_runs(tmp_p
         models = [{"id": family, "path": str(folder), "params": 2_000_000}]
         document = plan(finetuning(models=models, overrides={"quantization": "gguf"}))
         assert ("SVW152" in {finding.code for finding in document.warnings}) == expected
+
+
+def test_what_is_measured_after_training_is_not_what_a_finetune_is_held_against() -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}], "evaluation": {"metrics": ["label_accuracy"]}}
+    document = plan(spec(**small, overrides={"quantization": "gptq"}))
+    order = [step.address for step in document.steps]
+    assert order.index("evaluate/merged") < order.index("evaluate/few-shot"), "screened rungs come after training"
+    step, held = document.step("evaluate/gptq"), document.step("equivalence/gptq")
+    assert (step.inputs["reference"].step, held.inputs["reference"].step) == ("evaluate/merged", "evaluate/sft")
+    assert step.inputs["prompt"].step == "prompt/short"
+    assert document.outputs == {
+        "model": "quantize/gptq:model",
+        "adapter": "train/sft:adapter",
+        "prompt": "prompt/short:prompt",
+    }
+
+
+def test_answers_of_the_whole_base_are_no_answers_of_the_quantized_one() -> None:
+    document = plan(spec(constraints=SMALL, data={"test": {"examples": 200}}))
+    assert "screened" in document.step("evaluate/zero-shot").inputs
+    assert "screened" not in document.step("evaluate/int4").inputs
+
+
+def test_a_form_in_fewer_bits_is_not_rounded_again_while_it_answers() -> None:
+    asked = {"variants": ["int8"], "quantization": "gptq"}
+    document = plan(finetuning(models=[{"id": "meta-llama/Llama-2-13b-hf"}], hardware=T4, overrides=asked))
+    assert document.step("evaluate/sft").params["quantization"] == "nf4"
+    assert document.step("evaluate/int8").params["quantization"] == "none"
