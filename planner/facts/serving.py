@@ -20,6 +20,8 @@ STORED = ("book:lora", "hu-2021-lora")
 LEARNED_BYTES = 4
 # As transformers names them.
 GGUF_FAMILIES = ("llama", "mistral", "qwen2")
+# Methods of quantization that fit the rounding to what runs through the layers.
+CALIBRATED = frozenset({"gptq", "awq", "w4a16", "w8a8"})
 
 
 @fact(cite=("book:finetuning-and-rag",))
@@ -105,6 +107,12 @@ def gguf_written(model_family: str) -> bool:
 def calibration_rows(train_rows: int, document_rows: int) -> int:
     """Rows that a quantization may be calibrated on: training data or documents, never what is measured on."""
     return train_rows or document_rows
+
+
+@fact(cite=("frantar-2022-gptq", "lin-2023-awq"))
+def rounding_fitted(quantization: str, variants: list[str]) -> bool:
+    """Whether the form that is served, or one beside it, fits its rounding to data."""
+    return not CALIBRATED.isdisjoint((quantization, *variants))
 
 
 @fact(unit="weights", cite=("frantar-2022-gptq", "lin-2023-awq"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.documents import GPTQMODEL, LLM_COMPRESSOR, Gate, Input, JsonValue, Step
+from planner.facts.serving import CALIBRATED
 from planner.ladder.endpoints import served
 from planner.ladder.equivalence import equivalence, instead
 from planner.ladder.launching import Training, train
@@ -15,7 +16,6 @@ from planner.survey.metrics import lower_is_better
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
-CALIBRATED = ("gptq", "awq", "w4a16", "w8a8")
 GROUPED = ("gptq", "awq", "w4a16", "int4", "int8-int4")
 # Methods whose libraries have an environment of their own.
 APART = {
@@ -23,7 +23,8 @@ APART = {
     **dict.fromkeys(("awq", "w4a16", "w8a8", "fp8-dynamic", "fp8-weight"), LLM_COMPRESSOR),
 }
 # Bits of a weight in the forms that a result can be made in beside the one that is served.
-BITS = {"int8": 8, "torchao-int8": 8, "fp8": 8, "int8-int4": 4, "nf4": 4, "fp4": 4, "int4": 4}
+BITS = dict.fromkeys(("int8", "torchao-int8", "fp8", "w8a8", "fp8-dynamic", "fp8-weight"), 8)
+BITS |= dict.fromkeys(("int8-int4", "nf4", "fp4", "int4", "gptq", "awq", "w4a16"), 4)
 
 
 class Form(NamedTuple):
@@ -110,10 +111,10 @@ def _make(draft: Draft, part: str, form: Form) -> None:
         because=("quantization", "quantization_bits", "calibration") if part == "quantize" else ("variants",),
     )
     if apart is not None:
-        _read_again(draft, form.name, address)
+        _read_again(draft, form.name, address, "quantization" if part == "quantize" else "variants")
 
 
-def _read_again(draft: Draft, name: str, made: str) -> None:
+def _read_again(draft: Draft, name: str, made: str, decided: str) -> None:
     """Another environment wrote the files: the one that measures and serves must read the same weights in them."""
     draft.add(
         Step(
@@ -125,7 +126,7 @@ def _read_again(draft: Draft, name: str, made: str) -> None:
             params={"dtype": draft.answer("base_dtype"), "seed": SEED},
             known_after=("reload_difference", "reload_agreement"),
         ),
-        because=("quantization",),
+        because=(decided,),
     )
 
 

@@ -139,12 +139,30 @@ def test_forms_that_are_asked_for_are_measured_beside_the_one_that_is_served() -
 
 @pytest.mark.parametrize(
     ("hardware", "variant", "rule"),
-    [("l4", "gguf-4", "EQV004"), ("m2-max", "int4", "EQV001"), ("m2-max", "nf4", "EQV002")],
+    [
+        ("l4", "gguf-4", "EQV004"),
+        ("m2-max", "int4", "EQV001"),
+        ("m2-max", "nf4", "EQV002"),
+        ("cpu-32gb", "awq", "EQV006"),
+    ],
 )
 def test_a_form_that_nothing_here_can_make_is_refused_by_the_plan(hardware: str, variant: str, rule: str) -> None:
     head = {"objective": "classification-head"} if rule == "EQV004" else {}
     with pytest.raises(InputError, match=rule):
         plan(finetuning(hardware=hardware, overrides={"variants": [variant], **head}))
+
+
+def test_a_form_of_another_environment_is_made_beside_what_is_served() -> None:
+    document = plan(finetuning(hardware="a100-80gb", overrides={"variants": ["gptq", "fp8-dynamic"]}))
+    for name, environment, calibrated in (("gptq", GPTQMODEL, True), ("fp8-dynamic", LLM_COMPRESSOR, False)):
+        made = document.step(f"compare/{name}")
+        assert (made.environment, "calibration" in made.inputs) == (environment, calibrated)
+        assert document.step(f"reload/{name}").inputs["answers"].step == made.address
+        assert document.step(f"evaluate/{name}").inputs["model"].step == made.address
+        assert not document.step(f"equivalence/{name}").gates
+    assert document.step("compare/gptq").inputs["calibration"].pin == "data/train"
+    with pytest.raises(InputError, match="EQV005"):
+        plan(spec(data={"test": {"examples": 200}}, hardware="h100", overrides={"variants": ["w8a8"]}))
 
 
 def test_a_quantized_base_is_held_against_the_first_rung_which_is_sure_to_run() -> None:
