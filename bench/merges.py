@@ -1,8 +1,10 @@
-"""Merges against mergekit's own command: `nice -n 10 python bench/merges.py [--rounds N] [--size GB] [--only METHOD]`.
+"""Merges against mergekit's own command: `python bench/merges.py [--rounds N] [--size GB] [--only METHOD]`.
 
 Makes a base and two finetunes of it from random weights, merges them by each method with `merge-models` and with
 `mergekit-yaml`, each in a process of its own and in turn, and compares the results bit for bit, the time and the peak
-memory. The folder that it works in is removed at the end.
+memory. Who is first changes from round to round; a first merge that counts nowhere reads the files and libraries.
+With `--limit GB` each method merges under a limit of the kernel that is less than one model. The folder that it works
+in is removed at the end.
 """
 
 from __future__ import annotations
@@ -32,13 +34,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "slerp": {"t": 0.5},
     "task-arithmetic": {"weights": [1.0, 1.0], "normalize": False, "scale": 0.4},
     "ties": {**PRUNED, "density": 0.2},
+    "dare-linear": {**PRUNED, "density": 0.5},
     "dare-ties": {**PRUNED, "density": 0.5},
+    "della": {**PRUNED, "density": 0.5, "spread": 0.1},
 }
 COMPARED = [method for method in METHODS if method != "federated-average"]
 WHOLE = ("slerp", "federated-average")
+# What is shown under a limit: a mean, an arc, changes that are pruned, and many clients one at a time.
+BOUNDED = ("linear", "slerp", "ties", "federated-average")
 SEED, HIDDEN, BLOCKS, VOCABULARY = 7, 2048, 9, 32000
+# Under a limit the largest tensor is to the model as in one of 7 billion weights, about one part in fifty.
+SMALL_VOCABULARY, MANY_FILES = 8000, 16
 GIGABYTE = 1e9
-HEAD = "ratio  equal"
+HEAD = f"{'':<18}{'wall, s':>24} {'CPU, s':>24} {'peak, GB':>22}"
+SIDES = "    ours  theirs   ratio"
 # As runs of plans have it: threads that wait leave the core to others.
 QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
 
@@ -57,9 +66,10 @@ def main() -> None:
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--size", type=float, default=1.0, help="GB of a checkpoint")
     asked.add_argument("--only", choices=COMPARED, action="append")
-    asked.add_argument("--limit", type=float, help="GB of data that a federated average may hold, instead of the rest")
+    asked.add_argument("--limit", type=float, help="GB of data that a merge may hold, instead of the comparison")
     asked.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     asked.add_argument("--make", nargs=2, help=argparse.SUPPRESS)
+    asked.add_argument("--equal", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.make:
         _make(Path(given.make[0]), given.size, int(given.make[1]))
@@ -67,15 +77,19 @@ def main() -> None:
     if given.child:
         _ours(given.child[0], Path(given.child[1]))
         return
+    if given.equal:
+        print(_equal(*given.equal))
+        return
     folder = Path(tempfile.mkdtemp(prefix="merges-"))
     try:
         # In a process of its own: what a parent holds counts in the peaks of its children.
-        make = [sys.executable, __file__, "--make", str(folder), "16" if given.limit else "2"]
+        make = [sys.executable, __file__, "--make", str(folder), str(MANY_FILES if given.limit else 2)]
         subprocess.run([*make, "--size", str(given.size)], check=True)
         if given.limit:
             _bounded(folder, given.limit)
             return
-        print(f"{'s; GB':<16} {'wall':>7} {'theirs':>7} {'CPU':>7} {'theirs':>7} {'peak':>6} {'theirs':>7}  {HEAD}")
+        _both("linear", folder, 0)
+        print(f"{HEAD}\n{'':<18}{SIDES} {SIDES} {SIDES[:16]} equal", flush=True)
         for method in given.only or COMPARED:
             _compare(method, folder, given.rounds)
     finally:
@@ -83,35 +97,42 @@ def main() -> None:
 
 
 def _compare(method: str, folder: Path, rounds: int) -> None:
-    ours, theirs, equal = [], [], ""
-    config = folder / f"{method}.json"
-    config.write_text(json.dumps(_recipe(method, folder)), encoding="utf-8")
-    out = folder / "theirs"
-    command = [str(Path(sys.executable).with_name("mergekit-yaml")), str(config), str(out)]
-    for _ in range(rounds):
-        ours.append(_taken([sys.executable, __file__, "--child", method, str(folder)]))
-        theirs.append(_taken([*command, "--random-seed", str(SEED), "--quiet"]))
-        equal = equal or _equal(folder / "out" / "model", out)
-        shutil.rmtree(folder / "out")
-        shutil.rmtree(out)
-    one, two = (Taken(*(min(column) for column in zip(*found, strict=True))) for found in (ours, theirs))
-    print(
-        f"{method:<16} {one.wall_s:7.1f} {two.wall_s:7.1f} {one.cpu_s:7.1f} {two.cpu_s:7.1f} "
-        f"{one.peak_bytes / GIGABYTE:6.2f} {two.peak_bytes / GIGABYTE:7.2f}  {one.wall_s / two.wall_s:5.2f}  {equal}",
-        flush=True,
+    found = [_both(method, folder, number) for number in range(rounds)]
+    ours, theirs = (
+        Taken(*map(min, zip(*side, strict=True)))
+        for side in ([one for one, _, _ in found], [two for _, two, _ in found])
     )
+    told = [f"{one:8.1f}{two:8.1f}{one / two:8.2f}" for one, two in zip(ours[:2], theirs[:2], strict=True)]
+    peaks = "".join(f"{each.peak_bytes / GIGABYTE:8.2f}" for each in (ours, theirs))
+    print(f"{method:<18}{' '.join(told)} {peaks} {found[0][2]}", flush=True)
+
+
+def _both(method: str, folder: Path, number: int) -> tuple[Taken, Taken, str]:
+    """One merge of ours, one of mergekit's command, and whether they made the same."""
+    config, out = folder / f"{method}.json", folder / "theirs"
+    config.write_text(json.dumps(_recipe(method, folder)), encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("mergekit-yaml")), str(config), str(out)]
+    commands = {
+        "ours": [sys.executable, __file__, "--child", method, str(folder)],
+        "theirs": [*command, "--random-seed", str(SEED), "--quiet"],
+    }
+    taken = {side: _taken(commands[side]) for side in sorted(commands, reverse=number % 2 == 1)}
+    compare = [sys.executable, __file__, "--equal", str(folder / "out" / "model"), str(out)]
+    equal = subprocess.run(compare, check=True, capture_output=True, text=True).stdout.strip()
+    shutil.rmtree(folder / "out")
+    shutil.rmtree(out)
+    return taken["ours"], taken["theirs"], equal
 
 
 def _bounded(folder: Path, limit: float) -> None:
-    """A federated average under a limit of the kernel, and a process that loads one of the models under the same."""
+    """Merges under a limit of the kernel, and a process that loads one of the models under the same."""
     size = sum(path.stat().st_size for path in (folder / "one").glob("*.safetensors"))
     bounds = (int(limit * GIGABYTE),) * 2
     loading = f"import glob; from safetensors.torch import load; files = glob.glob('{folder}/one/*.safetensors'); "
     loading += "held = [load(open(file, 'rb').read()) for file in files]"
-    for what, command in (
-        ("federated-average", [sys.executable, __file__, "--child", "federated-average", str(folder)]),
-        ("to load one model", [sys.executable, "-c", loading]),
-    ):
+    merges = {method: [sys.executable, __file__, "--child", method, str(folder)] for method in BOUNDED}
+    for what, command in {**merges, "to load one model": [sys.executable, "-c", loading]}.items():
+        shutil.rmtree(folder / "out", ignore_errors=True)
         ran = subprocess.run(
             command,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, bounds),
@@ -121,7 +142,7 @@ def _bounded(folder: Path, limit: float) -> None:
             check=False,
         )
         done = "done" if ran.returncode == 0 else f"ended with {ran.returncode}: {ran.stderr.strip().splitlines()[-1]}"
-        print(f"a model of {size / GIGABYTE:.2f} GB, {limit} GB of data allowed: {what} {done}")
+        print(f"a model of {size / GIGABYTE:.2f} GB, {limit} GB of data allowed: {what} {done}", flush=True)
 
 
 def _params(method: str) -> dict[str, Any]:
@@ -154,11 +175,14 @@ def _ours(method: str, folder: Path) -> None:
 
 def _taken(command: list[str]) -> Taken:
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **QUIET})
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, **QUIET})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            tail = said.read()[-2000:].decode(errors="replace")
+            sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
     wall = time.perf_counter() - started
     return Taken(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
@@ -169,7 +193,7 @@ def _equal(one: Path, two: Path) -> str:
     from safetensors import safe_open
 
     def names(folder: Path) -> dict[str, Path]:
-        found = {}
+        found: dict[str, Path] = {}
         for path in sorted(folder.glob("*.safetensors")):
             with safe_open(path, "pt") as file:
                 found |= dict.fromkeys(file.keys(), path)
@@ -193,8 +217,9 @@ def _make(folder: Path, size: float, files: int) -> None:
 
     torch.set_num_threads(1)
     blocks = max(1, round(BLOCKS * size))
+    rows = SMALL_VOCABULARY if files == MANY_FILES else VOCABULARY
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=HIDDEN, intermediate_size=5504, num_hidden_layers=blocks,
+        vocab_size=rows, hidden_size=HIDDEN, intermediate_size=5504, num_hidden_layers=blocks,
         num_attention_heads=16, num_key_value_heads=16, tie_word_embeddings=True, dtype="bfloat16",
         architectures=["LlamaForCausalLM"], max_position_embeddings=2048,
     )  # fmt: skip

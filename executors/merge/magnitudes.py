@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executors.merge.sources import tensors
@@ -61,22 +60,34 @@ def magnitudes(
 
 def _length(folder: Path, base: Path | None) -> float:
     """Euclidean length of a model's weights, or of their difference from the base's, by a part of the rows."""
-    from safetensors import safe_open
-
     own, under = tensors(folder), tensors(base) if base else {}
+    mine, theirs = _Open(), _Open()
     total = 0.0
-    with ExitStack() as stack:
-        # To open a file takes longer than to read a part of a tensor.
-        paths = {tensor.file for found in (own, under) for tensor in found.values()}
-        files = {path: stack.enter_context(safe_open(path, "pt")) for path in paths}
-        for name, tensor in own.items():
-            values = _part(files[tensor.file], name)
-            if base is not None:
-                if name not in under or under[name].shape != tensor.shape:
-                    continue
-                values = values - _part(files[under[name].file], name)
-            total += float(values.norm()) ** 2 * math.prod(tensor.shape) / max(1, values.numel())
+    for name, tensor in own.items():
+        values = _part(mine.at(tensor.file), name)
+        if base is not None:
+            if name not in under or under[name].shape != tensor.shape:
+                continue
+            values = values - _part(theirs.at(under[name].file), name)
+        total += float(values.norm()) ** 2 * math.prod(tensor.shape) / max(1, values.numel())
     return math.sqrt(total)
+
+
+class _Open:
+    """The file of a model that was read last: to open one takes longer than to read a part of a tensor."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.file: Any = None
+
+    def at(self, path: Path) -> Any:
+        """A file, opened; the one before it is closed first, so that a limit of memory counts one at a time."""
+        from safetensors import safe_open
+
+        if path != self.path:
+            self.file = None
+            self.path, self.file = path, safe_open(path, "pt")
+        return self.file
 
 
 def _part(file: Any, name: str) -> Any:

@@ -17,6 +17,7 @@ from executors.merge.executor import fold
 from executors.merge.experts import growth
 from executors.merge.kinship import check_kin
 from executors.merge.params import STACKS, VECTORS, MergeModelsParams
+from executors.merge.quiet import import_mergekit
 from executors.merge.reloading import reload
 from executors.merge.sources import check_sources, elements, first_not_finite, layers_of
 from executors.merge.writing import BASE, FIRST, beside, write
@@ -71,6 +72,8 @@ class MergeModels:
         params: MergeModelsParams = job.params
         making = job.out / ".making"
         try:
+            if params.method != "federated-average":
+                import_mergekit()
             folders = _folders(job)
             tell(job, "comparing the sources", 1, 4)
             whole = {BASE: folders[BASE]} if params.result == "adapter" else folders

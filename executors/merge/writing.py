@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from typing import TYPE_CHECKING
 
-from executors.files import disk_full, disk_guard, free_bytes, remove, write_atomic
+from executors.files import disk_full, disk_guard, free_bytes, is_disk_full, remove, write_atomic
 from executors.merge import experts, federated
 from executors.merge.adapters import combine
 from executors.merge.chained import teach_mergekit
@@ -59,8 +58,7 @@ def write(
         with disk_guard(out, size):
             return _made(job, folders, params, out)
     except SafetensorError as error:
-        # It hides the number of the error in its words.
-        if any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT)):
+        if is_disk_full(error):
             raise RunError([disk_full(out.with_name("model"), size)]) from error
         raise
 
