@@ -151,7 +151,7 @@ def _trained(job: Job) -> list[float]:
 
     from executors.models import torch_dtype
     from executors.train import work
-    from executors.train.params import IN_PLACE
+    from executors.train.belonging import IN_PLACE
     from executors.usage import peak_memory_bytes
 
     params, seen = job.params, dict[str, Any]()
@@ -250,7 +250,7 @@ def _again(job: Job) -> Any:
     """What a training left, loaded as measurement loads it."""
     from executors.heads import load_labelling
     from executors.models import load_adapter, load_model
-    from executors.train.params import output_of
+    from executors.train.belonging import output_of
 
     params: Any = job.params
     base = Path(job.inputs["model"])

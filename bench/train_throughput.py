@@ -250,8 +250,8 @@ def _loss(model: Any, examples: Any) -> float:
 
 def _ours(folder: Path, params: Any, ready: Any, batches: Any, work: Path) -> Any:
     """The trainer of the executor, with its watch and a checkpoint at the end of each round."""
-    from executors.train.keeping import Training
     from executors.train.trainer import SupervisedTrainer
+    from executors.train.training import Training
     from executors.train.watch import Record, Schedule, Watch
 
     schedule = Schedule(batches.steps, frozenset(), None, params.checkpoint_s)

@@ -22,8 +22,9 @@ from executors.evaluate.predictions import read_predictions
 from executors.files import remove
 from executors.inputs import missing_inputs
 from executors.progress import tell
+from executors.train.belonging import output_of
 from executors.train.executor import Train
-from executors.train.params import TrainParams, output_of
+from executors.train.params import TrainParams
 from executors.train.probe import FitProbe, ProbeParams
 from planner.documents import Finding, InputError, Measurement, Resources, Step, pretty_json
 

@@ -16,7 +16,7 @@ from executors.export.stretching import config_of
 from executors.prompt.document import read_prompt
 from executors.registry import executor_registry
 from executors.schedule import schedule
-from executors.train.params import SINGLE_ANSWERS
+from executors.train.belonging import SINGLE_ANSWERS
 from planner.documents import Finding, InputError, Where
 
 if TYPE_CHECKING:

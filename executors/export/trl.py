@@ -25,7 +25,7 @@ from executors.export.words import (
     not_packed,
     prompt_loss,
 )
-from executors.train.params import SINGLE_ANSWERS
+from executors.train.belonging import SINGLE_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from executors import bottleneck
 from executors.heads import write_labels
 from executors.models import load_tokenizer, save_tokenizer
+from executors.train.belonging import IN_PLACE
 from executors.train.methods.applied import fresh_modules
-from executors.train.params import IN_PLACE, given
+from executors.train.params import given
 from planner.documents import pretty_json
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from executors.models import torch_dtype
 from executors.prefixed import PLAIN
 from executors.quantized import layers_in_bits
+from executors.train.belonging import EVERYTHING
 from executors.train.liger import in_use
-from executors.train.params import EVERYTHING
 from executors.varlen import VARLEN
 from planner.documents import Finding, RunError
 

@@ -6,8 +6,9 @@ import importlib.util
 from typing import TYPE_CHECKING, ClassVar
 
 from executors.errors import classify
+from executors.train.belonging import output_of
 from executors.train.liger import unsupported
-from executors.train.params import TrainParams, output_of
+from executors.train.params import TrainParams
 from executors.train.spreading import BY_DEEPSPEED, out_of_reach
 from planner.documents import Finding, Where
 

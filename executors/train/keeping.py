@@ -2,62 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.data_loader import prepare_data_loader
 from peft.helpers import disable_input_dtype_casting
-from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+from transformers import PrinterCallback
 
-from executors.train import checkpoints, deepspeed, liger, sharding
-from executors.train.optimizers import NAMES, loading, own_optimizer
-from executors.train.ranks import Ranks
+from executors.train import deepspeed, liger
+from executors.train.optimizers import NAMES, own_optimizer
 from executors.train.restarts import Restarts, folded_weights, steps_between, with_warmups
-from executors.train.sharding import take, whole
-from planner.documents import RunError
+from executors.train.saving import SavingTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from executors.train.batches import EpochBatches
     from executors.train.methods.applied import Applied
-    from executors.train.params import TrainParams
-    from executors.train.preflight import Ready
-    from executors.train.watch import Watch
+    from executors.train.training import Training
     from planner.documents import JsonValue
 
 # Methods whose layers peft makes cast their inputs.
 CASTING = frozenset({"lora", "dora", "qlora"})
 # Marks a batch that counts for nothing.
 IDLE = "idle"
-# All that trains, in a checkpoint: what peft would save lacks the encoder of p-tuning.
-TRAINED = "trained.safetensors"
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
-@dataclass(frozen=True)
-class Training:
-    """All that a training needs beside the model."""
-
-    params: TrainParams
-    ready: Ready
-    batches: EpochBatches
-    watch: Watch
-    folder: Path
-    """Where checkpoints are kept."""
-    device: str
-    ranks: Ranks = field(default_factory=Ranks)
-    trackers: Sequence[str] = ()
-    """Who else is told of losses; see `executors.train.trackers`."""
-
-
-class KeptTrainer(Trainer):  # type: ignore[misc]
+class KeptTrainer(SavingTrainer):
     """Stands before a trainer of trl or transformers in the order of its bases.
 
     An objective says what a batch is (`rows`, `collate`), what it weighs (`weight`) and what it costs (`loss`); the
@@ -221,71 +194,12 @@ class KeptTrainer(Trainer):  # type: ignore[misc]
         weight: torch.Tensor = torch.stack([self._weight(batch) for batch in batch_samples]).sum()
         return self.plan.ranks.sum(weight.to(device))
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
-        folder, ranks = Path(self.args.output_dir), self.plan.ranks
-        with checkpoints.writing(folder, self.state.global_step, ranks) as target:
-            held = self.model.named_parameters()
-            trained = {name: at for name, at in held if at.requires_grad or name in self.folded}
-            gathered = {name: whole(at) for name, at in trained.items()}
-            if ranks.count > 1 and not ranks.alike(sum(value.double().sum().item() for value in gathered.values())):
-                message = f"The processes hold different weights after step {self.state.global_step}."
-                raise RunError.one("TRAIN021", message, "Train on one device, and report this with the plan.")
-            self._save_optimizer_and_scheduler(str(target))
-            self._save_rng_state(str(target))
-            if ranks.first:
-                save_file(gathered, target / TRAINED)
-                self._save_scaler(str(target))
-                self.state.save_to_json(str(target / "trainer_state.json"))
-                self.plan.watch.record.write(target)
-        if ranks.first:
-            checkpoints.rotate(folder, self.plan.watch.record.best)
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if not self.plan.ranks.sharded:
-            super()._save_optimizer_and_scheduler(output_dir)
-            return
-        states = sharding.gathered(self.model, self.optimizer.optimizer)
-        if self.plan.ranks.first:
-            torch.save(states, Path(output_dir) / OPTIMIZER_NAME)
-            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
-        load_trained(self.model, Path(resume_from_checkpoint))
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None and self.plan.ranks.sharded:
-            states = torch.load(Path(checkpoint) / OPTIMIZER_NAME, map_location="cpu", weights_only=True)
-            sharding.scattered(self.model, self.optimizer.optimizer, states)
-            self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
-            return
-        with loading(self.plan.params):
-            super()._load_optimizer_and_scheduler(checkpoint)
-
     def _move_model_to_device(self, model: Any, device: torch.device) -> None:
         if not self.plan.ranks.sharded:  # each part was put where it belongs
             super()._move_model_to_device(model, device)
 
-    def _save_rng_state(self, output_dir: str) -> None:
-        super()._save_rng_state(self._own(output_dir))
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        super()._load_rng_state(None if checkpoint is None else self._own(checkpoint))
-
-    def _own(self, folder: str) -> str:
-        """Where this process of several has what is its own, whatever accelerate takes their number for."""
-        ranks = self.plan.ranks
-        return folder if ranks.count == 1 else str(Path(folder) / f"rank-{ranks.number}")
-
     def _send_telemetry(self) -> None:
         """Nothing: what is trained here is nobody else's business."""
-
-
-def load_trained(model: Any, checkpoint: Path) -> None:
-    """Set what trains of a model to its values in a checkpoint."""
-    held = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, value in load_file(checkpoint / TRAINED).items():
-            take(held[name], value)
 
 
 def settings(plan: Training) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from executors.models import load_tokenizer
 from executors.prompt.infilling import ADDED, marks_of
-from executors.train.params import ALL_OWN, output_of
+from executors.train.belonging import ALL_OWN, output_of
 from planner.documents import fingerprint
 
 if TYPE_CHECKING:

@@ -7,68 +7,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from executors.contract import Params
-from executors.train.spreading import SPREAD, refusals
+from executors.train.agreement import disagreements
+from executors.train.belonging import NEED_DATA
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
 Given = TypeVar("Given")
-
-LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation", "rate_ratio")
-# Parameters that a method has beside those of every training: all of them, and no others, must be said.
-OWN: dict[str, tuple[str, ...]] = {
-    "full": (),
-    "partial": ("layers_trained",),
-    "bitfit": (),
-    "router": (),
-    "qat": ("rounding", "rounding_group"),
-    "galore": ("rank",),
-    "lora": LOW_RANK,
-    "dora": LOW_RANK,
-    "longlora": LOW_RANK,
-    "qlora": (*LOW_RANK, "base_quantization"),
-    "relora": (*LOW_RANK, "restarts"),
-    "ia3": (),
-    "adapter": ("bottleneck",),
-    "prompt-tuning": ("virtual_tokens", "initialisation"),
-    "prefix-tuning": ("virtual_tokens", "initialisation"),
-    "p-tuning": ("virtual_tokens", "initialisation"),
-}
-# Parameters that an objective has beside those of its method, in the same way.
-LEARNING: dict[str, tuple[str, ...]] = {
-    "sft": ("learn_turns", "share_prefix"),
-    "classification-head": ("labels",),
-    "continued-pretraining": ("held_out",),
-    "long-context": ("learn_turns", "share_prefix", "scaling", "scaling_factor"),
-    "infilling": ("held_out", "fim_rate", "spm_rate"),
-    "distillation": ("learn_turns", "share_prefix", "distill_temperature", "hard_label_weight", "divergence"),
-    "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
-}
-# Losses of preference training that judge single answers; all others compare two.
-SINGLE_ANSWERS = ("kto", "apo_zero_unpaired")
-# Of those that compare two: they doubt the label by its smoothing.
-DOUBTING = ("exo_pair", "robust")
-STARTS: dict[str, tuple[str, ...]] = {
-    "lora": ("zero-output", "pissa", "olora"),
-    "dora": ("zero-output",),
-    "longlora": ("zero-output",),
-    "qlora": ("zero-output",),
-    "relora": ("zero-output",),
-    "prompt-tuning": ("sampled-vocabulary", "random"),
-    "prefix-tuning": ("random", "zero-output"),
-    "p-tuning": ("random",),
-}
-# Initialisations of peft that look at data first, which training does not gather: they would run without.
-NEED_DATA = ("eva", "lora_ga", "lora-ga", "corda", "loftq")
-# Methods that train weights of the model itself, and so leave a whole model.
-IN_PLACE = frozenset({"full", "partial", "bitfit", "router", "qat", "galore", "relora"})
-# Methods that train every weight.
-EVERYTHING = frozenset({"full", "qat", "galore"})
-
-
-# Distributions in which every device holds whole weights.
-WHOLE = ("single", "ddp")
 
 
 class TrainParams(Params):
@@ -201,129 +147,10 @@ class TrainParams(Params):
 
     @model_validator(mode="after")
     def _agree(self) -> TrainParams:
-        problem = next((sentence for wrong, sentence in self._rules() if wrong), None)
+        problem = next((sentence for wrong, sentence in disagreements(self) if wrong), None)
         if problem:
             raise ValueError(problem)
         return self
-
-    def _rules(self) -> list[tuple[bool, str]]:
-        method, own = self.method, (*OWN[self.method], *LEARNING[self.objective], *SPREAD[self.distribution])
-        foreign = [name for name in ALL_OWN if name not in own and getattr(self, name) is not None]
-        missing = [name for name in own if getattr(self, name) is None]
-        start, changed = self.initialisation, self.initialisation in ("pissa", "olora")
-        return [
-            (bool(foreign), f"{self.objective} by {method} has no {', '.join(foreign)}"),
-            (bool(missing), f"{self.objective} by {method} needs {', '.join(missing)}"),
-            (
-                start is not None and start not in STARTS.get(method, ()),
-                f"method {method} cannot start from {start}, only from {' or '.join(STARTS.get(method, ()))}",
-            ),
-            (
-                changed and self.base_dtype != "fp32",
-                f"initialisation {start} changes the frozen weights, which needs base_dtype fp32 to be exact",
-            ),
-            (
-                (method == "galore") != (self.optimizer == "galore-adamw"),
-                f"method {method} does not go with optimizer {self.optimizer}: galore and galore-adamw need each other",
-            ),
-            (
-                method == "relora" and self.distribution not in WHOLE,
-                f"relora folds adapters into whole weights, which {self.distribution} has not: use single or ddp",
-            ),
-            (
-                method == "qat" and self.distribution not in WHOLE,
-                f"qat rounds whole weights, which {self.distribution} has not: use single or ddp",
-            ),
-            (
-                method == "galore" and self.base_dtype == "fp16",
-                "galore trains the weights in base_dtype, in which fp16 would overflow: use bf16 or fp32",
-            ),
-            (
-                self.objective == "classification-head" and (method == "longlora" or "virtual_tokens" in own),
-                f"method {method} leaves no head: train labels by lora, full or partial",
-            ),
-            (
-                self.objective == "classification-head" and self.packing,
-                "a head reads one row a sequence: set packing to false",
-            ),
-            (
-                method == "prefix-tuning" and self.gradient_checkpointing,
-                "prefix-tuning cannot recompute activations: set gradient_checkpointing to false",
-            ),
-            (
-                self.attention == "flash" and "virtual_tokens" in own,
-                f"attention flash reads rows in one line, and {method} begins each with virtual tokens: take sdpa",
-            ),
-            (
-                self.attention == "flash" and self.objective in ("preference", "classification-head"),
-                f"objective {self.objective} reads rows side by side: set attention to sdpa",
-            ),
-            (
-                self.attention == "flash" and self.precision == "fp32",
-                "attention flash computes in 16 bits: set precision to bf16, or attention to sdpa",
-            ),
-            (
-                self.packing and "virtual_tokens" in own,
-                f"{method} puts virtual tokens before a sequence, not before each row in it: set packing to false",
-            ),
-            *self._sharing_rules(),
-            (
-                (self.rate_ratio or 1.0) > 1 and self.optimizer == "paged-adamw-8bit",
-                "a rate_ratio above 1 goes with optimizer adamw or adamw-8bit",
-            ),
-            *self._preference_rules(),
-            *refusals(self),
-            (
-                self.precision == "fp32" and self.base_dtype != "fp32",
-                f"precision fp32 needs base_dtype fp32, which is {self.base_dtype}",
-            ),
-            (
-                self.early_stopping_patience is not None and self.evaluations_per_epoch == 0,
-                "early_stopping_patience needs evaluations_per_epoch of 1 or more",
-            ),
-        ]
-
-    def _sharing_rules(self) -> list[tuple[bool, str]]:
-        shares, fix = bool(self.share_prefix), "set share_prefix to false"
-        return [
-            (shares and self.packing, f"packed rows stand behind each other whole: {fix}"),
-            (shares and self.attention == "flash", f"attention flash reads whole rows: {fix}, or attention to sdpa"),
-            (
-                shares and "virtual_tokens" in OWN[self.method],
-                f"{self.method} begins each row with virtual tokens, which rows in one sequence would not have: {fix}",
-            ),
-        ]
-
-    def _preference_rules(self) -> list[tuple[bool, str]]:
-        loss, smoothing = self.preference_loss, self.label_smoothing or 0.0
-        weights = {self.desirable_weight, self.undesirable_weight} - {None, 1.0}
-        preference = self.objective == "preference"
-        return [
-            (
-                bool(smoothing) and loss not in DOUBTING,
-                f"preference_loss {loss} takes no label as wrong: set label_smoothing to 0, or take robust",
-            ),
-            (loss == "exo_pair" and not smoothing, "preference_loss exo_pair needs a label_smoothing above 0"),
-            (
-                bool(weights) and loss not in SINGLE_ANSWERS,
-                f"preference_loss {loss} sees both answers at once: set desirable_weight and undesirable_weight to 1",
-            ),
-            (
-                preference and self.prompt_loss_weight != 0,
-                "comparisons are learned from answers alone: set prompt_loss_weight to 0",
-            ),
-            (preference and self.packing, "comparisons are read side by side: set packing to false"),
-        ]
-
-
-ALL_OWN = tuple(
-    dict.fromkeys(name for names in (*OWN.values(), *LEARNING.values(), *SPREAD.values()) for name in names)
-)
-
-
-def output_of(method: str) -> str:
-    """What a training by a method leaves: a whole model, or an adapter beside the base."""
-    return "model" if method in IN_PLACE else "adapter"
 
 
 def given(value: Given | None) -> Given:

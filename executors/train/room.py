@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from executors.files import free_bytes
 from executors.models import DTYPE_BYTES
+from executors.train.belonging import EVERYTHING, IN_PLACE
 from executors.train.checkpoints import KEPT
 from executors.train.methods.in_place import GATE
-from executors.train.params import EVERYTHING, IN_PLACE
 from planner.documents import Finding, Where
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import torch
 
     from executors.train.examples import Example
-    from executors.train.keeping import Training
     from executors.train.loss import HeadRows
     from executors.train.methods.applied import Applied
+    from executors.train.training import Training
 
 
 class SupervisedTrainer(KeptTrainer, SFTTrainer):  # type: ignore[misc]

@@ -13,25 +13,27 @@ from executors.models import device_name
 from executors.train import checkpoints, liger
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
+from executors.train.belonging import output_of
 from executors.train.curve import describe, usual_rate
 from executors.train.deepspeed import BEGUN_AGAIN, forget_deepspeed, stage
 from executors.train.effective import effective, requested, require
-from executors.train.keeping import KeptTrainer, Training, load_trained
 from executors.train.methods import apply
 from executors.train.model_card import card
 from executors.train.objectives import OBJECTIVES
-from executors.train.params import output_of
 from executors.train.precision import cannot_page, unsupported
 from executors.train.ranks import join, leave
+from executors.train.saving import load_trained
 from executors.train.sharding import shard
 from executors.train.spreading import BY_DEEPSPEED, SHARED
 from executors.train.trackers import trackers
+from executors.train.training import Training
 from executors.train.watch import Record, Schedule, Watch
 from executors.train.weights import check_weights
 from planner.documents import InputError, Measurement, RunError
 
 if TYPE_CHECKING:
     from executors.contract import Job
+    from executors.train.keeping import KeptTrainer
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
     from executors.train.preflight import Ready

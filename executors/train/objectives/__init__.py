@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from executors.contract import Job
-    from executors.train.keeping import KeptTrainer, Training
+    from executors.train.keeping import KeptTrainer
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
     from executors.train.preflight import Ready
+    from executors.train.training import Training
 
 
 def load_writer(base: Path, params: TrainParams, ready: Ready, device: str) -> Any:  # noqa: ARG001 - all load alike

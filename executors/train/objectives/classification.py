@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from executors.contract import Job
     from executors.data import Row
-    from executors.train.keeping import Training
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
+    from executors.train.training import Training
 
 
 def prepare(job: Job) -> Ready:

@@ -11,16 +11,17 @@ import torch
 from transformers import TrainingArguments
 from trl import DPOTrainer, KTOTrainer
 
+from executors.train.belonging import SINGLE_ANSWERS
 from executors.train.keeping import IDLE, KeptTrainer, settings
 from executors.train.objectives.likelihood import Scores, padded, reference
-from executors.train.params import SINGLE_ANSWERS, given
+from executors.train.params import given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from executors.train.keeping import Training
     from executors.train.methods.applied import Applied
     from executors.train.params import TrainParams
+    from executors.train.training import Training
 
 with warnings.catch_warnings():
     # That it may move within trl is said at every import; constraints.txt pins trl.

@@ -22,8 +22,8 @@ from planner.documents import InputError
 
 if TYPE_CHECKING:
     from executors.contract import Job
-    from executors.train.keeping import Training
     from executors.train.methods.applied import Applied
+    from executors.train.training import Training
 
 with warnings.catch_warnings():
     # That it may move within trl is said at every import; constraints.txt pins trl.

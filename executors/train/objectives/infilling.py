@@ -10,11 +10,12 @@ from executors.data import read_file
 from executors.models import load_model, load_tokenizer
 from executors.prompt.infilling import ADDED, Marks, gap_ends, infill_ids, marks_of, parts
 from executors.retrieve.documents import ROW_SUFFIXES, SourceDocument, read_documents
+from executors.train.belonging import EVERYTHING
 from executors.train.examples import Example, Examples, answered, fitting
 from executors.train.methods.applied import mark_new
 from executors.train.objectives.raw_text import end_of_text_id, hold_out, windows
 from executors.train.packing import pack
-from executors.train.params import EVERYTHING, given
+from executors.train.params import given
 from executors.train.preflight import Ready, check_end, check_examples, finding, stop_ids
 from executors.train.room import check_room
 from planner.documents import InputError

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from executors.train.examples import Example
-    from executors.train.keeping import Training
     from executors.train.methods.applied import Applied
+    from executors.train.training import Training
 
 # These do not start as the base: what they put before the input changes it from the first step.
 STRANGE_AT_START = frozenset({"prompt-tuning", "prefix-tuning", "p-tuning"})

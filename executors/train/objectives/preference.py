@@ -10,8 +10,9 @@ from executors.data import read_rows
 from executors.models import load_tokenizer
 from executors.prompt.document import read_prompt
 from executors.prompt.render import completion_ids, prompt_ids
+from executors.train.belonging import SINGLE_ANSWERS
 from executors.train.examples import Example, Examples, answered
-from executors.train.params import SINGLE_ANSWERS, given
+from executors.train.params import given
 from executors.train.preflight import Ready, check_end, check_examples, check_template, finding, stop_ids
 from executors.train.room import check_room
 from planner.documents import InputError

@@ -10,7 +10,7 @@ from typing import Any
 from executors.contract import Job, Outcome
 from executors.prompt.document import make_prompt, write_prompt
 from executors.train import Train, TrainParams
-from executors.train.params import ALL_OWN, OWN
+from executors.train.belonging import ALL_OWN, OWN
 from tests.executors.tiny import tiny_rows, write_rows
 
 PARAMS: dict[str, Any] = {

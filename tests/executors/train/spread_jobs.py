@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from executors.train import ranks
 from executors.train import work as training
-from executors.train.params import SINGLE_ANSWERS
+from executors.train.belonging import SINGLE_ANSWERS
 from tests.executors.encoders import label_rows
 from tests.executors.tiny import PLACES, THINGS, tiny_rows, write_rows
 from tests.executors.train.jobs import make_job, perform

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from executors.train.params import IN_PLACE, output_of
+from executors.train.belonging import IN_PLACE, output_of
 from tests.executors.tiny import make_tiny_model
 from tests.executors.train.jobs import METHODS, make_job, perform
 

@@ -25,11 +25,11 @@ def test_weights_are_those_of_a_loop_written_by_hand(tiny_model: Path, tmp_path:
     from executors.prompt.document import make_prompt
     from executors.train.batches import EpochBatches
     from executors.train.examples import encode
-    from executors.train.keeping import Training
     from executors.train.loss import collate
     from executors.train.methods import METHODS
     from executors.train.preflight import Ready
     from executors.train.trainer import SupervisedTrainer
+    from executors.train.training import Training
     from executors.train.watch import Record, Schedule, Watch
 
     epochs = 3

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from executors.train.belonging import SINGLE_ANSWERS
 from executors.train.objectives.likelihood import STRANGE_AT_START
 from executors.train.objectives.preference import prepare
-from executors.train.params import SINGLE_ANSWERS, TrainParams
+from executors.train.params import TrainParams
 from planner.documents import InputError
 from tests.executors.tiny import make_tiny_model, tiny_rows
 from tests.executors.train.jobs import METHODS, make_job, params_of, perform

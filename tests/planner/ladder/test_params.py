@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from executors.registry import executor_registry
-from executors.train.params import ALL_OWN, LEARNING, OWN, output_of
+from executors.train.belonging import ALL_OWN, LEARNING, OWN, output_of
 from executors.train.spreading import SPREAD
 from planner.documents import InputError, Plan
 from planner.planning import plan
