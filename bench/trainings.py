@@ -29,7 +29,7 @@ FULL = {"method": "full", "learning_rate": 1e-4}
 TEXT_OBJECTIVE, COMPARED, LABELS = "continued-pretraining", {"objective": "preference"}, "classification-head"
 RUNS: dict[str, dict[str, Any]] = {
     "pairs, full": FULL,
-    "pairs, partial": {"method": "partial", "layers_trained": 8, "learning_rate": 2e-4},
+    "pairs, partial": {"method": "partial", "layers_trained": 8, "modules_trained": "all", "learning_rate": 2e-4},
     "pairs, galore": {"method": "galore", "rank": 64, "optimizer": "galore-adamw", "learning_rate": 5e-4},
     "pairs, lora": LORA,
     "pairs, rslora": {**LORA, "rank_scaling": "rslora", "learning_rate": 3e-4},

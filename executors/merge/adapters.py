@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SUMS = frozenset({"concatenation", "linear", "task-arithmetic"})
 PRUNING = {"ties": "ties_svd", "dare-linear": "dare_linear_svd", "dare-ties": "dare_ties_svd"}
 WEIGHTS = "adapter_model.safetensors"
+# Starts of adapters that leave their base as it is.
+HARMLESS = ("gaussian", "orthogonal", "eva", "mica")
 # What no sum of low-rank products holds, by the adapter's configuration, and what to call it.
 BEYOND = {
     "use_dora": "magnitudes of its own (DoRA)",
@@ -110,7 +112,7 @@ def _check(name: str, source: Path) -> None:
     in_file(source / WEIGHTS)
     config = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))
     held = next((told for field, told in BEYOND.items() if config.get(field)), None)
-    if isinstance(config.get("init_lora_weights"), str) and config["init_lora_weights"] not in ("gaussian", "eva"):
+    if isinstance(config.get("init_lora_weights"), str) and config["init_lora_weights"] not in HARMLESS:
         held = f"a base that it changed itself ({config['init_lora_weights']})"
     if config.get("bias", "none") != "none":
         held = BEYOND["lora_bias"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executors.train.belonging import ALL_OWN, DOUBTING, LEARNING, OWN, SINGLE_ANSWERS, STARTS, WHOLE
+from executors.train.belonging import ALL_OWN, DOUBTING, LEARNING, OWN, SINGLE_ANSWERS, STARTS, SUBTRACTED, WHOLE
 from executors.train.spreading import SPREAD, refusals
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def disagreements(params: TrainParams) -> list[tuple[bool, str]]:
     method, own = params.method, (*OWN[params.method], *LEARNING[params.objective], *SPREAD[params.distribution])
     foreign = [name for name in ALL_OWN if name not in own and getattr(params, name) is not None]
     missing = [name for name in own if getattr(params, name) is None]
-    start, changed = params.initialisation, params.initialisation in ("pissa", "olora")
+    start, changed = params.initialisation, params.initialisation in SUBTRACTED
     return [
         (bool(foreign), f"{params.objective} by {method} has no {', '.join(foreign)}"),
         (bool(missing), f"{params.objective} by {method} needs {', '.join(missing)}"),
@@ -27,6 +27,10 @@ def disagreements(params: TrainParams) -> list[tuple[bool, str]]:
         (
             changed and params.base_dtype != "fp32",
             f"initialisation {start} changes the frozen weights, which needs base_dtype fp32 to be exact",
+        ),
+        (
+            start == "orthogonal" and (params.rank or 0) % 2 == 1,
+            f"initialisation orthogonal shares a rank between both sides, and {params.rank} is odd",
         ),
         (
             (method == "galore") != (params.optimizer == "galore-adamw"),

@@ -82,6 +82,9 @@ def _write_peft(applied: Applied, out: Path) -> None:
         if isinstance(config.get(name), list):
             config[name].sort()
     config["base_model_name_or_path"] = None
+    if "init_lora_weights" in config:
+        # How an adapter began is no matter for who loads it, and some starts would be computed again.
+        config |= {"init_lora_weights": True, "eva_config": None}
     (out / CONFIG).write_text(pretty_json(config), encoding="utf-8")
 
 
@@ -106,7 +109,7 @@ def _for_unchanged(start: dict[str, Any], config: dict[str, Any], file: Path) ->
     }
     save_file({name: tensor.contiguous() for name, tensor in joined.items()}, file)
     growth = math.sqrt(2) if config["use_rslora"] else 2
-    return {"init_lora_weights": True, "r": 2 * config["r"], "lora_alpha": growth * config["lora_alpha"]}
+    return {"r": 2 * config["r"], "lora_alpha": growth * config["lora_alpha"]}
 
 
 def _write_model(trained: Any, model: Any, out: Path) -> None:

@@ -8,7 +8,7 @@ LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisati
 # Parameters that a method has beside those of every training: all of them, and no others, must be said.
 OWN: dict[str, tuple[str, ...]] = {
     "full": (),
-    "partial": ("layers_trained",),
+    "partial": ("layers_trained", "modules_trained"),
     "bitfit": (),
     "router": (),
     "qat": ("rounding", "rounding_group"),
@@ -38,18 +38,20 @@ LEARNING: dict[str, tuple[str, ...]] = {
 SINGLE_ANSWERS = ("kto", "apo_zero_unpaired")
 # Of those that compare two: they doubt the label by its smoothing.
 DOUBTING = ("exo_pair", "robust")
+# Starts that are taken off the frozen weights.
+SUBTRACTED = ("pissa", "olora")
 STARTS: dict[str, tuple[str, ...]] = {
-    "lora": ("zero-output", "pissa", "olora"),
+    "lora": ("zero-output", "gaussian", "orthogonal", "eva", "mica", *SUBTRACTED),
     "dora": ("zero-output",),
     "longlora": ("zero-output",),
-    "qlora": ("zero-output",),
+    "qlora": ("zero-output", "gaussian", "eva"),
     "relora": ("zero-output",),
     "prompt-tuning": ("sampled-vocabulary", "random"),
     "prefix-tuning": ("random", "zero-output"),
     "p-tuning": ("random",),
 }
-# Initialisations of peft that look at data first, which training does not gather: they would run without.
-NEED_DATA = ("eva", "lora_ga", "lora-ga", "corda", "loftq")
+# Initialisations of peft that look at gradients, covariances or a device first: they would run without.
+NEED_MORE = ("lora_ga", "lora-ga", "corda", "loftq")
 # Methods that train weights of the model itself, and so leave a whole model.
 IN_PLACE = frozenset({"full", "partial", "bitfit", "router", "qat", "galore", "relora"})
 # Methods that train every weight.

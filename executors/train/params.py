@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from executors.contract import Params
 from executors.train.agreement import disagreements
-from executors.train.belonging import NEED_DATA
+from executors.train.belonging import NEED_MORE
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -37,7 +37,9 @@ class TrainParams(Params):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     targets: Literal["all-linear"] | list[str] | None = None
     """`all-linear` (all but the output head), or the last parts of module names, such as `q_proj`."""
-    initialisation: Literal["zero-output", "pissa", "olora", "sampled-vocabulary", "random"] | None = None
+    initialisation: Literal[
+        "zero-output", "gaussian", "orthogonal", "pissa", "olora", "eva", "mica", "sampled-vocabulary", "random",
+    ] | None = None  # fmt: skip
     """From which values that starts which the method adds."""
     rate_ratio: Annotated[float, Field(ge=1)] | None = None
     """Learning rate of the output side of a low-rank adapter over that of its input side; above 1 it is LoRA+."""
@@ -51,6 +53,8 @@ class TrainParams(Params):
     """How often, evenly spread over the steps, adapters are folded into the weights and begun anew."""
     layers_trained: Count | None = None
     """Blocks that are trained, counted from the last."""
+    modules_trained: Literal["all"] | Annotated[list[str], Field(min_length=1)] | None = None
+    """What of these blocks is trained: everything, or modules by the last parts of their names, such as `self_attn`."""
     bottleneck: Count | None = None
     """Width of bottleneck adapters."""
     virtual_tokens: Count | None = None
@@ -140,9 +144,9 @@ class TrainParams(Params):
 
     @field_validator("initialisation", mode="before")
     @classmethod
-    def _without_data(cls, value: Any) -> Any:
-        if value in NEED_DATA:
-            raise ValueError(f"initialisation {value} needs data to begin with, which training does not gather")
+    def _without_more(cls, value: Any) -> Any:
+        if value in NEED_MORE:
+            raise ValueError(f"initialisation {value} needs more to begin with than training gathers, as eva does")
         return value
 
     @model_validator(mode="after")

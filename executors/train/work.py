@@ -17,7 +17,7 @@ from executors.train.belonging import output_of
 from executors.train.curve import describe, usual_rate
 from executors.train.deepspeed import BEGUN_AGAIN, forget_deepspeed, stage
 from executors.train.effective import effective, requested, require
-from executors.train.methods import apply
+from executors.train.methods import apply, eva
 from executors.train.model_card import card
 from executors.train.objectives import OBJECTIVES
 from executors.train.precision import cannot_page, unsupported
@@ -187,6 +187,8 @@ def _made(job: Job, plan: Training, device: str) -> Applied:
     model = OBJECTIVES[params.objective].load(base, params, plan.ready, device)
     set_seed(params.seed)
     applied = apply(model, params)
+    if params.initialisation == "eva":
+        eva.begin(applied.model, params, plan.ready.train.kept, plan.ready.tokenizer.pad_token_id, device)
     if params.method != "galore":
         # In 16 bits most steps would be rounded away; galore was made for weights that cannot be held in more.
         for weight in applied.model.parameters():

@@ -38,47 +38,41 @@ COMMON = (
     "liger_kernel",
     "distribution",
 )
-LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation")
+LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation", "rate_ratio")
 SOFT = ("virtual_tokens", "initialisation")
 # Parameters that only some methods have.
 BY_METHOD: dict[str, tuple[str, ...]] = {
     "lora": LOW_RANK,
     "dora": LOW_RANK,
-    "relora": LOW_RANK,
+    "relora": (*LOW_RANK, "restarts"),
     "longlora": LOW_RANK,
     "qlora": (*LOW_RANK, "base_quantization"),
     "galore": ("rank",),
-    "partial": ("layers_trained",),
+    "partial": ("layers_trained", "modules_trained"),
+    "adapter": ("bottleneck",),
     "prompt-tuning": SOFT,
     "prefix-tuning": SOFT,
     "p-tuning": SOFT,
-}
-# Parameters of methods that nothing decides: both sides of a low-rank adapter learn at one rate, and a bottleneck is as
-# wide as in its paper [houlsby-2019].
-FIXED: dict[str, dict[str, JsonValue]] = {
-    **{name: {"rate_ratio": 1.0} for name, own in BY_METHOD.items() if own[: len(LOW_RANK)] == LOW_RANK},
-    "adapter": {"bottleneck": 64},
-    # As in its paper: three folds and a last one [lialin-2023-relora].
-    "relora": {"rate_ratio": 1.0, "restarts": 3},
-}
-# The same of objectives: no label is doubted, good and bad answers weigh alike, and so do a teacher's rows and its
-# softened distributions [hinton-2015-distillation].
-FIXED_BY_OBJECTIVE: dict[str, dict[str, JsonValue]] = {
-    "distillation": {"distill_temperature": 2.0, "hard_label_weight": 0.5, "divergence": 0.0},
-    "preference": {"label_smoothing": 0.0, "desirable_weight": 1.0, "undesirable_weight": 1.0},
 }
 # Methods whose result is a whole model, not something beside one.
 WHOLE_MODEL = frozenset({"full", "partial", "bitfit", "galore", "relora", "router", "qat"})
 # Parameters that only some objectives have.
 BY_OBJECTIVE: dict[str, tuple[str, ...]] = {
     "sft": ("learn_turns", "share_prefix"),
-    "distillation": ("learn_turns", "share_prefix"),
+    "distillation": ("learn_turns", "share_prefix", "distill_temperature", "hard_label_weight", "divergence"),
     "long-context": ("learn_turns", "share_prefix", "scaling"),
     "infilling": ("fim_rate", "spm_rate"),
-    "preference": ("preference_loss", "preference_beta"),
+    "preference": ("preference_loss", "preference_beta", "label_smoothing", "desirable_weight", "undesirable_weight"),
 }
-INTEGERS = frozenset({"rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained"})
-FLOATS = frozenset({"alpha", "epochs", "beta1", "beta2", "max_grad_norm"})
+INTEGERS = frozenset({
+    "rank", "micro_batch", "accumulation", "max_length", "virtual_tokens", "layers_trained", "bottleneck", "restarts",
+})  # fmt: skip
+FLOATS = frozenset({
+    "alpha", "rate_ratio", "epochs", "beta1", "beta2", "max_grad_norm", "label_smoothing", "desirable_weight",
+    "undesirable_weight", "distill_temperature", "hard_label_weight", "divergence",
+})  # fmt: skip
+# Decisions that a word answers for all modules, and a list of names for some.
+NAMES = {"targets": "all-linear", "modules_trained": "all"}
 # A crash of a library, or of one of several processes, says nothing of the training.
 GO_ON = Retry(on="infrastructure", because="what crashed goes on from the newest checkpoint")
 # Evaluations without a lower validation loss after which training ends.
@@ -126,7 +120,7 @@ def train(draft: Draft, wanted: Training) -> str:
     }
     if wanted.objective == "classification-head":
         params["labels"] = labels_told(draft)
-    params |= FIXED.get(method, {}) | FIXED_BY_OBJECTIVE.get(wanted.objective, {}) | _spread(draft) | wanted.changes
+    params |= _spread(draft) | wanted.changes
     params |= _room_for_evidence(draft, wanted.inputs, params)
     if wanted.objective == "long-context":
         length, context = int(str(params["max_length"])), draft.fact("context_tokens")
@@ -166,6 +160,8 @@ def _value(draft: Draft, name: str) -> JsonValue:
     answer: JsonValue = draft.answer(name)
     if name == "targets" and answer == "query-value":
         return list(query_value_targets(draft.survey.models[draft.answer("base_model")])) or "all-linear"
+    if name in NAMES:
+        return [answer] if isinstance(answer, str) and answer != NAMES[name] else answer
     if name in INTEGERS:
         return int(str(answer))
     return float(str(answer)) if name in FLOATS else answer

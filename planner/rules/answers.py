@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 FORMS = {
     "any": "any value",
     "word": "a word",
+    "names": "a word, or a list of words",
     "flag": "true or false",
     "number": "a number of zero or more",
     "count": "a whole number of one or more",
 }
 """The forms of answers that are not a list of words, as people say them."""
-KINDS = {"word": "word", "flag": "bool", "number": "number", "count": "number"}
+KINDS = {"word": "word", "names": "word", "flag": "bool", "number": "number", "count": "number"}
 """The kind of fact that can give an answer of a form."""
 
 
@@ -29,6 +30,7 @@ def is_answer(question: Question, word: JsonValue) -> bool:
     return {
         "any": True,
         "word": isinstance(word, str) and bool(word),
+        "names": all(isinstance(name, str) and name for name in (word if isinstance(word, list) and word else [word])),
         "flag": isinstance(word, bool),
         "number": is_number and isfinite(word) and word >= 0,  # type: ignore[arg-type, operator]
         "count": is_number and isinstance(word, int) and word >= 1,

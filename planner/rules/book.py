@@ -26,7 +26,7 @@ class Question(Document):
     """A decision: what is asked, the words that answer, and how rules that disagree are settled."""
 
     asks: str
-    answers: tuple[str, ...] | Literal["any", "word", "flag", "number", "count"] = "any"
+    answers: tuple[str, ...] | Literal["any", "word", "names", "flag", "number", "count"] = "any"
     """The words, or the form of any other answer; a number is zero or more, a count is whole and one or more."""
     policy: Literal["first", "unique", "collect"] = "first"
     default: JsonValue = None

@@ -36,6 +36,8 @@ def with_peft(model: Any, config: Any) -> Any:
     with warnings.catch_warnings():
         # peft asks transformers by a name that is on its way out.
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+        # What begins by inputs takes the room of adapters for them; that it could do without is said each time.
+        warnings.filterwarnings("ignore", message="lora with eva initialization", category=UserWarning)
         return get_peft_model(model, config)
 
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from executors.bottleneck import decoder_layers
-from executors.train.methods.applied import Applied, only
+from executors.train.methods.applied import Applied, is_named, only
 from executors.train.params import given
-from planner.documents import InputError
+from planner.documents import InputError, near
 
 if TYPE_CHECKING:
     from executors.train.params import TrainParams
@@ -23,16 +23,25 @@ def full(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every me
 
 
 def partial(model: Any, params: TrainParams) -> Applied:
-    """The last blocks, whole; embeddings, the norm after the blocks and the output head stay.
+    """The last blocks, whole or by modules of them; embeddings, the norm after the blocks and the output head stay.
 
     Raises:
-        InputError: the model has fewer blocks.
+        InputError: the model has fewer blocks, or these have no module of a name.
     """
-    layers, wanted = decoder_layers(model), given(params.layers_trained)
+    layers, wanted, names = decoder_layers(model), given(params.layers_trained), given(params.modules_trained)
     if wanted > len(layers):
         message = f"layers_trained is {wanted}, but the model has {len(layers)} layers."
         raise InputError.one("TRAIN012", message, f"Use at most {len(layers)}.")
-    return Applied(model, only(model, (weight for layer in layers[-wanted:] for weight in layer.parameters())))
+    if names == "all":
+        return Applied(model, only(model, (weight for layer in layers[-wanted:] for weight in layer.parameters())))
+    modules = [item for layer in layers[-wanted:] for item in layer.named_modules() if item[0]]
+    for target in names:
+        if not any(is_named(name, [target]) for name, _ in modules):
+            known = sorted({name.rpartition(".")[2] for name, module in modules if list(module.parameters())})
+            message = f"The last {wanted} layers have no module {target}."
+            raise InputError.one("TRAIN010", message, near(target, known) or f"They have {', '.join(known)}.")
+    chosen = (module for name, module in modules if is_named(name, names))
+    return Applied(model, only(model, (weight for module in chosen for weight in module.parameters())))
 
 
 def router(model: Any, params: TrainParams) -> Applied:  # noqa: ARG001 - every method is called alike

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from executors.bottleneck import inputs_of, outputs_of
+from executors.train.belonging import SUBTRACTED
 from executors.train.methods.applied import Applied, is_named, linear_layers, new_tokens, with_peft
 from executors.train.params import given
 from planner.documents import Finding, InputError, near
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
     from executors.train.params import TrainParams
 
-# The words of peft; both start from the main directions of the weights and subtract them from these.
-STARTS = {"zero-output": True, "pissa": "pissa", "olora": "olora"}
+# The words of peft. Two start from the main directions of the weights and subtract them from these.
+STARTS = {
+    "zero-output": True, "gaussian": "gaussian", "orthogonal": "orthogonal", "pissa": "pissa", "olora": "olora",
+    "eva": "eva", "mica": "mica",
+}  # fmt: skip
 
 
 def low_rank(model: Any, params: TrainParams) -> Applied:
@@ -24,7 +28,7 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
     Raises:
         InputError: a target is not in the model, or the rank is above a matrix.
     """
-    from peft import LoraConfig
+    from peft import EvaConfig, LoraConfig
     from peft.tuners.trainable_tokens import TrainableTokensLayer
 
     rank, targets = given(params.rank), given(params.targets)
@@ -48,6 +52,8 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
             use_dora=params.method == "dora",
             lora_dropout=given(params.dropout),
             init_lora_weights=STARTS[start],
+            # Every layer keeps the rank that was planned.
+            eva_config=EvaConfig(rho=1.0) if start == "eva" else None,
             target_modules=targets,
             bias="none",
             modules_to_save=more or None,
@@ -60,11 +66,15 @@ def low_rank(model: Any, params: TrainParams) -> Applied:
             # Peft asks every layer whether it casts its input, which this one never says.
             layer.cast_input_dtype_enabled = True
     each = params.method == "dora"
-    values = sum(rank * (inputs_of(layer) + outputs_of(layer)) + each * outputs_of(layer) for layer in chosen.values())
+    # MiCA keeps the output side as it begins.
+    both = start != "mica"
+    values = sum(
+        rank * (inputs_of(layer) + both * outputs_of(layer)) + each * outputs_of(layer) for layer in chosen.values()
+    )
     values += whole
     values += len(new) * model.get_input_embeddings().weight.shape[1]
     began = None
-    if start != "zero-output":
+    if start in SUBTRACTED:
         began = {name: at.detach().clone() for name, at in adapted.named_parameters() if at.requires_grad}
     return Applied(adapted, values, start=began)
 

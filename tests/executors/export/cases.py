@@ -55,7 +55,7 @@ LOW_RANK: dict[str, Any] = {
 }
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"method": "full", "learning_rate": 1e-5, "base_dtype": "fp32"},
-    "partial": {"method": "partial", "layers_trained": 4, "learning_rate": 1e-5},
+    "partial": {"method": "partial", "layers_trained": 4, "modules_trained": "all", "learning_rate": 1e-5},
     "bitfit": {"method": "bitfit", "learning_rate": 1e-3},
     "galore": {"method": "galore", "rank": 64, "optimizer": "galore-adamw", "learning_rate": 1e-5},
     "lora": {"method": "lora", **LOW_RANK, "learn_turns": "last"},

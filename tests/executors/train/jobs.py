@@ -54,7 +54,7 @@ PARAMS: dict[str, Any] = {
 # What each method has of its own; those of lora are in PARAMS.
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"learning_rate": 0.01},
-    "partial": {"layers_trained": 1, "learning_rate": 0.01},
+    "partial": {"layers_trained": 1, "modules_trained": "all", "learning_rate": 0.01},
     "bitfit": {"learning_rate": 0.05},
     "galore": {"rank": 8, "optimizer": "galore-adamw", "learning_rate": 0.02},
     "lora": {},

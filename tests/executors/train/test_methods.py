@@ -25,6 +25,12 @@ KINDS: dict[str, dict[str, Any]] = {method: {"method": method} for method in MET
     "lora+": {"rate_ratio": 4.0, "learning_rate": 0.01},
     "pissa": {"initialisation": "pissa", "learning_rate": 0.005},
     "olora": {"initialisation": "olora", "learning_rate": 0.005},
+    "gaussian": {"initialisation": "gaussian"},
+    "orthogonal": {"initialisation": "orthogonal"},
+    "eva": {"initialisation": "eva"},
+    "mica": {"initialisation": "mica"},
+    "eva beside 4 bits": {"method": "qlora", "base_quantization": "nf4", "initialisation": "eva"},
+    "partial, named modules": {"method": "partial", "layers_trained": 2, "modules_trained": ["self_attn", "down_proj"]},
     "pissa with rslora": {"initialisation": "pissa", "rank_scaling": "rslora", "learning_rate": 0.005},
     "8-bit optimizer": {"optimizer": "adamw-8bit"},
 }
