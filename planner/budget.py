@@ -16,6 +16,7 @@ from planner.ladder.merging import searched
 from planner.ladder.probing import probe_tokens
 from planner.ladder.retrieving import passage_tokens
 from planner.ladder.searching import most_answers, search_tokens
+from planner.memory.interval import Interval
 from planner.step_memory import PROMPT_TOKENS, inference_memory, size_of, training_memory
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ def _training_resources(
     return Resources(device=device, device_memory=training_memory(draft, whole), time=time)
 
 
-def _flops_time(flops: float, rate: Rate) -> Estimate:
-    seconds = [flops / rate.high, flops / rate.expected, flops / rate.low]
+def _flops_time(flops: float | Interval, rate: Rate) -> Estimate:
+    work = flops if isinstance(flops, Interval) else Interval(flops, flops, flops)
+    seconds = [work.low / rate.high, work.expected / rate.expected, work.high / rate.low]
     return _seconds([start + each for start, each in zip(START_S, seconds, strict=True)], rate.assumption)
 
 
@@ -151,31 +153,35 @@ def _training_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate 
     if not tokens or not size:
         return None
     size = size_of(draft, step) or size
-    seen = tokens * float(str(step.params["epochs"]))
-    method = str(step.params["method"])
-    flops = training_flops(size, seen, method, recomputed=bool(step.params["gradient_checkpointing"]))
+    method, recomputed = str(step.params["method"]), bool(step.params["gradient_checkpointing"])
+    # Operations grow with the tokens.
+    flops = tokens.times(training_flops(size, float(str(step.params["epochs"])), method, recomputed=recomputed))
     devices = draft.fact("data_parallel") or 1
     if devices == 1:
         return _flops_time(flops, rate)
-    together = _flops_time(flops / (devices * SCALING), rate)
+    together = _flops_time(flops.times(1 / (devices * SCALING)), rate)
     shared = f"{devices} devices reach {SCALING:.0%} of their sum"
     return together.model_copy(update={"assumptions": (*together.assumptions, shared)})
 
 
-def _tokens_trained(draft: Draft, step: Step) -> float | None:
-    """Tokens of one pass over what a step trains on: rows with their instruction, documents, or rows yet unwritten."""
+def _tokens_trained(draft: Draft, step: Step) -> Interval | None:
+    """Tokens that one pass over what a step trains on computes: rows, documents, or rows yet unwritten.
+
+    Around a row stand its instruction, which rows of one forward pass may share, its passages and its tables.
+    """
     source = step.inputs["train"]
     if source.pin == "data/documents":
         documents = draft.survey.data.get("documents")
-        return (
-            documents.rows * documents.mean_tokens if documents and documents.rows and documents.mean_tokens else None
-        )
-    each = (draft.fact("row_tokens") or 0) + draft.thresholds["instruction_tokens"]
-    each += passage_tokens(draft, step.inputs)
+        whole = documents.rows * documents.mean_tokens if documents and documents.rows and documents.mean_tokens else 0
+        return Interval(whole, whole, whole) if whole else None
+    said, tables = float(draft.fact("said_tokens")), float(draft.fact("table_tokens")) * ("prompt" in step.inputs)
+    if step.params.get("share_prefix"):
+        said /= int(str(step.params["micro_batch"]))
     rows = draft.fact("training_rows") or 0
     if source.step:
         rows += draft.thresholds["distilled_rows"]
-    return rows * each or None
+    each = passage_tokens(draft, step.inputs).plus((draft.fact("row_tokens") or 0) + said + tables)
+    return each.times(rows) if rows else None
 
 
 def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
@@ -186,16 +192,16 @@ def _evaluation_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimat
     rows = min(rows, int(str(step.params["limit"] or rows)))
     examples = draft.thresholds["examples_in_prompt"] if "few-shot" in step.address else 0
     prompt += draft.thresholds["instruction_tokens"] + examples * (draft.fact("row_tokens") or PROMPT_TOKENS)
-    prompt += passage_tokens(draft, step.inputs)
     # One token at a time uses the hardware far worse than a whole prompt does.
     answer = 4 * int(str(step.params["max_new_tokens"]))
-    return _flops_time(rows * (prompt + answer) * size * FORWARD, rate)
+    asked = passage_tokens(draft, step.inputs).plus(prompt + answer)
+    return _flops_time(asked.times(rows * size * FORWARD), rate)
 
 
 def _search_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:
     each = draft.fact("row_tokens") or PROMPT_TOKENS
     asked = draft.thresholds["instruction_tokens"] + each + 4 * int(str(step.params["max_new_tokens"]))
-    asked += passage_tokens(draft, step.inputs)
+    asked += passage_tokens(draft, step.inputs).expected
     return _flops_time(search_tokens(draft, step.params, asked, each) * size * FORWARD, rate) if size else None
 
 
@@ -230,7 +236,7 @@ def _tokens_read(draft: Draft, step: Step) -> float:
     if step.executor == "probes":
         return probe_tokens(step.params)
     each = (draft.fact("row_tokens") or PROMPT_TOKENS) + draft.thresholds["instruction_tokens"]
-    return 2.0 * int(str(step.params["rows"])) * (each + passage_tokens(draft, step.inputs))
+    return 2.0 * int(str(step.params["rows"])) * (each + passage_tokens(draft, step.inputs).expected)
 
 
 def _diagnosis_time(draft: Draft, step: Step, size: int, rate: Rate) -> Estimate | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from planner.documents import Estimate
@@ -45,6 +46,8 @@ def training_memory(draft: Draft, step: Step) -> Estimate | None:
         "checkpointing": bool(params["gradient_checkpointing"]),
         "rank": int(str(params.get("rank", 1))),
     }
+    if params.get("share_prefix"):
+        fields["shared"] = draft.fact("said_tokens")
     low, expected, high = (estimate(model, **fields, sequence=length) for length in _lengths(draft, step))
     if isinstance(low, Unknown) or isinstance(expected, Unknown) or isinstance(high, Unknown):
         return None
@@ -58,12 +61,16 @@ def inference_memory(draft: Draft, step: Step) -> Estimate | None:
     if isinstance(shape, Unknown):
         return None
     batch, answer = int(str(step.params.get("batch_size", 1))), int(str(step.params["max_new_tokens"]))
+    asked, found = draft.fact("sequence_tokens") or PROMPT_TOKENS, []
     try:
-        prompt = (draft.fact("sequence_tokens") or PROMPT_TOKENS) + passage_tokens(draft, step.inputs)
-        setting = inference_setting(dtype=_weights(draft, step), batch=batch, prompt=prompt, generated=answer)
-        return _bytes(estimate_inference(shape, setting).device_bytes)
+        for passages in passage_tokens(draft, step.inputs, longest=True):
+            prompt = ceil(asked + passages)
+            setting = inference_setting(dtype=_weights(draft, step), batch=batch, prompt=prompt, generated=answer)
+            found.append(estimate_inference(shape, setting).device_bytes)
     except EstimateError:
         return None
+    low, expected, high = found
+    return _bytes((low.low, expected.expected, high.high))
 
 
 def size_of(draft: Draft, step: Step) -> int | None:
@@ -86,14 +93,15 @@ def other_model(draft: Draft, step: Step) -> str | None:
 
 
 def _lengths(draft: Draft, step: Step) -> tuple[int, int, int]:
-    """Tokens of the longest sequence that a training may meet: bare, with half the room for an instruction, at most."""
+    """Tokens of the longest sequence that a training may meet: with the fewest passages, the middle count, at most."""
     most = int(str(step.params["max_length"]))
     rows = draft.survey.data.get(str(step.inputs["train"].pin).removeprefix("data/"))
     if rows is None or rows.tokens is None or rows.role == "documents" or step.params["packing"]:
         return most, most, most
-    bare = rows.tokens.max + passage_tokens(draft, step.inputs)
-    told = bare + int(draft.thresholds["instruction_tokens"]) // 2
-    return min(bare, most), min(told, most), most
+    said = rows.tokens.max + int(draft.fact("said_tokens"))
+    shown, longest = (passage_tokens(draft, step.inputs, longest=each) for each in (False, True))
+    expected = said + int(shown.expected + longest.expected) // 2
+    return min(said + int(shown.low), most), min(expected, most), most
 
 
 def _weights(draft: Draft, step: Step) -> str:

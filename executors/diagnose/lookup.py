@@ -33,10 +33,11 @@ def open_index(documents: Path, folder: Path, passages: int) -> Index:
         InputError: the documents are not there, or hold no text.
     """
     from executors.retrieve import term_search
-    from executors.retrieve.chunks import CHARACTERS_A_TOKEN, Passages, cut, write_passages
+    from executors.retrieve.chunks import Passages, cut, write_passages
     from executors.retrieve.documents import SourceDocument, read_documents
     from executors.retrieve.index import MANIFEST, Index, Manifest, write_manifest
     from planner.documents import InputError
+    from planner.documents.passages import CHARACTERS_A_TOKEN
 
     if (folder / MANIFEST).exists():
         return Index(folder)

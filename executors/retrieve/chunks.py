@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from executors.retrieve.documents import SourceDocument
 
 TEXTS, OFFSETS = "passages.jsonl", "offsets.npy"
-# Of English text under the vocabularies of today's models; the executor measures it where a tokenizer is at hand.
-CHARACTERS_A_TOKEN = 4.2
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from executors.data import read_rows
 from executors.errors import classify
 from executors.progress import tell
 from executors.retrieve import meaning_search, term_search
-from executors.retrieve.chunks import CHARACTERS_A_TOKEN, Passages, cut, write_passages
+from executors.retrieve.chunks import Passages, cut, write_passages
 from executors.retrieve.documents import Unreadable, read_documents
 from executors.retrieve.index import Index, Manifest, Method, write_manifest
 from executors.retrieve.quality import CUTOFFS, quality, rank_of_gold
 from planner.documents import Finding, InputError, Resources, Step, Where
+from planner.documents.passages import CHARACTERS_A_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Methods whose every weight has a gradient and states on the device.
 WHOLE = frozenset({"full", "galore", "partial"})
 TARGETED = frozenset({"lora", "qlora", "dora", "relora", "longlora"})
+# Objectives whose rows may share what they begin with.
+SHARING = ("sft", "continued-pretraining+sft", "distillation", "long-context")
 ESTIMATED_OPTIMIZERS = frozenset({"adamw", "adamw-8bit", "paged-adamw-8bit"})
 
 
@@ -47,12 +49,12 @@ def memory_setting(
     base_quantization: str,
     precision: str,
     objective: str,
-    sequence_tokens: int,
+    planned_tokens: int,
     last_layers: int | Unknown,
 ) -> str:
     """The chosen model, method, base, number format, objective and length, in one line."""
     return "|".join(
-        map(str, (base_model, method, base_quantization, precision, objective, sequence_tokens, _whole(last_layers)))
+        map(str, (base_model, method, base_quantization, precision, objective, planned_tokens, _whole(last_layers)))
     )
 
 
@@ -147,15 +149,26 @@ def data_parallel(distribution: str, device_count: int) -> int:
 
 
 @fact(cite=MEMORY)
-def set_up(spread_setting: str, optimizer: str, rank: int) -> str:
-    """How training is spread, its optimizer and its rank, in one line."""
-    return f"{spread_setting}|{optimizer}|{rank}"
+def set_up(
+    spread_setting: str,
+    optimizer: str,
+    rank: int,
+    attention: str,
+    said_tokens: int,
+    objective: str,
+    *,
+    share_prefix: bool,
+) -> str:
+    """How training is spread, its optimizer, rank and attention, and tokens that rows share, in one line."""
+    shared = said_tokens if share_prefix and objective in SHARING else 0
+    return f"{spread_setting}|{optimizer}|{rank}|{attention}|{shared}"
 
 
 def _as_set_up(set_up: str) -> dict[str, Any]:
-    spread, optimizer, rank = set_up.rsplit("|", 2)
+    spread, optimizer, rank, attention, shared = set_up.rsplit("|", 4)
     known = optimizer if optimizer in ESTIMATED_OPTIMIZERS else "adamw"
-    return _spread(spread) | {"optimizer": known, "rank": int(rank)}
+    fields = {"optimizer": known, "rank": int(rank), "attention": attention, "shared": int(shared)}
+    return _spread(spread) | fields
 
 
 @fact(unit="fraction", cite=MEMORY)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A label's name is no prose, and the chat template has tokens of its own.
 LABEL_BYTES_PER_TOKEN, TEMPLATE_TOKENS = 2.0, 48
+# What a template really puts around a request and its answer, where it is short.
+MARK_TOKENS = 16
 TACTICS = ("book:finetuning-tactics",)
 REGRET = ("schulman-2025-lora-without-regret", "tinker-cookbook")
 
@@ -60,6 +62,32 @@ def sequence_tokens(
         return 64 * math.ceil(max(wanted, max_input_tokens + instruction_room) / 64)
     length = max(64, 64 * math.ceil(wanted / 64))
     return length if isinstance(context_tokens, Unknown) else min(length, context_tokens)
+
+
+@fact(unit="tokens", cite=TACTICS)
+def trained_tokens(
+    sequence_tokens: int, evidence_tokens: int | Unknown, context_tokens: int | Unknown, objective: str
+) -> int:
+    """Length to train at with the passages or tables that rows are given, within the context as the rows are."""
+    if isinstance(evidence_tokens, Unknown) or not evidence_tokens:
+        return sequence_tokens
+    length = 64 * math.ceil((sequence_tokens + evidence_tokens) / 64)
+    if isinstance(context_tokens, Unknown) or objective == "long-context":
+        return length
+    return min(length, context_tokens)
+
+
+@fact(unit="tokens", cite=("book:memory-bottlenecks",))
+def planned_tokens(max_length: int, trained_tokens: int, spare_tokens: int) -> int:
+    """Length of the longest row that memory is planned for; a longer one meets the steps for when memory runs out."""
+    return min(max_length, trained_tokens - spare_tokens)
+
+
+@fact(unit="tokens", cite=TACTICS)
+def said_tokens(spec: Spec) -> int:
+    """Tokens that every row to train on begins or ends with: the instruction with its labels, marks of turns."""
+    listed = len(", ".join(spec.task.output.labels or ()).encode()) / LABEL_BYTES_PER_TOKEN
+    return math.ceil(len(spec.task.description.encode()) / BYTES_PER_TOKEN + listed + MARK_TOKENS)
 
 
 @fact(unit="times", cite=("krell-2021-packing",))

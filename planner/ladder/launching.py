@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.documents import Gate, Input, JsonValue, Retry, Step
 from planner.facts.estimating import query_value_targets
 from planner.ladder.prompting import SEED
-from planner.ladder.retrieving import passage_tokens
-from planner.ladder.tables import table_tokens
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -121,7 +119,6 @@ def train(draft: Draft, wanted: Training) -> str:
     if wanted.objective == "classification-head":
         params["labels"] = labels_told(draft)
     params |= _spread(draft) | wanted.changes
-    params |= _room_for_evidence(draft, wanted.inputs, params)
     if wanted.objective == "long-context":
         length, context = int(str(params["max_length"])), draft.fact("context_tokens")
         longer = context if params["scaling"] != "none" else None
@@ -165,20 +162,6 @@ def _value(draft: Draft, name: str) -> JsonValue:
     if name in INTEGERS:
         return int(str(answer))
     return float(str(answer)) if name in FLOATS else answer
-
-
-def _room_for_evidence(draft: Draft, inputs: dict[str, Input], params: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Longer rows, and fewer of them at once in the same effective batch, where prompts hold passages or tables."""
-    more = passage_tokens(draft, inputs) + (table_tokens(draft) if "prompt" in inputs else 0)
-    if not more:
-        return {}
-    length = int(str(params["max_length"]))
-    context = draft.fact("context_tokens")
-    longer = min(length + more, context) if context else length + more
-    batch, accumulation, wanted = int(str(params["micro_batch"])), int(str(params["accumulation"])), longer / length
-    while batch % 2 == 0 and wanted > 1:
-        batch, accumulation, wanted = batch // 2, accumulation * 2, wanted / 2
-    return {"max_length": max(longer, length), "micro_batch": batch, "accumulation": accumulation}
 
 
 def _spread(draft: Draft) -> dict[str, JsonValue]:

@@ -8,6 +8,7 @@ from planner.documents import Gate, Input, JsonValue, Step
 from planner.ladder.asking import searched
 from planner.ladder.prompting import SEED, add_prompt, answering, how_answered
 from planner.ladder.screening import follow, measure, screen
+from planner.memory.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,14 +117,18 @@ def reading(draft: Draft, index: str) -> dict[str, Input]:
     return {"index": Input(step=index, output="index"), **_models(draft, index.partition("/")[2])}
 
 
-def passage_tokens(draft: Draft, inputs: Mapping[str, Input]) -> int:
-    """Tokens that the passages of a step's index take in a prompt, at most; 0 without an index."""
+def passage_tokens(draft: Draft, inputs: Mapping[str, Input], *, longest: bool = False) -> Interval:
+    """Tokens that the passages of a step's index take in a prompt; nothing without an index.
+
+    Of the fewest passages that may be shown, the middle count of those that are tried, and the most; each of the mean
+    length, or of the longest.
+    """
     source = inputs.get("index")
-    if source is None or source.step is None:
-        return 0
-    length, documents = int(draft.answer("chunk_tokens")), draft.survey.data.get("documents")
-    whole = documents.tokens.max if documents and documents.tokens else length
-    return int(draft.answer("passages")) * min(length, whole)
+    each = draft.fact("longest_passage_tokens" if longest else "passage_tokens")
+    if source is None or source.step is None or each is None:
+        return Interval(0.0, 0.0, 0.0)
+    counts = [int(str(count)) for count in _counts(draft)]
+    return Interval(counts[0] * each, counts[(len(counts) - 1) // 2] * each, counts[-1] * each)
 
 
 def _models(draft: Draft, method: str) -> dict[str, Input]:

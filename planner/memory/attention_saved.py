@@ -22,7 +22,7 @@ def kernel_of(attention: Attention, setting: TrainingSetting, regime: Regime) ->
         return "eager"
     if setting.attention == "flash":
         return "flash"
-    if setting.padding_mask or 0 < attention.window < setting.sequence:
+    if setting.padding_mask or (setting.shared and setting.batch > 1) or 0 < attention.window < setting.sequence:
         return "masked"
     if regime.product == FP32:
         return "math" if attention.heads != attention.kv_heads else "efficient"
@@ -40,6 +40,8 @@ def attention_saved(attention: Attention, setting: TrainingSetting, regime: Regi
     value, length, heads = regime.product, setting.sequence, attention.heads
     q, k, out = (float(value * w) for w in (attention.query_width, attention.key_width, attention.output_width))
     v = float(value * attention.kv_heads * attention.value_dim)
+    if setting.shared and setting.batch > 1:
+        return _prefixed(attention, setting, regime), kernel_of(attention, setting, regime) == "eager"
     repeated = attention.heads != attention.kv_heads
     kernel = kernel_of(attention, setting, regime)
     # Values that are a view of a fused projection keep all of it alive; without rotation all three are such views.
@@ -70,3 +72,19 @@ def attention_saved(attention: Attention, setting: TrainingSetting, regime: Regi
         # Concatenation makes queries head-major, so the output is too and is copied for the projection.
         return [*inputs, out, statistics], False
     return [*inputs, out, statistics], True
+
+
+def _prefixed(attention: Attention, setting: TrainingSetting, regime: Regime) -> list[float]:
+    """Bytes a token of what attention keeps of rows behind a shared beginning [executors/prefixed.py].
+
+    Queries and outputs are there once, keys and values are repeated for every row and head, with what rows share.
+    """
+    value, heads = regime.product, attention.heads
+    rows = setting.batch * setting.sequence
+    times = rows / (rows - (setting.batch - 1) * min(setting.shared, setting.sequence))
+    q, out = float(value * attention.query_width), float(value * attention.output_width)
+    kept = [q, times * q, times * out, out]
+    if kernel_of(attention, setting, regime) == "eager":
+        scores = float(heads * setting.sequence)
+        return [*kept, FP32 * scores, value * scores] if value != FP32 else [*kept, FP32 * scores]
+    return [*kept, FP32 * heads]

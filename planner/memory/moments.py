@@ -116,10 +116,11 @@ def moments_of(architecture: Architecture, setting: TrainingSetting, regime: Reg
 
 
 def step_tokens(setting: TrainingSetting) -> int:
-    """Tokens of one micro-batch: virtual ones are added, and preference data comes in pairs."""
+    """Tokens of one micro-batch: virtual ones are added, preference data comes in pairs, shared ones count once."""
     virtual = setting.virtual_tokens if setting.method in {"prompt-tuning", "p-tuning"} else 0
     pairs = 2 if setting.objective == "preference" else 1
-    return setting.batch * pairs * (setting.sequence + virtual)
+    shared = min(setting.shared, setting.sequence)
+    return setting.batch * pairs * (setting.sequence + virtual) - (setting.batch - 1) * shared
 
 
 def _layers_with_graph(architecture: Architecture, setting: TrainingSetting) -> list[int]:

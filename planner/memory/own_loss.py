@@ -25,7 +25,8 @@ def learned_tokens(setting: TrainingSetting, tokens: int) -> int:
     """Tokens of a micro-batch whose logits are computed: those of answers, all where that is not said."""
     if setting.trainer != "adapt" or setting.answer is None:
         return tokens
-    return min(tokens, tokens * setting.answer // setting.sequence)
+    pairs = 2 if setting.objective == "preference" else 1
+    return min(tokens, setting.batch * pairs * setting.answer)
 
 
 def own_loss_bytes(

@@ -50,6 +50,7 @@ class TrainingSetting(BaseModel):
     )
     batch: int = Field(1, ge=1, le=2**20, description="sequences a micro-batch on one device")
     sequence: int = Field(1024, ge=1, le=2**26, description="tokens a sequence")
+    shared: int = Field(0, ge=0, description="tokens that all sequences of a micro-batch begin with, computed once")
     accumulation: int = Field(1, ge=1, le=2**20, description="micro-batches a step")
     optimizer: Optimizer = Field("adamw", description="adamw is the fused kernel, the trainer's default")
     checkpointing: bool = Field(default=True, description="recompute activations in the backward pass")

@@ -10,7 +10,7 @@ from planner.documents import DataSource, Finding, Spec, fingerprint
 from planner.documents.public_rows import FINAL_ANSWER
 from planner.survey.data_reader import ReadData, normal, overlap_ids, read_data
 from planner.survey.data_remarks import PREFERENCE_SHAPES, remarks
-from planner.survey.data_survey import DataSurvey, Overlap, lengths_of
+from planner.survey.data_survey import DataSurvey, Overlap, characters_a_token, lengths_of
 from planner.survey.databases import look_at_databases
 from planner.survey.problems import count, first_of, pointer_to, problem, raise_errors
 from planner.survey.spec_checks import DATA_ROLES, missing_file
@@ -158,6 +158,7 @@ def _surveyed(role: str, source: DataSource, path: Path, data: ReadData, tokeniz
         completion_tokens=lengths_of(answers[:split], answers[split:]),
         mean_tokens=tokens.mean if tokens else None,
         token_source=how + sampled,
+        token_characters=characters_a_token(texts, answers) if role == "documents" else None,
         sampled_rows=split,
         duplicates=data.duplicates,
         conflicts=data.conflicts,

@@ -57,6 +57,8 @@ class DataSurvey:
     completion_tokens: Lengths | None = None
     mean_tokens: float | None = None
     token_source: str = "unknown"  # noqa: S105 - tokens of text
+    token_characters: float | None = None
+    """Characters of a token, over the documents that lengths rest on."""
     sampled_rows: int = 0
     """Rows that lengths and shares rest on."""
     duplicates: int = 0
@@ -95,3 +97,8 @@ def lengths_of(counts: Sequence[int], longest: Sequence[int] = ()) -> Lengths | 
     rank = [ordered[min(last, max(0, ceil(share * len(ordered)) - 1))] for share in (0.5, 0.95)]
     mean = round(sum(ordered) / len(ordered), 2)
     return Lengths(mean=mean, p50=rank[0], p95=rank[1], max=max([ordered[-1], *longest]))
+
+
+def characters_a_token(texts: Sequence[str], counts: Sequence[int]) -> float | None:
+    """Characters of a token of some texts that have so many of them; None without any."""
+    return round(sum(map(len, texts)) / sum(counts), 3) if any(counts) else None

@@ -21,6 +21,12 @@ PLAIN: dict[str, Any] = {
     "rank": 16,
     "micro_batch": 4,
     "effective_batch": 64,
+    "max_length": 100_000,
+    "attention": "sdpa",
+    "share_prefix": True,
+    "rungs": ["finetune"],
+    "passages": 3,
+    "chunk_tokens": 256,
 }
 
 

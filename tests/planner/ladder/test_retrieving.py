@@ -140,10 +140,53 @@ def test_training_makes_room_for_passages_with_the_same_effective_batch() -> Non
     opened = plan(spec(**task, data=SIZES))
     without, within = (document.step("train/sft").params for document in (closed, opened))
     passages = answer(opened, "passages") * answer(opened, "chunk_tokens")
-    assert within["max_length"] == without["max_length"] + passages
-    assert int(str(within["micro_batch"])) < int(str(without["micro_batch"]))
+    assert within["max_length"] >= without["max_length"] + passages
+    # On a device of this size the passages do not keep rows from going through together.
+    assert within["micro_batch"] == without["micro_batch"]
     for params in (without, within):
         assert int(str(params["micro_batch"])) * int(str(params["accumulation"])) == answer(opened, "effective_batch")
+
+
+def test_the_room_for_passages_is_that_of_the_documents_and_a_pin_stands(asked: dict[str, Any], tmp_path: Path) -> None:
+    def trained(lengths: tuple[int, ...], **pins: int) -> dict[str, Any]:
+        rows = [{"id": f"d{at}", "text": " ".join(["lives"] * lengths[at % len(lengths)])} for at in range(300)]
+        (tmp_path / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return plan(asked | {"overrides": pins}, folder=tmp_path).step("train/sft").params
+
+    def room(*lengths: int) -> int:
+        return int(trained(lengths)["max_length"])
+
+    short, mixed, long, longer = room(40), room(40, 200), room(200), room(5000)
+    # A row may bring the longest passages, and none is longer than what documents are cut to.
+    assert short < mixed == long < longer == room(9000)
+    assert trained((200,), max_length=448)["max_length"] == 448
+
+
+def test_rows_with_passages_share_a_pass_as_far_as_the_device_holds_them() -> None:
+    def batch(gigabytes: float) -> int:
+        machine = {"hardware": {"devices": [{"name": "Card", "memory_gb": gigabytes}]}}
+        pins = {"overrides": {"gradient_checkpointing": False, "effective_batch": 16}}
+        step = plan(spec(task=QUESTIONS, models=[SMALL], data=SIZES, **machine, **pins)).step("train/sft")
+        assert step.resources.device_memory is not None
+        return int(str(step.params["micro_batch"]))
+
+    batches = [batch(gigabytes) for gigabytes in (2, 3, 80)]
+    assert batches == sorted(batches)
+    assert batches[0] < batches[-1] == 16
+
+
+def test_time_and_memory_of_a_reader_follow_the_passages_that_it_may_be_given(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    rows = [{"id": f"d{at}", "text": f"Ann {at} lives at {at}. " * (90 if at % 30 == 0 else 12)} for at in range(300)]
+    (tmp_path / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    processor = {"hardware": {"devices": [{"name": "CPU", "memory_gb": 0}], "host_memory_gb": 64}}
+    found = plan(asked | processor, folder=tmp_path).step("train/sft").resources
+    assert found.time is not None
+    assert found.device_memory is not None
+    # One passage or three, mostly short ones: the most is far from what is expected.
+    assert found.device_memory.high > 2 * found.device_memory.expected
+    assert found.time.high / found.time.expected > 5
 
 
 def test_the_run_ends_before_training_where_nothing_moves_the_model(asked: dict[str, Any], tmp_path: Path) -> None:

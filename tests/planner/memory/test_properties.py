@@ -120,3 +120,18 @@ def test_generation_grows_with_batch_and_length(kind: str, batch: int, prompt: i
     assert need() <= need(prompt=prompt + 100)
     assert need() <= need(generated=generated + 100)
     assert need(dtype="nf4") <= need(dtype="int8") <= need(dtype="bf16") <= need(dtype="fp32")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 32), st.integers(64, 2048), st.sampled_from(("sdpa", "eager")), st.booleans(), st.data())
+def test_the_more_rows_share_the_less_they_need(
+    batch: int, sequence: int, attention: str, checkpointing: bool, data: st.DataObject
+) -> None:
+    few, many = sorted(data.draw(st.lists(st.integers(1, sequence - 1), min_size=2, max_size=2)))
+    fields: dict[str, Any] = {"batch": batch, "sequence": sequence, "attention": attention, "trainer": "adapt"}
+    needed = [
+        peak("llama", TrainingSetting(**fields, checkpointing=checkpointing, shared=shared)) for shared in (few, many)
+    ]
+    assert needed[1] <= needed[0]
+    if attention == "eager":
+        assert needed[0] <= peak("llama", TrainingSetting(**fields, checkpointing=checkpointing))
