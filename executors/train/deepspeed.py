@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 FILE = "deepspeed.json"
 STAGE = {"zero-2": 2, "zero-3": 3}
-BEGUN_AGAIN = "What goes on in stage 3 of DeepSpeed ends with other weights: the training began again from the start."
 
 
 def settings(params: TrainParams, device: str, folder: Path) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def configuration(params: TrainParams) -> dict[str, Any]:
     With `offload` on one device, states wait in main memory by stage 2, weights by stage 3 [ren-2021-zero-offload].
     """
     waits = params.offload or "none"
-    zero: dict[str, Any] = {"stage": stage(params)}
+    zero: dict[str, Any] = {"stage": STAGE.get(params.distribution, 3 if waits == "parameters" else 2)}
     if waits != "none":
         zero["offload_optimizer"] = {"device": "cpu"}
     if waits == "parameters":
@@ -48,13 +47,6 @@ def configuration(params: TrainParams) -> dict[str, Any]:
         "zero_allow_untested_optimizer": True,
         "torch_autocast": {"enabled": params.precision == "bf16", "dtype": "bfloat16"},
     }
-
-
-def stage(params: TrainParams) -> int | None:
-    """The stage of ZeRO that a training takes; None without DeepSpeed."""
-    if params.distribution not in BY_DEEPSPEED:
-        return None
-    return STAGE.get(params.distribution, 3 if params.offload == "parameters" else 2)
 
 
 def forget_deepspeed() -> None:

@@ -29,6 +29,7 @@ class HeadLoss(HeadRows):
         super().__init__(model, prepended)
         self._head = model.get_output_embeddings()
         self._in_pieces = type(self._head) is torch.nn.Linear
+        self._tried = False
 
     def loss(self, model: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """The weighted sum of negative log-likelihoods of `targets` at the positions `kept`.
@@ -38,12 +39,17 @@ class HeadLoss(HeadRows):
             batch: as `collate` makes it.
         """
         asked = (model, batch["ids"], batch["kept"], batch.get("places"), batch.get("prefix"))
-        if self._in_pieces:
-            hidden = self._hidden(*asked)
+        # ZeRO-3 lends a matrix to its own layer only.
+        if self._in_pieces and not hasattr(self._head.weight, "ds_id"):
+            states = None if self._tried else _random_states(batch["ids"].device)
+            hidden, self._tried = self._hidden(*asked), True
             if hidden is not None:
                 return head_loss(hidden, self._head, batch["targets"], batch["weights"])
             # The model scales or caps its logits, or the head's matrix is elsewhere by now.
             self._in_pieces = False
+            # What goes on from a checkpoint tries once more, and must draw what the undisturbed run did.
+            for source, state in states or ():
+                source.set_rng_state(state)
         return weighted_loss(self.logits(*asked), batch["targets"], batch["weights"])
 
     def _hidden(self, *asked: Any) -> torch.Tensor | None:
@@ -65,6 +71,12 @@ class HeadLoss(HeadRows):
         weight = self._head.weight
         here = weight.shape == (self._head.out_features, self._head.in_features) and not isinstance(weight, DTensor)
         return returned if here and len(given) == 1 and given[0] is returned else None
+
+
+def _random_states(device: torch.device) -> list[tuple[Any, torch.Tensor]]:
+    """The states that dropout draws from, each with the module that sets it."""
+    sources = [torch] if device.type == "cpu" else [torch, torch.get_device_module(device)]
+    return [(source, source.get_rng_state()) for source in sources]
 
 
 def head_loss(hidden: torch.Tensor, head: Any, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

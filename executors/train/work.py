@@ -15,7 +15,7 @@ from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.belonging import output_of
 from executors.train.curve import describe, usual_rate
-from executors.train.deepspeed import BEGUN_AGAIN, forget_deepspeed, stage
+from executors.train.deepspeed import forget_deepspeed
 from executors.train.effective import effective, requested, require
 from executors.train.methods import apply, eva
 from executors.train.model_card import card
@@ -82,8 +82,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
     )
     newest = ranks.agreed(resumable(job.checkpoints) if ranks.first else None)
     schedule = _schedule(params, batches.steps, bool(ready.validation))
-    left = newest
-    newest, record = begun(params, newest, schedule)
+    record = Record.read(newest) if newest else Record()
     if ranks.first:
         checkpoints.clear(job.checkpoints, after=len(record.losses))
     ranks.wait()
@@ -124,7 +123,6 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
             "epochs": round(len(record.losses) / batches.steps, 3),
             "tokens": record.tokens,
             "resumed_from": watch.resumed_from,
-            **({"begun_again": BEGUN_AGAIN} if left and not newest else {}),
             "chosen_step": record.best or len(record.losses),
             "curve": describe(record.losses, record.evaluations, batches.steps, times_usual),
         },
@@ -142,14 +140,6 @@ def resumable(folder: Path) -> Path | None:
             if best in (None, step) or checkpoints.verified(checkpoints.at(folder, best)):
                 return checkpoint
     return None
-
-
-def begun(params: TrainParams, newest: Path | None, schedule: Schedule) -> tuple[Path | None, Record]:
-    """The checkpoint that a training goes on from, and its record; none in stage 3, unless all is trained."""
-    record = Record.read(newest) if newest else Record()
-    if stage(params) == 3 and not record.finished(schedule):  # noqa: PLR2004
-        return None, Record()
-    return newest, record
 
 
 def _load(job: Job, plan: Training) -> tuple[KeptTrainer, Applied, dict[str, Any]]:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from executors.train import TrainParams, checkpoints
+from executors.train import checkpoints
 from executors.train.ranks import Ranks
-from executors.train.watch import Record, Schedule
-from executors.train.work import begun
-from tests.executors.train.jobs import params_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,23 +57,3 @@ def test_checkpoints_after_the_one_that_verifies_are_cleared(tmp_path: Path) -> 
         write(tmp_path, step)
     checkpoints.clear(tmp_path, after=4)
     assert checkpoints.steps(tmp_path) == [4, 2]
-
-
-@pytest.mark.parametrize(
-    ("changes", "goes_on"),
-    [
-        ({}, True),
-        ({"distribution": "fsdp", "devices": 2, "nodes": 1}, True),
-        ({"distribution": "zero-2", "devices": 2, "nodes": 1, "offload": "none"}, True),
-        ({"distribution": "offload", "offload": "optimizer"}, True),
-        ({"distribution": "zero-3", "devices": 2, "nodes": 1, "offload": "none"}, False),
-        ({"distribution": "offload", "offload": "parameters"}, False),
-    ],
-)
-def test_stage_3_begins_again_unless_all_is_trained(tmp_path: Path, changes: dict[str, Any], goes_on: bool) -> None:
-    params = TrainParams.model_validate(params_of(**changes))
-    Record([2.0, 1.0], [], 64).write(tmp_path)
-    newest, record = begun(params, tmp_path, Schedule(3, frozenset(), None, 60.0))
-    assert (newest, len(record.losses)) == ((tmp_path, 2) if goes_on else (None, 0))
-    newest, record = begun(params, tmp_path, Schedule(2, frozenset(), None, 60.0))
-    assert (newest, len(record.losses)) == (tmp_path, 2)

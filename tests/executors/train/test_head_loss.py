@@ -58,6 +58,22 @@ def test_logits_that_are_more_than_a_product_are_computed_as_the_model_does(
     assert loss_and_gradients(model, in_pieces=True)[0] == expected
 
 
+def test_a_first_try_in_vain_draws_nothing(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(tiny_model, "fp32", device="cpu")
+    forward = type(model).forward
+
+    def scaled(*args: Any, **kwargs: Any) -> Any:
+        output = forward(*args, **kwargs)
+        output.logits = torch.nn.functional.dropout(output.logits, 0.1)
+        return output
+
+    monkeypatch.setattr(type(model), "forward", scaled)
+    torch.manual_seed(0)
+    expected = [loss_and_gradients(model, in_pieces=False)[0], torch.rand(1)]
+    torch.manual_seed(0)
+    assert [loss_and_gradients(model, in_pieces=True)[0], torch.rand(1)] == expected
+
+
 def test_no_logits_are_held(tiny_model: Path) -> None:
     model = load_model(tiny_model, "fp32", device="cpu")
     shapes: list[tuple[int, ...]] = []
