@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from executors.evaluate.backends import Backend
     from executors.evaluate.case import AnswerForm
     from executors.evaluate.constraint import Decoding
-    from executors.prompt.document import Prompt
+    from executors.prompt.document import Example, Prompt
 
 # A grammar has this rule, and a regular expression has not.
 ROOT = re.compile(r"^\s*root\s*::=", re.MULTILINE)
@@ -49,7 +49,7 @@ class ModelAnswers:
         """The experiments that there is something to make with; those on passages are left out where none are known."""
         found = {GOLD, OTHER, RETRIEVED}
         # A prompt that shows the nearest examples already would only be asked again.
-        if self.train and self.prompt.nearest is None and self.job.params.examples:
+        if self._pool and self.prompt.nearest is None:
             found.add(EXAMPLES)
         if self._held is not None:
             found.add(CONSTRAINED)
@@ -114,9 +114,16 @@ class ModelAnswers:
         """The prompt that failed, or the same with the nearest examples."""
         if experiment != EXAMPLES:
             return self.prompt
+        nearest = min(self.job.params.examples, len(self._pool))
+        return self.prompt.model_copy(update={"examples": self._pool, "nearest": nearest})
+
+    @cached_property
+    def _pool(self) -> tuple[Example, ...]:
+        """Training rows that can be shown: none where all are longer conversations, or texts without an answer."""
         params = self.job.params
-        pool = choose(self.train, params.examples, select="similar", seed=params.seed, label=None)
-        return self.prompt.model_copy(update={"examples": pool, "nearest": min(params.examples, len(pool))})
+        if not params.examples:
+            return ()
+        return choose(self.train, params.examples, select="similar", seed=params.seed, label=None)
 
     def _job(self, experiment: str) -> Job:
         """The job as generation reads it."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def prompts_for(prompt: Prompt, rows: Sequence[Row]) -> list[Prompt]:
     """The prompt of each row: the same one, or one with the examples nearest to the row's request, the nearest last."""
-    if prompt.nearest is None:
+    if prompt.nearest is None or not prompt.examples:
         return [prompt] * len(rows)
     return [
         prompt.model_copy(update={"examples": tuple(prompt.examples[at] for at in reversed(order)), "nearest": None})

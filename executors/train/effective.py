@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def effective(model: Any, tokenizer: Any) -> dict[str, JsonValue]:
     """What a loaded model is, by its tensors and not by what anybody asked for."""
-    frozen = {_word(at.dtype) for at in model.parameters() if not at.requires_grad and at.dtype.is_floating_point}
+    # One side of an adapter may stay as it began; it is no part of the base.
+    base = [at for name, at in model.named_parameters() if not at.requires_grad and ".lora_" not in name]
+    frozen = {_word(at.dtype) for at in base if at.dtype.is_floating_point}
     trained = {_word(weight.dtype) for weight in model.parameters() if weight.requires_grad}
     return {
         "base_dtype": "+".join(sorted(frozen)) or "none",

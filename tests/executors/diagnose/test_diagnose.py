@@ -283,3 +283,15 @@ def test_examples_that_hold_the_answer_are_not_shown_unless_it_is_one_of_a_few(t
     prompt = make_prompt("", choose(often, 8, select="similar", seed=0, label=None))
     sure = Row("q", "Is it?", "yes")
     assert len(answers_of(tmp_path, often, sure)._untold(prompt, sure).examples) == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "offered"),
+    [
+        (Row("pair", "where?", "here"), True),
+        (Row("longer", "and then?", "there", ({"role": "user", "content": "where?"},)), False),
+        (Row("text", "", None), False),
+    ],
+)
+def test_examples_are_an_experiment_where_rows_can_be_shown(row: Row, offered: bool, tmp_path: Path) -> None:
+    assert ("nearest examples" in answers_of(tmp_path, [row], Row("asked", "who?", "me")).offered()) == offered

@@ -33,6 +33,11 @@ def test_a_prompt_without_a_choice_is_the_same_for_every_row() -> None:
     assert prompts_for(prompt, ROWS) == [prompt] * len(ROWS)
 
 
+def test_where_there_is_nothing_to_choose_from_nothing_is_shown() -> None:
+    prompt = make_prompt("do", (), nearest=2)
+    assert prompts_for(prompt, ROWS) == [prompt] * len(ROWS)
+
+
 def test_prompts_that_choose_have_another_id() -> None:
     assert make_prompt("do", POOL, nearest=2).id != make_prompt("do", POOL).id != make_prompt("do", POOL[:2]).id
 

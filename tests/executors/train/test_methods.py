@@ -161,7 +161,7 @@ def test_so_many_values_train_and_nothing_else_changes(
         assert not changed
 
 
-@pytest.mark.parametrize("kind", METHODS)
+@pytest.mark.parametrize("kind", [*METHODS, "eva", "mica"])
 def test_a_method_trains_in_bf16(kind: str, tiny_model: Path, biased_model: Path, tmp_path: Path) -> None:
     from executors.train.precision import unsupported
 
@@ -184,7 +184,7 @@ class Killed(BaseException):
     """Ends a training where no handler looks, as a kill would."""
 
 
-@pytest.mark.parametrize("kind", [*METHODS, "lora+", "8-bit optimizer", "pissa"])
+@pytest.mark.parametrize("kind", [*METHODS, "lora+", "8-bit optimizer", "pissa", "eva", "mica"])
 def test_resumed_it_leaves_the_bytes_of_an_undisturbed_run(
     kind: str, tiny_model: Path, biased_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
