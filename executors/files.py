@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# What numpy says of an array that went to a file in part; it gives no number.
+_CUT_OFF = re.compile(r"\d+ requested and \d+ written")
 _MB = 10**6
 
 
@@ -31,7 +34,7 @@ def disk_guard(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         if not is_disk_full(error):
             raise
         raise RunError([disk_full(path, needed_bytes)]) from error
@@ -40,7 +43,7 @@ def disk_guard(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error says that the disk or a quota is full; safetensors hides the number in its words."""
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return error.errno in _FULL or (error.errno is None and _CUT_OFF.fullmatch(str(error)) is not None)
     return any(f"(os error {number})" in str(error) for number in _FULL)
 
 

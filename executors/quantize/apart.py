@@ -32,8 +32,19 @@ SEARCHED = {"awq": "AWQ searches the scale of each channel on an accelerator"}
 # In nats a token, on average. The same weights in bf16 and in fp32 differ by 0.04 on a model of 135M, kernels that
 # unpack in other places by 0.05; corrupted weights answer several nats off.
 MOST = 0.15
+# What rounding may be fitted to: nothing that is measured on, nor what settings are chosen on.
+FITTED_TO = ("data/train", "data/documents")
 # What the reload is held against, beside the model.
 ANSWERS = "answers"
+
+
+def check_calibration(step: Step) -> list[Finding]:
+    """What forbids the data that a step fits its rounding to."""
+    source = step.inputs.get("calibration")
+    if source is None or source.pin is None or source.pin in FITTED_TO:
+        return []
+    message = f"{step.address} would fit its rounding to {source.pin}, which would flatter what is measured there."
+    return [_finding("QUANT025", message, "Name the training data, or documents.", "/inputs/calibration")]
 
 
 def check_apart(step: Step, method: str, device: str) -> list[Finding]:

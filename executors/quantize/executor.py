@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -12,8 +13,9 @@ from pydantic import Field, model_validator
 
 from executors.contract import Job, Outcome, Params, Site
 from executors.errors import classify
-from executors.files import remove
+from executors.files import disk_full, disk_guard, free_bytes, remove
 from executors.heads import is_classifier_model
+from executors.merge.sources import tensors
 from executors.models import Dtype, device_name, gguf_file, load_model, load_tokenizer, quantized
 from executors.progress import tell
 from executors.quantize.apart import (
@@ -25,6 +27,7 @@ from executors.quantize.apart import (
     answers_of,
     calibration_tokens,
     check_apart,
+    check_calibration,
     read_as_written,
 )
 from executors.quantize.divergence import Likeness, logits, prompts_of, same_answers
@@ -105,11 +108,11 @@ class Quantize:
     environments: ClassVar[tuple[Environment, ...]] = (GPTQMODEL, LLM_COMPRESSOR)
 
     def check(self, step: Step, site: Site) -> list[Finding]:
-        """Refuses missing inputs, a method without its environment, and a format that the device cannot compute."""
+        """Refuses missing inputs, data to measure on as calibration, a missing environment, and the wrong device."""
         method = str(step.params.get("method"))
         if "model" not in step.inputs:
             return [_finding("QUANT001", f"{step.address} has no input `model`.", "Name it.", "/inputs/model")]
-        return check_apart(step, method, site.device) or check_place(method, site.device)
+        return check_calibration(step) or check_apart(step, method, site.device) or check_place(method, site.device)
 
     def estimate(self, step: Step, site: Site) -> Resources:
         """What was planned: neither the step nor the site tells the model's size."""
@@ -121,7 +124,7 @@ class Quantize:
 
         Raises:
             InputError: the model is quantized already, or of an architecture that the format does not know.
-            RunError: what was written is not what was quantized.
+            RunError: what was written is not what was quantized, or the disk is full.
         """
         params: QuantizeParams = job.params
         base, making = Path(job.inputs["model"]), job.out / ".making"
@@ -129,49 +132,58 @@ class Quantize:
         _refuse_head(base, params.method)
         if found := check_place(params.method, device_name()):
             raise InputError(found)
-        dtype = _dtype(base)
-        tokenizer = load_tokenizer(base)
-        prompts = prompts_of(tokenizer, job.inputs.get("calibration"))
+        needed = sum(math.prod(tensor.shape) for tensor in tensors(base).values()) * params.bits // 8
+        if needed > free_bytes(job.out):
+            raise RunError([disk_full(job.out / "model", needed)])
         try:
-            tell(job, "answering with 16 bits", 0, 3)
-            model = load_any(base, dtype)
-            parameters = model.num_parameters()
-            like = Likeness(logits(model, prompts))
-            tell(job, f"rounding to {params.method}", 1, 3)
-            if params.method == "gguf":
-                kind = FORMATS[params.bits]
-                write_gguf(base, making / f"model-{kind}.gguf", kind)
-                _beside(base, making)
-                again = load_model(making, dtype, device=device_name())
-                check_weights(model, again, kind)
-                del model
-            else:
-                del model
-                gc.collect()
-                rounded = _rounded(job, base, dtype, tokenizer, making)
-                before = logits(rounded, prompts)
-                del rounded
-                gc.collect()
-                again = load_any(making, dtype)
-                if not _same(params.method, prompts, before, logits(again, prompts)):
-                    message = "The files that were written answer otherwise than the model that was quantized."
-                    raise RunError.one("QUANT010", message, "Choose another method of quantization.")
-            tell(job, "comparing with 16 bits", 2, 3)
-            metrics = like.measure(logits(again, prompts), params.seed)
-            if params.method in BITS_APART:
-                answers = canonical_json(answers_of(prompts, before))
-                (job.out / ANSWERS).write_text(answers + "\n", encoding="utf-8")
-            making.rename(job.out / "model")
+            with disk_guard(job.out / "model", needed):
+                outcome = _made(job, base, making)
+                making.rename(job.out / "model")
         finally:
             remove(making)
         tell(job, "done", 3, 3)
-        sizes = {"bytes": _weight_bytes(job.out / "model"), "bytes_16_bit": 2 * parameters}
-        notes = {"method": params.method, "kv_cache": params.kv_cache, "dtype": dtype, "prompts": len(prompts)}
-        return Outcome(metrics=metrics, notes={**notes, **sizes})
+        return outcome
 
     def classify(self, error: BaseException) -> ErrorClass:
         """See `executors.errors`."""
         return classify(error)
+
+
+def _made(job: Job, base: Path, making: Path) -> Outcome:
+    """The quantized model in a folder, as it answers when it is read again."""
+    params: QuantizeParams = job.params
+    dtype, tokenizer = _dtype(base), load_tokenizer(base)
+    prompts = prompts_of(tokenizer, job.inputs.get("calibration"))
+    tell(job, "answering with 16 bits", 0, 3)
+    model = load_any(base, dtype)
+    parameters = model.num_parameters()
+    like = Likeness(logits(model, prompts))
+    tell(job, f"rounding to {params.method}", 1, 3)
+    if params.method == "gguf":
+        kind = FORMATS[params.bits]
+        write_gguf(base, making / f"model-{kind}.gguf", kind)
+        _beside(base, making)
+        again = load_model(making, dtype, device=device_name())
+        check_weights(model, again, kind)
+        del model
+    else:
+        del model
+        gc.collect()
+        rounded = _rounded(job, base, dtype, tokenizer, making)
+        before = logits(rounded, prompts)
+        del rounded
+        gc.collect()
+        again = load_any(making, dtype)
+        if not _same(params.method, prompts, before, logits(again, prompts)):
+            message = "The files that were written answer otherwise than the model that was quantized."
+            raise RunError.one("QUANT010", message, "Choose another method of quantization.")
+    tell(job, "comparing with 16 bits", 2, 3)
+    metrics = like.measure(logits(again, prompts), params.seed)
+    if params.method in BITS_APART:
+        answers = canonical_json(answers_of(prompts, before))
+        (job.out / ANSWERS).write_text(answers + "\n", encoding="utf-8")
+    notes = {"method": params.method, "kv_cache": params.kv_cache, "dtype": dtype, "prompts": len(prompts)}
+    return Outcome(metrics=metrics, notes={**notes, "bytes": _weight_bytes(making), "bytes_16_bit": 2 * parameters})
 
 
 def _same(method: str, prompts: list[list[int]], before: list[Any], after: list[Any]) -> bool:

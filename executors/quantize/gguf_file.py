@@ -73,12 +73,12 @@ def _shape(config: dict[str, Any], folder: Path) -> Shape:
     if name not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         message = f"{name} is not written as GGUF here; {known} are."
-        raise InputError.one("QUANT020", message, "Convert it with llama.cpp's own script.", file=str(folder))
+        raise InputError.one("QUANT030", message, "Convert it with llama.cpp's own script.", file=str(folder))
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if kind != "default":
         message = f"Rotary scaling `{kind}` is not written as GGUF here."
-        raise InputError.one("QUANT021", message, "Convert it with llama.cpp's own script.", file=str(folder))
+        raise InputError.one("QUANT031", message, "Convert it with llama.cpp's own script.", file=str(folder))
     heads = int(config["num_attention_heads"])
     return Shape(ARCHITECTURES[name], int(config["num_hidden_layers"]), heads, config.get("num_key_value_heads", heads))
 
@@ -109,7 +109,7 @@ def _name(name: str, shape: Shape, folder: Path) -> str:
     found: str | None = names.get_name(name, (".weight", ".bias"))
     if found is None:
         message = f"GGUF has no name for the tensor {name} of a {shape.architecture} model."
-        raise InputError.one("QUANT022", message, "Convert it with llama.cpp's own script.", file=str(folder))
+        raise InputError.one("QUANT032", message, "Convert it with llama.cpp's own script.", file=str(folder))
     return found
 
 

@@ -39,7 +39,7 @@ def write_tokens(writer: Any, folder: Path, rows: int) -> None:
     path = folder / "tokenizer.json"
     if not path.is_file():
         message = "There is no tokenizer.json, from which GGUF's tokens are made."
-        raise InputError.one("QUANT023", message, "Save the tokenizer with transformers first.", file=str(folder))
+        raise InputError.one("QUANT033", message, "Save the tokenizer with transformers first.", file=str(folder))
     tokenizer = json.loads(path.read_text(encoding="utf-8"))
     model = tokenizer["model"]
     if model.get("byte_fallback"):
@@ -89,5 +89,5 @@ def _cut(tokenizer: dict[str, Any], path: Path) -> str:
     cut = tuple((part.get("pattern") or {}).get("Regex") or part.get("type") for part in parts)
     if tokenizer["model"].get("type") != "BPE" or cut not in CUTS:
         message = "The tokenizer cuts text in a way that llama.cpp is not told of here."
-        raise InputError.one("QUANT024", message, "Convert it with llama.cpp's own script.", file=str(path))
+        raise InputError.one("QUANT034", message, "Convert it with llama.cpp's own script.", file=str(path))
     return CUTS[cut]

@@ -63,6 +63,11 @@ def test_a_step_with_its_environment_and_its_data_passes_the_check(method: str) 
         (step("gptq", environment=None), CPU, "which quantize/gptq does not name"),
         (step("w4a16", environment=GPTQMODEL.to_json()), CPU, "made in the environment llm-compressor"),
         (step("w4a16", inputs={"model": {"pin": "m"}}), CPU, "no input `calibration`"),
+        (
+            step("gptq", inputs={"model": {"pin": "m"}, "calibration": {"pin": "data/test"}}),
+            CPU,
+            "would fit its rounding to data/test, which would flatter what is measured there",
+        ),
         (step("awq"), CPU, "AWQ searches the scale of each channel on an accelerator, and this machine has none"),
     ],
 )

@@ -229,15 +229,21 @@ def test_parameters_that_mean_nothing_are_refused(given: dict[str, Any], said: s
         QuantizeParams.model_validate(given)
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-
-    def full(*_: Any) -> Any:
-        (tmp_path / "out" / ".making").mkdir()
-        (tmp_path / "out" / ".making" / "part").write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Any, path: Path, __: Any) -> Any:
+        path.parent.mkdir()
+        path.write_text("half")
+        # The words of numpy, which gives no number.
+        raise OSError("940032 requested and 899392 written")
 
     monkeypatch.setattr("executors.quantize.executor.write_gguf", full)
-    with pytest.raises(OSError, match="No space left"):
+    said = r"The disk is full: 0\.1 MB are needed and [\d,.]+ MB are free for model"
+    with pytest.raises(RunError, match=said):
         quantize(tmp_path, tiny_model, values("gguf", 8))
     assert not list((tmp_path / "out").iterdir())
+    monkeypatch.setattr("executors.quantize.executor.free_bytes", lambda path: 50_000)
+    with pytest.raises(RunError, match=said):
+        quantize(tmp_path, tiny_model, values("int8", 8))
+    assert not list((tmp_path / "out").iterdir()), "what is known not to fit is not begun"
