@@ -15,15 +15,14 @@ from executors.export.words import (
     ATTENTION,
     KEPT,
     SCHEDULES,
-    STARTS,
     all_embeddings,
     alpha,
     checkpoints,
     galore,
     gap_shares,
     prompt_loss,
+    started,
     steps_per_epoch,
-    turns,
 )
 from executors.train.optimizers import NAMES
 
@@ -74,7 +73,7 @@ LORA: Mapping[str, Way] = {
     "alpha": alpha,
     "dropout": "lora_dropout",
     "rank_scaling": ("peft_use_rslora", {"classic": False, "rslora": True}),
-    "initialisation": ("peft_init_lora_weights", STARTS),
+    "initialisation": lambda sheet, _: sheet.put(peft_init_lora_weights=started(sheet)),
 }
 
 
@@ -85,10 +84,13 @@ def render(training: Training) -> Rendered:
         InputError: Axolotl has no such method.
     """
     refuse_head(training, "Axolotl")
-    refuse(training, "Axolotl", METHODS, "Export it to trl, or run it with adapt.")
+    refuse(training, "Axolotl", METHODS)
     refuse_loss(training, "Axolotl", PAIRED)
     sheet = Sheet("Axolotl", training.step.address, training.params)
+    if not training.base.chat:
+        training = training.apart()
     sheet.get("objective")
+    sheet.get("learn_turns")
     objective = training.shape
     sheet.put(base_model=training.base.name, trust_remote_code=False, strict=False)
     if training.base.revision:
@@ -105,6 +107,10 @@ def render(training: Training) -> Rendered:
     told_end(sheet, training)
     _data(sheet, training, objective)
     sheet.fill(AXOLOTL)
+    if sheet.get("liger_kernel") not in (None, "never"):
+        because = "Liger's kernels are used in the plan where they are installed."
+        fix = "Add the plugin axolotl.integrations.liger.LigerPlugin where they are; only speed differs."
+        sheet.unsaid("liger_kernel", because, fix, severity="note")
     sheet.put(pad_to_sequence_len=False, excess_length_strategy="drop", eval_sample_packing=False)
     if objective == "sft":
         prompt_loss(sheet, "train_on_inputs")
@@ -165,10 +171,12 @@ def _last_layers(sheet: Sheet, training: Training) -> None:
     wanted, count = int(sheet.get("layers_trained")), training.base.layers
     if count is None:
         because = "How many blocks the model has is not known, so the last ones cannot be named."
+        sheet.get("modules_trained")
         sheet.unsaid("layers_trained", because, "Add `unfrozen_parameters` with the blocks that shall be trained.")
         return
-    numbers = "|".join(str(number) for number in range(count - wanted, count))
-    sheet.put(unfrozen_parameters=[f"^.+.{BLOCKS}.({numbers})."])
+    numbers, modules = "|".join(str(number) for number in range(count - wanted, count)), sheet.get("modules_trained")
+    named = "" if modules in (None, "all") else f"(.+.)?({'|'.join(modules)})."
+    sheet.put(unfrozen_parameters=[f"^.+.{BLOCKS}.({numbers}).{named}"])
 
 
 def _data(sheet: Sheet, training: Training, objective: str) -> None:
@@ -180,8 +188,11 @@ def _data(sheet: Sheet, training: Training, objective: str) -> None:
     if training.base.chat and objective != "continued-pretraining":
         sheet.put(chat_template="tokenizer_default")
 
+    # Comparisons are read by the file's ending alone.
+    form = {} if objective == "preference" else {"ds_type": "json"}
+
     def dataset(name: str) -> dict[str, Any]:
-        return {"path": f"{name}.jsonl", "ds_type": "json", "split": "train", **_kind(training, objective)}
+        return {"path": f"{name}.jsonl", **form, "split": "train", **_kind(training, objective)}
 
     sheet.put(datasets=[dataset("train")])
     if training.validation:
@@ -207,7 +218,7 @@ def _kind(training: Training, objective: str) -> dict[str, Any]:
         "type": "chat_template",
         "field_messages": "messages",
         "message_property_mappings": {"role": "role", "content": "content"},
-        # Examples and earlier answers are read, not learned.
+        # Examples are read, not learned, and so are earlier answers unless the plan learns them all.
         "message_field_training": "train",
         "roles_to_train": [],
         "train_on_eos": "turn",
@@ -215,7 +226,6 @@ def _kind(training: Training, objective: str) -> dict[str, Any]:
 
 
 def _evaluation(sheet: Sheet, training: Training) -> None:
-    turns(sheet)
     times, patience = sheet.get("evaluations_per_epoch") or 0, sheet.get("early_stopping_patience")
     sheet.put(logging_steps=10, save_total_limit=KEPT)
     if not (training.validation and times):
@@ -243,5 +253,5 @@ def _record(row: Told) -> dict[str, Any]:
         return {"prompt": row.plain, "chosen": f" {row.answer}", "rejected": f" {row.worse}"}
     if row.worse is not None:
         return {"messages": list(row.turns), "chosen": assistant(row.answer), "rejected": assistant(row.worse)}
-    before = [{**turn, "train": False} for turn in row.turns]
+    before = [{**turn, "train": row.learns(at)} for at, turn in enumerate(row.turns)]
     return {"messages": [*before, {**assistant(row.answer), "train": True}]}

@@ -42,10 +42,9 @@ def rows_with_gaps(step: Step, sources: Sources) -> tuple[Gaps, tuple[list[Told]
     if lacking := [name for name in ("model", "train") if name not in inputs or not inputs[name].exists()]:
         message = f"The gaps of {step.address} are cut by tokens, and {' and '.join(lacking)} are not at hand."
         raise InputError.one("EXPORT004", message, "Run the plan up to there, or name a folder as the base.")
-    # Of all parameters, those of the rows alone count here.
-    params = TrainParams.model_validate(
-        dict(step.params) | {"packing": False, "precision": "fp32", "base_dtype": "fp32"}
-    )
+    # Of all parameters, those of the rows alone count here; the others need not suit this machine.
+    here = {"packing": False, "precision": "fp32", "base_dtype": "fp32", "attention": "sdpa"}
+    params = TrainParams.model_validate(dict(step.params) | here)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ready = prepare(Job(step.address, params, inputs, folder, folder, lambda _: None, folder))

@@ -9,12 +9,12 @@ from executors.export.literals import shown
 from executors.export.rendered import Rendered, refuse
 from executors.export.rows import jsonl
 from executors.export.sheet import Sheet
-from executors.export.words import ATTENTION, DTYPES, STARTS, TRAINING, checkpoints, evaluation
+from executors.export.trl_script import LOW_RANK
+from executors.export.words import ATTENTION, DTYPES, TRAINING, checkpoints, evaluation, started
 
 if TYPE_CHECKING:
     from executors.export.trainings import Training
 
-LOW_RANK = ("lora", "dora", "qlora")
 METHODS = ("full", *LOW_RANK)
 TEXT = Path(__file__).parent / "scripts" / "head_train.txt"
 
@@ -25,7 +25,7 @@ def render_head(training: Training) -> Rendered:
     Raises:
         InputError: the script has no such method.
     """
-    refuse(training, "the script for heads", METHODS, "Run it with adapt.")
+    refuse(training, "the script for heads", METHODS)
     sheet = Sheet("The script", training.step.address, training.params)
     for name in ("objective", "labels", "prompt_loss_weight", "held_out", "packing"):
         sheet.get(name)
@@ -93,7 +93,7 @@ def _adapter(sheet: Sheet) -> dict[str, Any]:
         "target_modules": sheet.get("targets"),
         "use_rslora": sheet.get("rank_scaling") == "rslora",
         "use_dora": sheet.params["method"] == "dora",
-        "init_lora_weights": STARTS[str(sheet.get("initialisation"))],
+        "init_lora_weights": started(sheet),
     }
 
 

@@ -22,11 +22,12 @@ from executors.export.words import (
     checkpoints,
     evaluation,
     gap_shares,
+    liger,
     prompt_loss,
     warmup_steps,
 )
 from executors.train.optimizers import GALORE
-from planner.documents import pretty_json
+from planner.documents import InputError, pretty_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +70,7 @@ LLAMA_FACTORY: Mapping[str, Way] = {
     "max_length": _length,
     "packing": _packed,
     "length_grouped": _grouped,
+    "liger_kernel": lambda sheet, value: liger(sheet, value, "enable_liger_kernel"),
     "attention": ("flash_attn", {"sdpa": "sdpa", "eager": "disabled", "flash": "fa2"}),
 }
 LORA: Mapping[str, Way] = {"dropout": "lora_dropout", "rank": "lora_rank", "alpha": alpha}
@@ -81,9 +83,11 @@ def render(training: Training) -> Rendered:
         InputError: LLaMA-Factory has no such method.
     """
     refuse_head(training, "LLaMA-Factory")
-    refuse(training, "LLaMA-Factory", METHODS, "Export it to trl, or run it with adapt.")
+    refuse(training, "LLaMA-Factory", METHODS)
     refuse_loss(training, "LLaMA-Factory", LOSSES)
     sheet, base = Sheet("LLaMA-Factory", training.step.address, training.params), training.base
+    if not base.chat:
+        training = training.apart()
     sheet.get("objective")
     objective = training.shape
     sheet.put(model_name_or_path=base.name, model_revision=base.revision or "main", trust_remote_code=False)
@@ -96,7 +100,7 @@ def render(training: Training) -> Rendered:
         sheet.put(eval_dataset="validation")
     if objective == "sft":
         prompt_loss(sheet, "train_on_prompt")
-        sheet.put(mask_history=not sheet.settings["train_on_prompt"])
+        sheet.put(mask_history=not sheet.settings["train_on_prompt"] and not _every_answer(sheet, training))
     elif objective == "preference":
         _preferences(sheet, training)
     else:
@@ -134,6 +138,15 @@ def render(training: Training) -> Rendered:
     return Rendered(files, f"{several}llamafactory-cli train llama_factory.yaml", (*training.findings, *sheet.findings))
 
 
+def _every_answer(sheet: Sheet, training: Training) -> bool:
+    """Whether all answers of a conversation are learned, which are rows of their own where there is no template."""
+    every = sheet.get("learn_turns") == "all" and training.base.chat
+    if every and any(turn["role"] == "assistant" for row in training.train for turn in row.turns[: row.learned_from]):
+        because = "LLaMA-Factory learns the answers of the prompt's examples with those of the conversations."
+        sheet.unsaid("learn_turns", because, "Take the examples out of the rows where they differ from your answers.")
+    return every
+
+
 def _preferences(sheet: Sheet, training: Training) -> None:
     sheet.get("prompt_loss_weight")
     sheet.get("preference_loss")
@@ -151,8 +164,12 @@ def _changed_base(sheet: Sheet, training: Training) -> None:
     """Stretched positions and new tokens."""
     sheet.put(**by_length(sheet, training))
     if training.gaps and training.gaps.added:
+        if bits := training.params.get("base_quantization"):
+            message = f"{training.step.address} adds tokens to a base in {bits}, which LLaMA-Factory cannot resize."
+            raise InputError.one("EXPORT002", message)
         sheet.put(add_special_tokens=",".join(training.gaps.marks), resize_vocab=True)
-        all_embeddings(sheet)
+        if training.params["method"] in LOW_RANK:
+            all_embeddings(sheet)
     gap_shares(sheet)
 
 
@@ -170,7 +187,7 @@ def _method(sheet: Sheet, training: Training) -> None:
     sheet.fill(LORA)
     sheet.put(lora_target="all" if targets == "all-linear" else ",".join(targets))
     sheet.put(use_dora=method == "dora", use_rslora=sheet.get("rank_scaling") == "rslora")
-    _start(sheet)
+    _start(sheet, training)
     ratio = sheet.get("rate_ratio") or 1.0
     if ratio > 1:
         sheet.put(loraplus_lr_ratio=ratio)
@@ -189,7 +206,12 @@ def _method(sheet: Sheet, training: Training) -> None:
 def _weights(sheet: Sheet, method: str) -> None:
     """What is said of methods that train the base's own weights."""
     if method == "partial":
-        sheet.put(freeze_trainable_layers=sheet.get("layers_trained"), freeze_trainable_modules="all")
+        modules = sheet.get("modules_trained") or "all"
+        names = modules if modules == "all" else ",".join(modules)
+        sheet.put(freeze_trainable_layers=sheet.get("layers_trained"), freeze_trainable_modules=names)
+        if modules != "all":
+            because = "LLaMA-Factory finds a module by the first name under its block, such as self_attn or mlp."
+            sheet.unsaid("modules_trained", because, "Name the module around it where it does not find one.")
     dtype = str(sheet.get("base_dtype"))
     if method == "galore":
         # It trains in the base's own precision.
@@ -198,14 +220,16 @@ def _weights(sheet: Sheet, method: str) -> None:
         fp32_instead(sheet, dtype)
 
 
-def _start(sheet: Sheet) -> None:
+def _start(sheet: Sheet, training: Training) -> None:
     start = sheet.get("initialisation")
-    sheet.put(pissa_init=start == "pissa")
-    if start == "pissa":
+    # It changes the weights that a reference model shares, and those that ZeRO-3 holds in parts.
+    parts = training.params.get("distribution") == "zero-3" or training.params.get("offload") == "parameters"
+    sheet.put(pissa_init=start == "pissa" and training.loss in (None, "orpo") and not parts)
+    if sheet.settings["pissa_init"]:
         sheet.put(pissa_iter=-1, pissa_convert=True)
     elif start not in (None, "zero-output"):
         because = f"The adapter starts from {start} in the plan; LLaMA-Factory starts it without effect."
-        sheet.unsaid("initialisation", because, "Export to trl, which has it.")
+        sheet.unsaid("initialisation", because, "Run it with adapt, or export it to trl, where that matters.")
 
 
 def _optimizer(sheet: Sheet) -> None:

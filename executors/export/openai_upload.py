@@ -13,7 +13,6 @@ from executors.export.rendered import Rendered, refuse_head, refuse_loss
 from executors.export.rows import assistant, jsonl
 from executors.export.sheet import Sheet
 from executors.export.trl import paired_only
-from executors.export.words import turns
 from planner.documents import Finding, InputError, pretty_json
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ ITS_OWN = (
     "base_quantization", "layers_trained", "virtual_tokens", "bottleneck", "gradient_checkpointing", "optimizer",
     "weight_decay", "beta1", "beta2", "max_grad_norm", "precision", "base_dtype", "attention", "distribution",
     "schedule", "warmup_ratio", "packing", "length_grouped", "evaluations_per_epoch", "checkpoint_s", "max_length",
-    "held_out", "nodes", "offload",
+    "held_out", "nodes", "offload", "restarts", "rounding", "rounding_group", "liger_kernel", "share_prefix",
 )  # fmt: skip
 
 
@@ -47,10 +46,10 @@ def render(training: Training) -> Rendered:
     refuse_head(training, "a finetuning service")
     if training.shape == "continued-pretraining" or training.gaps:
         message = f"{training.step.address} trains on plain text, which finetuning services do not take."
-        raise InputError.one("EXPORT002", message, "Export it to trl, axolotl or llama-factory.")
+        raise InputError.one("EXPORT002", message)
     _check(training)
     _its_own(sheet)
-    turns(sheet)
+    sheet.get("learn_turns")
     epochs = float(sheet.get("epochs") or 1)
     numbers: dict[str, Any] = {
         "n_epochs": max(1, round(epochs)),
@@ -125,8 +124,9 @@ def _record(row: Told) -> dict[str, Any]:
             "preferred_output": [assistant(row.answer)],
             "non_preferred_output": [assistant(row.worse)],
         }
-    # Earlier answers are read, not learned.
+    # Examples are read, not learned, and so are earlier answers unless the plan learns them all.
     turns: Sequence[dict[str, Any]] = [
-        {**turn, "weight": 0} if turn["role"] == "assistant" else turn for turn in row.turns
+        {**turn, "weight": int(row.learns(at))} if turn["role"] == "assistant" else turn
+        for at, turn in enumerate(row.turns)
     ]
     return {"messages": [*turns, assistant(row.answer)]}

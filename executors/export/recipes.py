@@ -9,7 +9,7 @@ from executors.export import axolotl, llama_factory, openai_upload, trl, unsloth
 from executors.export.document import Export, Part
 from executors.export.folder import MANIFEST, whole_folder
 from executors.export.trainings import trainings
-from planner.documents import pretty_json
+from planner.documents import InputError, pretty_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def export_recipe(
         RunError: the disk is full.
     """
     found = [_from(base, one) for one in trainings(sources)]
-    rendered = [RECIPES[target](one) for one in found]
+    rendered = [render(target, one) for one in found]
     folders = ["."] if len(found) == 1 else [one.name for one in found]
     parts = tuple(
         Part(folder=folder, what=one.step.title, command=each.command)
@@ -71,6 +71,31 @@ def export_recipe(
             _write(draft / folder, dict(each.files) | {NOTES: notes(one.step.title, each.command, each.findings)})
         _write(draft, {MANIFEST: pretty_json(export.to_json())})
     return export
+
+
+def render(target: str, training: Training) -> Rendered:
+    """One training in the words of a tool.
+
+    Raises:
+        InputError: the tool cannot do it, with the tools that can.
+    """
+    try:
+        return RECIPES[target](training)
+    except InputError as refused:
+        if any(finding.code != "EXPORT002" for finding in refused.findings):
+            raise
+        others = [name for name in RECIPES if name != target and _possible(name, training)]
+        fix = f"Export it to {' or '.join(others)}." if others else "No other tool here does: run it with adapt."
+        told = [each.model_copy(update={"fix": f"{each.fix} {fix}".lstrip()}) for each in refused.findings]
+        raise InputError(told) from refused
+
+
+def _possible(target: str, training: Training) -> bool:
+    try:
+        RECIPES[target](training)
+    except InputError:
+        return False
+    return True
 
 
 def notes(title: str, command: str, findings: Sequence[Finding]) -> str:

@@ -35,27 +35,27 @@ def as_yaml(settings: Mapping[str, Any], heading: str) -> str:
     return f"# {heading}\n{text}"
 
 
-def refuse(training: Training, tool: str, known: tuple[str, ...], others: str) -> None:
+def refuse(training: Training, tool: str, known: tuple[str, ...]) -> None:
     """Stop where a tool has no such method at all.
 
     Raises:
-        InputError: naming the method, those that the tool has, and who else has it.
+        InputError: naming the method, and those that the tool has.
     """
     method = str(training.params.get("method"))
     if method not in known:
         message = f"{training.step.address} trains by {method}, which {tool} does not do."
-        raise InputError.one("EXPORT002", message, f"It does {', '.join(known)}. {others}")
+        raise InputError.one("EXPORT002", message, f"It does {', '.join(known)}.")
 
 
 def refuse_head(training: Training, tool: str) -> None:
     """Stop where a tool trains no head over labels.
 
     Raises:
-        InputError: naming who does.
+        InputError: saying so.
     """
     if training.labels:
         message = f"{training.step.address} trains a head over {len(training.labels)} labels, which {tool} does not do."
-        raise InputError.one("EXPORT002", message, "Export it to trl, whose script does, or run it with adapt.")
+        raise InputError.one("EXPORT002", message)
 
 
 def told_end(sheet: Sheet, training: Training) -> None:
@@ -74,6 +74,4 @@ def refuse_loss(training: Training, tool: str, known: tuple[str, ...]) -> None:
     """
     if training.loss is not None and training.loss not in known:
         message = f"{training.step.address} learns preferences by {training.loss}, which {tool} does not do."
-        raise InputError.one(
-            "EXPORT002", message, f"It does {', '.join(known)}. Export it to trl, or run it with adapt."
-        )
+        raise InputError.one("EXPORT002", message, f"It does {', '.join(known)}.")

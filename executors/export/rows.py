@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from executors.data import read_rows
-from executors.prompt.render import messages, render
+from executors.prompt.render import messages, render, rendered
 from executors.retrieve.documents import Unreadable, read_documents
 from planner.documents import InputError
 
@@ -35,11 +35,31 @@ class Told:
     """The request as a model without chat template reads it; without turns, the answer follows letter upon letter."""
     good: bool | None = None
     """Of a single answer that was judged, whether it is good."""
+    learned_from: int | None = None
+    """The turn from which on earlier answers are learned as well; None where the last answer alone is."""
 
     @property
     def continued(self) -> str:
         """The answer as it continues a plain request: behind a space, unless the request says where it begins."""
         return f" {self.answer}" if self.turns else self.answer
+
+    @property
+    def earlier(self) -> list[int]:
+        """The turns before the last answer that are answers to learn."""
+        return [at for at in range(self.learned_from or 0, len(self.turns)) if self.learns(at)]
+
+    def learns(self, at: int) -> bool:
+        """Whether a turn is an answer that is learned."""
+        return self.learned_from is not None and at >= self.learned_from and self.turns[at]["role"] == "assistant"
+
+    def apart(self) -> list[Told]:
+        """A row for each answer that is learned, behind the turns that stand before it."""
+        rows = []
+        for at in self.earlier:
+            before = self.turns[:at]
+            plain = None if self.plain is None else rendered(_NoTemplate(), list(before))
+            rows.append(Told(before, self.turns[at]["content"], None, plain))
+        return [*rows, replace(self, learned_from=None)]
 
 
 class _NoTemplate:
@@ -48,13 +68,14 @@ class _NoTemplate:
     chat_template = None
 
 
-def told(rows: Sequence[Row], prompt: Prompt, *, chat: bool, file: Path) -> list[Told]:
+def told(rows: Sequence[Row], prompt: Prompt, *, chat: bool, every: bool, file: Path) -> list[Told]:
     """Rows as training renders them, the prompt's instruction before each request.
 
     Args:
         rows: with answers.
         prompt: the prompt that training and serving share.
         chat: whether the model has a chat template; without one the request is text.
+        every: whether all answers of a conversation are learned, not the last alone.
         file: where the rows come from.
 
     Raises:
@@ -64,9 +85,13 @@ def told(rows: Sequence[Row], prompt: Prompt, *, chat: bool, file: Path) -> list
     if unanswered:
         message = f"{len(unanswered)} rows have no answer, such as {unanswered[0]}."
         raise InputError.one("EXPORT003", message, "Train on rows with answers.", file=str(file))
-    return [
-        Told(tuple(messages(prompt, row)), row.completion or "", None, _plain(prompt, row, chat=chat)) for row in rows
-    ]
+    made = []
+    for row in rows:
+        turns = tuple(messages(prompt, row))
+        # Examples of the prompt are shown, not learned.
+        first = int(turns[0]["role"] == "system") + 2 * len(prompt.examples) if every else None
+        made.append(Told(turns, row.completion or "", None, _plain(prompt, row, chat=chat), learned_from=first))
+    return made
 
 
 def _plain(prompt: Prompt, row: Row, *, chat: bool) -> str | None:

@@ -10,8 +10,6 @@ from planner.documents import Finding, Where
 if TYPE_CHECKING:
     from planner.documents.finding import Severity
 
-# What changes how long a training takes, but not what it learns: no other tool need be told.
-SPEED = frozenset({"share_prefix", "liger_kernel"})
 # How a parameter is said: by another name, by a word for each of its values, or by a function.
 Way = str | tuple[str, Mapping[Any, Any]] | Callable[["Sheet", Any], None]
 
@@ -55,8 +53,11 @@ class Sheet:
 
     def close(self) -> None:
         """Tell every parameter that was not asked for."""
+        if self.get("share_prefix"):
+            because = f"The beginning that rows share is computed once in the plan; {self.tool} reads it in every row."
+            self.unsaid("share_prefix", because, "Only speed differs.", severity="note")
         for name, value in self.params.items():
-            if name not in self._asked | SPEED and value is not None:
+            if name not in self._asked and value is not None:
                 self.unsaid(name, f"{self.tool} is not told {name} {shown(value)}: it has no word for it.")
 
     def _by_word(self, name: str, value: Any, setting: str, words: Mapping[Any, Any]) -> None:

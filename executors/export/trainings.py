@@ -91,6 +91,19 @@ class Training:
         """The step's parameters."""
         return dict(self.step.params)
 
+    def apart(self) -> Training:
+        """The same with a row for each answer that is learned, for tools that learn one answer of a row."""
+        train, validation = ([one for row in rows for one in row.apart()] for rows in (self.train, self.validation))
+        if len(train) == len(self.train):
+            return replace(self, train=train, validation=validation)
+        message = (
+            f"All answers of a conversation are learned in one pass in the plan; here each has a row of its own behind "
+            f"the turns before it: {len(train)} rows of {len(self.train)}."
+        )
+        fix = "The same tokens are learned, in more steps an epoch."
+        finding = _note(self.step, "/params/learn_turns", message, fix, severity="warning")
+        return replace(self, train=train, validation=validation, findings=[*self.findings, finding])
+
 
 def trainings(sources: Sources) -> list[Training]:
     """The trainings of a plan in the order in which they run.
@@ -109,8 +122,8 @@ def trainings(sources: Sources) -> list[Training]:
 def _training(step: Step, sources: Sources) -> Training:
     objective = str(step.params.get("objective"))
     if objective not in OBJECTIVES:
-        message = f"{step.address} trains for {objective}, which no export says yet."
-        raise InputError.one("EXPORT002", message, f"Exports know {', '.join(OBJECTIVES)}; run it with adapt.")
+        message = f"{step.address} trains for {objective}, which none of the tools is told."
+        raise InputError.one("EXPORT002", message, f"They are told {', '.join(OBJECTIVES)}; run it with adapt.")
     findings: list[Finding] = []
     base = _base(step, sources, findings)
     on_cpu = all(device.kind == "cpu" for device in sources.plan.hardware.devices)
@@ -238,7 +251,8 @@ def _rows(
         rows = to_learn_from(open_index({key: found for key, found in inputs.items() if found is not None}), rows)
         message = "Each request holds the passages that were found for it, written out: they do not follow the index."
         findings.append(_note(step, "/inputs/index", message, "Export again when the documents change."))
-    return {name: told(rows, prompt, chat=base.chat, file=path)}
+    every = step.params.get("learn_turns") == "all"
+    return {name: told(rows, prompt, chat=base.chat, every=every, file=path)}
 
 
 def _note(step: Step, part: str, message: str, fix: str, severity: Severity = "note") -> Finding:

@@ -76,10 +76,12 @@ def render(training: Training) -> Rendered:
     """
     if training.labels:
         return render_head(training)
-    refuse(training, "TRL", METHODS, "Run it with adapt.")
+    refuse(training, "TRL", METHODS)
     refuse_loss(training, "TRL", (*PAIRED, *SINGLE_ANSWERS))
     sheet, params = Sheet("TRL", training.step.address, training.params), training.params
+    training = training.apart()
     sheet.get("objective")
+    sheet.get("learn_turns")
     objective = command_of(training)
     _model(sheet, training)
     sheet.put(dataset_name="data", dataset_train_split="train")

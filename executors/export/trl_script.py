@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from executors.export.stretching import as_python
-from executors.export.words import STARTS, all_embeddings
+from executors.export.words import all_embeddings, started
 
 if TYPE_CHECKING:
     from executors.export.sheet import Sheet
@@ -40,6 +40,7 @@ def script(sheet: Sheet, training: Training, trainer: str) -> str:
     if marks and training.params["method"] in LOW_RANK:
         all_embeddings(sheet)
     only = {"partial": sheet.get("layers_trained"), "bitfit": "bias"}.get(str(training.params["method"]))
+    modules = sheet.get("modules_trained") or "all"
     if not adapter and only is None and ratio == 1 and positions is None and not marks:
         if patience is not None:
             because = f"`trl` has no early stopping: all epochs are run, where the plan stops after {patience} losses."
@@ -49,6 +50,7 @@ def script(sheet: Sheet, training: Training, trainer: str) -> str:
         "ADAPTER": adapter or "get_peft_config(model_args)",
         "CONTINUES": repr(training.base.adapter),
         "TRAINED": repr(only),
+        "MODULES": repr([] if modules == "all" else modules),
         "RATE_RATIO": repr(float(ratio)),
         "PATIENCE": repr(patience),
         "POSITIONS": repr(positions),
@@ -68,11 +70,12 @@ def _adapter(sheet: Sheet, training: Training) -> str:
         # Prefixes start at random unless they are told to start without effect.
         word = "None" if (method, start) == ("prefix-tuning", "random") else SOFT_STARTS.get(start, "None")
         return CONFIGURATIONS[method].format(task=TASK, tokens=sheet.get("virtual_tokens"), start=word)
-    if method not in LOW_RANK or start in (None, "zero-output"):
+    begins = started(sheet) if method in LOW_RANK else True
+    if begins is True:
         return "None" if method in LOW_RANK and training.base.adapter else ""
     said = sheet.settings
     return (
         f"LoraConfig({TASK}, r={said['lora_r']}, lora_alpha={said['lora_alpha']}, "
         f"lora_dropout={said['lora_dropout']}, target_modules={sheet.get('targets')!r}, "
-        f"use_rslora={said['use_rslora']}, use_dora={said['use_dora']}, init_lora_weights={STARTS[start]!r})"
+        f"use_rslora={said['use_rslora']}, use_dora={said['use_dora']}, init_lora_weights={begins!r})"
     )

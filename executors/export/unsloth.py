@@ -10,7 +10,7 @@ from executors.export.rendered import Rendered, refuse, refuse_head, refuse_loss
 from executors.export.sheet import Sheet
 from executors.export.stretching import as_python
 from executors.export.trl import PAIRED, TRL, command_of, data_files, learned
-from executors.export.words import DTYPES, STARTS, checkpoints, evaluation, gap_shares
+from executors.export.words import DTYPES, checkpoints, evaluation, gap_shares, started
 from planner.documents import InputError
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def render(training: Training) -> Rendered:
     refuse_head(training, "unsloth")
     if training.gaps and training.gaps.added:
         message = f"{training.step.address} gives the base new tokens, which the script for unsloth does not do."
-        raise InputError.one("EXPORT002", message, "Export it to trl, axolotl or llama-factory.")
-    refuse(training, "unsloth", METHODS, "Export it to trl, or run it with adapt.")
+        raise InputError.one("EXPORT002", message)
+    refuse(training, "unsloth", METHODS)
     refuse_loss(training, "unsloth", PAIRED)
     sheet = Sheet("unsloth", training.step.address, training.params)
+    training = training.apart()
     sheet.get("objective")
+    sheet.get("learn_turns")
     objective = command_of(training)
     model, adapter = _model(sheet, training), _adapter(sheet, training)
     learned(sheet, training, objective)
@@ -91,12 +93,16 @@ def _model(sheet: Sheet, training: Training) -> dict[str, Any]:
     positions = as_python(sheet, training)
     if positions is not None:
         said["rope_scaling"] = positions
+    if method == "full":
+        # What trains is fp32 in the plan's own training.
+        said["float32_mixed_precision"] = True
     return said | {
         "max_seq_length": sheet.params.get("max_length"),
-        "dtype": None if sheet.get("base_dtype") == "fp32" else DTYPES[str(sheet.get("base_dtype"))],
+        "dtype": DTYPES[str(sheet.get("base_dtype"))],
         "load_in_4bit": bits in ("nf4", "fp4"),
         "load_in_8bit": bits == "int8",
         "full_finetuning": method == "full",
+        "use_gradient_checkpointing": sheet.params.get("gradient_checkpointing"),
         "trust_remote_code": False,
         # Otherwise it takes a model of its own of the same name, quantized beforehand.
         "use_exact_model_name": True,
@@ -107,19 +113,19 @@ def _adapter(sheet: Sheet, training: Training) -> dict[str, Any]:
     """What `FastLanguageModel.get_peft_model` is told; empty for full finetuning."""
     if training.params["method"] == "full":
         return {}
-    targets = sheet.get("targets")
+    targets, scale = sheet.get("targets"), float(sheet.get("alpha"))
     if targets == "all-linear":
         targets = ALL_LINEAR
         because = "All linear layers are named as the families of Llama, Qwen, Mistral and Gemma name them."
         sheet.unsaid("targets", because, "Correct `target_modules` for other architectures.", severity="note")
     return {
         "r": sheet.get("rank"),
-        "lora_alpha": round(sheet.get("alpha")),
+        "lora_alpha": int(scale) if scale.is_integer() else scale,
         "lora_dropout": sheet.get("dropout"),
         "target_modules": targets,
         "bias": "none",
         "use_rslora": sheet.get("rank_scaling") == "rslora",
-        "init_lora_weights": STARTS[str(sheet.get("initialisation"))],
+        "init_lora_weights": started(sheet),
         "use_gradient_checkpointing": sheet.params.get("gradient_checkpointing"),
         "random_state": sheet.params.get("seed"),
     }

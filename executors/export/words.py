@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from executors.export.sheet import shown
 from executors.train.optimizers import GALORE, NAMES
 
 if TYPE_CHECKING:
@@ -16,8 +15,11 @@ if TYPE_CHECKING:
 SCHEDULES = {"linear": "linear", "constant": "constant_with_warmup", "cosine": "cosine"}
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 ATTENTION = {"sdpa": "sdpa", "eager": "eager", "flash": "flash_attention_2"}
-# Names by which peft knows how a low-rank adapter starts.
-STARTS = {"zero-output": True, "olora": "olora", "pissa": "pissa"}
+# Names by which peft knows how a low-rank adapter starts, where it needs nothing else for it.
+STARTS: Mapping[str, bool | str] = {
+    "zero-output": True, "gaussian": "gaussian", "mica": "mica", "olora": "olora", "orthogonal": "orthogonal",
+    "pissa": "pissa",
+}  # fmt: skip
 # Checkpoints that are kept: the best and the last.
 KEPT = 2
 
@@ -41,6 +43,24 @@ def alpha(sheet: Sheet, value: float) -> None:
         sheet.unsaid("alpha", f"{sheet.tool} takes alpha as a whole number: {round(value)} instead of {value:g}.")
 
 
+def started(sheet: Sheet) -> bool | str:
+    """How a low-rank adapter starts, in peft's word; that a start looks at the rows first cannot be said."""
+    start = sheet.get("initialisation")
+    if start in STARTS:
+        return STARTS[start]
+    because = f"The adapter starts from {start} in the plan, which looks at the rows; {sheet.tool} is told none of it."
+    sheet.unsaid("initialisation", because, "It starts without effect: run it with adapt where that matters.")
+    return True
+
+
+def liger(sheet: Sheet, value: str, setting: str = "use_liger_kernel") -> None:
+    """Liger's kernels, which are off unless the tool is told; it would stop where they are not installed."""
+    sheet.settings[setting] = False
+    if value != "never":
+        because = "Liger's kernels are used in the plan where they are installed."
+        sheet.unsaid("liger_kernel", because, f"Set {setting} where they are; only speed differs.", severity="note")
+
+
 def not_packed(sheet: Sheet, value: bool) -> None:  # noqa: FBT001 - a parameter's value
     """Rows never share a sequence, as planned; where they shall, tools that mask them say so themselves."""
     sheet.put(packing=value)
@@ -60,6 +80,7 @@ TRAINING: Mapping[str, Way] = {
     "max_grad_norm": "max_grad_norm",
     "precision": _precision,
     "seed": _seed,
+    "liger_kernel": liger,
 }
 
 
@@ -84,14 +105,6 @@ def prompt_loss(sheet: Sheet, on_prompt: str, *, inverted: bool = False) -> None
         sheet.unsaid("prompt_loss_weight", because, "The result may differ a little from the plan's.")
 
 
-def turns(sheet: Sheet) -> None:
-    """Which answers of a conversation are learned: exports write rows whose last one is."""
-    learned = sheet.get("learn_turns")
-    if learned not in (None, "last"):
-        because = f"The plan learns {shown(learned)} answers of a conversation; the rows are learned by their last one."
-        sheet.unsaid("learn_turns", because, "Give every answer that shall be learned a row of its own.")
-
-
 def all_embeddings(sheet: Sheet) -> None:
     """That a tool learns new tokens with all others."""
     because = f"{sheet.tool} trains all embeddings beside an adapter, where the plan trains those of the new tokens."
@@ -110,7 +123,6 @@ def gap_shares(sheet: Sheet) -> None:
 
 def evaluation(sheet: Sheet, *, validated: bool) -> None:
     """When the validation loss is measured, and that the best checkpoint is kept."""
-    turns(sheet)
     times, epochs = sheet.get("evaluations_per_epoch") or 0, sheet.get("epochs") or 1.0
     sheet.put(logging_steps=10, report_to="none", save_total_limit=KEPT, save_only_model=False)
     if not (validated and times):

@@ -59,6 +59,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "bitfit": {"method": "bitfit", "learning_rate": 1e-3},
     "galore": {"method": "galore", "rank": 64, "optimizer": "galore-adamw", "learning_rate": 1e-5},
     "lora": {"method": "lora", **LOW_RANK, "learn_turns": "last"},
+    "turns": {"method": "lora", **LOW_RANK, "learn_turns": "last"},
     "lora-plus": {"method": "lora", **LOW_RANK, "rate_ratio": 16.0, "targets": ["q_proj", "v_proj"]},
     "pissa": {"method": "lora", **LOW_RANK, "initialisation": "pissa", "rank_scaling": "rslora", "base_dtype": "fp32"},
     "dora": {"method": "dora", **LOW_RANK},
@@ -130,12 +131,13 @@ def training_sources(folder: Path, case: str, *, chat: bool = True, base: Pin | 
         if not (folder / "base").exists():
             make_tiny_model(folder / "base")
         base = Pin(kind="model", path="base", id="tiny/base")
-    pins = {f"data/{role}": _pin(folder / _rows(folder, role, labelled=labelled), folder)}
+    kind = "labelled" if labelled else "conversations" if case == "turns" else "plain"
+    pins = {f"data/{role}": _pin(folder / _rows(folder, role, kind), folder)}
     inputs = {"model": Input(pin="model/base"), "train": Input(pin=f"data/{role}")}
     if objective not in ("continued-pretraining", "infilling", "classification-head"):
         inputs["prompt"] = Input(step="prompt/short", output="prompt")
     if params["evaluations_per_epoch"] and not params.get("held_out"):
-        pins["data/validation"] = _pin(folder / _rows(folder, "validation", labelled=labelled), folder)
+        pins["data/validation"] = _pin(folder / _rows(folder, "validation", kind), folder)
         inputs["validation"] = Input(pin="data/validation")
     pins["model/base"] = base or Pin(kind="model", path=f"hub:{BASE}", id=BASE, revision="main", license="apache-2.0")
     train = Step(
@@ -180,16 +182,25 @@ def prompt_step(address: str = "prompt/short") -> Step:
     return Step(address=address, title="Prompt", executor="prompt", version="1", params=params, outputs=("prompt",))
 
 
-def _rows(folder: Path, role: str, *, labelled: bool = False) -> str:
+def _rows(folder: Path, role: str, kind: str) -> str:
     rows: list[dict[str, Any]] = [*tiny_rows(6, start=20)] if role == "validation" else [*tiny_rows(12)]
     if role == "preferences":
         rows = [{"prompt": row["prompt"], "chosen": row["completion"], "rejected": "no"} for row in rows]
-    if labelled:
+    if kind == "conversations":
+        rows = [_conversation(row, then) for row, then in zip(rows, reversed(rows), strict=True)]
+    if kind == "labelled":
         rows = [{"id": row["id"], "text": row["prompt"], "label": row["prompt"].split()[1]} for row in rows]
     if role == "documents":
         rows = [{"id": row["id"], "text": f"{row['prompt']} is what people say at home."} for row in rows]
     (folder / f"{role}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return f"{role}.jsonl"
+
+
+def _conversation(row: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    """A request and its answer, and another behind them."""
+    turns = [("user", row["prompt"]), ("assistant", row["completion"])]
+    turns += [("user", then["prompt"]), ("assistant", then["completion"])]
+    return {"id": row["id"], "messages": [{"role": role, "content": text} for role, text in turns]}
 
 
 def _pin(path: Path, folder: Path) -> Pin:

@@ -17,7 +17,7 @@ from executors.export.recipes import RECIPES, export_recipe
 from executors.export.trainings import trainings
 from planner.documents import Pin, fingerprint
 from tests.executors.export.cases import METHODS, training_sources
-from tests.executors.export.test_recipes import possible
+from tests.executors.export.rendering import possible
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:

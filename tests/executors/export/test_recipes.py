@@ -15,79 +15,12 @@ from executors.export.document import Export
 from executors.export.recipes import RECIPES, export_recipe
 from executors.export.trainings import trainings
 from planner.documents import InputError, Pin, RunError
-from tests.executors.export.cases import COMMON, INSTRUCTION, METHODS, training_sources
+from tests.executors.export.cases import COMMON, METHODS, training_sources
 from tests.executors.export.goldens import CASES, CONFIGURATIONS, FOLDER, rendered
-from tests.executors.tiny import tiny_rows
+from tests.executors.export.rendering import ALL, another, possible, render
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from executors.export.rendered import Rendered
-
-# What another value of a parameter is; those that a method lacks are passed over.
-OTHER: dict[str, Any] = {
-    "learning_rate": 0.0123,
-    "schedule": "linear",
-    "warmup_ratio": 0.5,
-    "epochs": 7.0,
-    "micro_batch": 16,
-    "accumulation": 3,
-    "max_length": 99,
-    "prompt_loss_weight": 1.0,
-    "gradient_checkpointing": False,
-    "optimizer": "adamw-8bit",
-    "weight_decay": 0.5,
-    "beta1": 0.5,
-    "beta2": 0.5,
-    "max_grad_norm": 9.0,
-    "precision": "fp32",
-    "base_dtype": "fp32",
-    "attention": "eager",
-    "distribution": "ddp",
-    "packing": True,
-    "length_grouped": False,
-    "early_stopping_patience": 5,
-    "evaluations_per_epoch": 4,
-    "checkpoint_s": 9.0,
-    "seed": 3,
-    "rank": 3,
-    "alpha": 5.0,
-    "rank_scaling": "rslora",
-    "dropout": 0.5,
-    "targets": ["q_proj"],
-    "initialisation": "olora",
-    "rate_ratio": 4.0,
-    "base_quantization": "int8",
-    "layers_trained": 2,
-    "devices": 16,
-    "learn_turns": "all",
-}
-
-
-SAID = [row["prompt"] for row in tiny_rows(40)]
-
-
-def render(folder: Path, target: str, case: str, **more: Any) -> Rendered:
-    [training] = trainings(training_sources(folder, case, **more))
-    return RECIPES[target](training)
-
-
-def possible(target: str) -> list[str]:
-    """The cases that a target does not refuse."""
-    refused = {
-        "axolotl": {"kto", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "head", "longlora"},
-        "llama-factory": {"ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter", "bitfit", "head"},
-        "openai": {"continued-pretraining", "kto", "head", "infilling"},
-        "trl": {"adapter", "longlora"},
-        "unsloth": {
-            "partial", "bitfit", "galore", "dora", "ia3", "prompt-tuning", "prefix-tuning", "p-tuning", "adapter",
-            "kto", "head", "infilling", "longlora",
-        },
-    }  # fmt: skip
-    return [case for case in METHODS if case not in refused[target]]
-
-
-ALL = [(target, case) for target in RECIPES for case in possible(target)]
 
 
 @pytest.mark.parametrize(("target", "case"), [(target, case) for target in RECIPES for case in METHODS])
@@ -95,33 +28,11 @@ def test_a_target_says_the_method_or_names_who_can(tmp_path: Path, target: str, 
     if case in possible(target):
         assert render(tmp_path, target, case).files
         return
-    with pytest.raises(InputError, match=r"does not do|do not take|learns preferences") as refused:
+    others = " or ".join(each for each in RECIPES if each != target and case in possible(each))
+    who = f"Export it to {others}." if others else "No other tool here does: run it with adapt."
+    with pytest.raises(InputError, match=r"does not do|do not take") as refused:
         render(tmp_path, target, case)
-    assert "trl" in str(refused.value) or "adapt" in str(refused.value)
-
-
-def another(target: str, case: str, name: str, value: Any) -> dict[str, Any]:
-    """Parameters with another value of one of them; empty where the case cannot have one, or it means nothing."""
-    idle = {
-        "packing": case in ("dpo", "kto"),
-        "prompt_loss_weight": case in ("continued-pretraining", "dpo", "kto"),
-        "length_grouped": (target, case) == ("trl", "kto"),  # the loss fixes the order of rows
-        "base_dtype": case == "pissa",
-        "devices": target == "unsloth",
-        "evaluations_per_epoch": "devices" in METHODS[case],  # too few rows for several
-        "initialisation": "rank" not in METHODS[case] and case != "prefix-tuning",
-    }
-    if name not in OTHER or value in (None, 0) or idle.get(name):
-        return {}
-    special = {
-        ("initialisation", "prefix-tuning"): {name: "zero-output"},
-        ("packing", "continued-pretraining"): {name: False},
-        ("evaluations_per_epoch", "evaluations"): {name: 1},
-    }
-    if name == "distribution":
-        return {name: "ddp" if value != "ddp" else "fsdp", "devices": 3, "nodes": 1, "offload": None}
-    changed = special.get((name, case), {name: OTHER[name]})
-    return {} if changed[name] == value else changed
+    assert str(refused.value).endswith(who)
 
 
 @pytest.mark.parametrize(("target", "case"), ALL)
@@ -159,24 +70,6 @@ def test_the_files_are_those_that_were_reviewed(target: str, case: str) -> None:
         assert content == (FOLDER / name).read_text(encoding="utf-8"), name
 
 
-def test_rows_are_the_conversations_that_training_sees(tmp_path: Path) -> None:
-    row = json.loads(render(tmp_path, "trl", "lora").files["data/train.jsonl"].splitlines()[0])
-    assert row["prompt"][0] == {"role": "system", "content": INSTRUCTION}
-    assert row["prompt"][1] == {"role": "user", "content": "turn on the lamp in the kitchen"}
-    assert json.loads(row["completion"][0]["content"])["intent"] == "on"
-
-
-def test_a_model_without_a_template_is_given_text(tmp_path: Path) -> None:
-    row = json.loads(render(tmp_path, "trl", "lora", chat=False).files["data/train.jsonl"].splitlines()[0])
-    assert row["prompt"] == f"{INSTRUCTION}\n\nInput: turn on the lamp in the kitchen\nOutput:"
-    assert row["completion"].startswith(" {")
-
-
-def test_only_the_answer_is_learned_in_axolotl(tmp_path: Path) -> None:
-    row = json.loads(render(tmp_path, "axolotl", "lora").files["train.jsonl"].splitlines()[0])
-    assert [turn["train"] for turn in row["messages"]] == [False, False, True]
-
-
 @pytest.mark.parametrize("case", possible("unsloth"))
 def test_the_script_for_unsloth_is_python(tmp_path: Path, case: str) -> None:
     ast.parse(render(tmp_path, "unsloth", case).files["train.py"])
@@ -187,20 +80,12 @@ def test_the_command_of_trl_is_used_where_it_has_the_words(tmp_path: Path, case:
     files = render(tmp_path, "trl", case).files
     needs_script = case not in (
         "full", "galore", "lora", "dora", "qlora", "qlora-int8", "continued-pretraining", "dpo", "kto",
-        "evaluations", "zero-3", "fsdp", "ddp",
+        "evaluations", "zero-3", "fsdp", "ddp", "turns",
     )  # fmt: skip
     assert ("train.py" in files) == needs_script
     if needs_script:
         compile(files["train.py"], "train.py", "exec")
         assert not re.search("<[A-Z_]+>", files["train.py"])
-
-
-def test_a_head_has_a_script_with_the_labels_in_their_order(tmp_path: Path) -> None:
-    files = render(tmp_path, "trl", "head").files
-    assert "LABELS = ['on', 'off']" in files["train.py"]
-    assert json.loads(files["data/train.jsonl"].splitlines()[0]) == {
-        "text": "turn on the lamp in the kitchen", "label": "on",
-    }  # fmt: skip
 
 
 def test_longer_contexts_are_stretched_as_planned(tmp_path: Path) -> None:
@@ -221,31 +106,6 @@ def test_longer_contexts_are_stretched_as_planned(tmp_path: Path) -> None:
     assert any("takes 4, which `cutoff_len` needs" in each.message for each in other)
     shifted = yaml.safe_load(render(tmp_path, "llama-factory", "longlora").files["llama_factory.yaml"])
     assert (shifted["shift_attn"], shifted["finetuning_type"]) == (True, "lora")
-
-
-def test_gaps_are_rows_that_a_tool_reads_as_the_plan_does(tmp_path: Path) -> None:
-    """Request and answer together are the tokens that the plan's own training learns from; the marks are told."""
-    from executors.models import load_tokenizer
-    from executors.prompt.infilling import ADDED
-
-    files = {tool: render(tmp_path, tool, "infilling").files for tool in ("trl", "axolotl", "llama-factory")}
-    rows = [json.loads(line) for line in files["trl"]["data/train.jsonl"].splitlines()]
-    tokenizer = load_tokenizer(tmp_path / "base")
-    orders = set()
-    for row in rows:
-        prefix, suffix, middle = (row["prompt"].find(mark) for mark in ADDED)
-        assert min(prefix, suffix, middle) >= 0
-        orders.add(row["prompt"].endswith(ADDED[2]))
-        text = row["prompt"] + row["completion"]
-        for mark in (*ADDED, tokenizer.eos_token):
-            text = text.replace(mark, "")
-        assert sorted(text) in [sorted(f"{each} is what people say at home.") for each in SAID]
-    assert orders == {True, False}, "the prefix stands first in some, and the suffix in others"
-    assert f"MARKS = {list(ADDED)!r}" in files["trl"]["train.py"]
-    assert yaml.safe_load(files["axolotl"]["axolotl.yml"])["tokens"] == list(ADDED)
-    assert yaml.safe_load(files["llama-factory"]["llama_factory.yaml"])["add_special_tokens"] == ",".join(ADDED)
-    told = json.loads(files["llama-factory"]["train.jsonl"].splitlines()[0])
-    assert (told["prompt"], told["completion"]) == (rows[0]["prompt"], rows[0]["completion"])
 
 
 def test_several_devices_are_started_by_the_tools_own_launcher(tmp_path: Path) -> None:
@@ -287,34 +147,6 @@ def test_a_plan_that_trains_nothing_is_refused(tmp_path: Path) -> None:
     plan = sources.plan.model_copy(update={"steps": sources.plan.steps[:1]})
     with pytest.raises(InputError, match="trains nothing"):
         trainings(sources.__class__(plan, sources.root, sources.state))
-
-
-def test_rows_that_changed_since_the_plan_are_refused(tmp_path: Path) -> None:
-    sources = training_sources(tmp_path, "lora")
-    (tmp_path / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
-    with pytest.raises(InputError, match="has changed"):
-        trainings(sources)
-
-
-def test_a_comparison_of_equal_answers_is_refused(tmp_path: Path) -> None:
-    from executors.export.rows import comparisons
-    from executors.prompt.document import make_prompt
-
-    file = tmp_path / "pairs.jsonl"
-    rows = [
-        {"id": "same", "prompt": "a", "chosen": "b", "rejected": "b"},
-        {"prompt": "a", "chosen": "b", "rejected": "c"},
-    ]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(InputError, match="1 rows do not hold two different answers, such as same"):
-        comparisons(file, make_prompt(""), single=False, chat=True)
-
-
-def test_too_few_rows_for_an_upload_are_refused(tmp_path: Path) -> None:
-    [training] = trainings(training_sources(tmp_path, "lora"))
-    del training.train[9:]
-    with pytest.raises(InputError, match="wants 10"):
-        RECIPES["openai"](training)
 
 
 def test_a_folder_that_is_there_is_not_touched(tmp_path: Path) -> None:
