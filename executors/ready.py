@@ -70,6 +70,9 @@ def _check_applyable(plan: Plan) -> None:
         message = f"The plan cannot be run: {plan.status.because}"
         fix = f"It would need: {'; '.join(plan.status.needs)}." if plan.status.needs else ""
         raise InputError([Finding(code="RUN180", severity="error", message=message, fix=fix)])
+    if plan.status.waits_for:
+        message = f"The plan waits for {', '.join(plan.status.waits_for)}, which the spec does not name."
+        raise InputError.one("RUN188", message, "Name it in the spec, and plan again.")
 
 
 def _check_pin_names(plan: Plan) -> None:

@@ -20,11 +20,14 @@ Select = Literal["balanced", "random", "diverse", "similar"]
 def choose(rows: Sequence[Row], count: int, *, select: Select, seed: int, label: str | None) -> tuple[Example, ...]:
     """`count` examples with different requests, or all that there are; the same for the same rows and seed.
 
+    Texts without a request and longer conversations cannot be shown.
+
     `balanced` goes round the labels, so that each is shown before one is shown twice; `diverse` takes one of each
     group of like requests; `similar` leaves the choice to the request and returns all rows. `label` names the property
     of a JSON answer that is the label; without it the answer as a whole is.
     """
-    usable = list({row.prompt: row for row in rows if row.completion is not None and not row.before}.values())
+    shown = (row for row in rows if row.completion is not None and row.prompt.strip() and not row.before)
+    usable = list({row.prompt: row for row in shown}.values())
     order = random.Random(seed)  # noqa: S311 - not a secret
     order.shuffle(usable)
     if select == "balanced":

@@ -26,11 +26,14 @@ def _nearest(prompt: Prompt, requests: Sequence[str]) -> list[list[int]]:
     import bm25s
 
     pool = [shown.prompt for shown in prompt.examples]
-    index: Any = bm25s.BM25()
-    index.index(_words(pool), show_progress=False)
+    words = _words(pool)
     # One more than wanted: the request itself may stand among the examples, as when prompts are chosen on them.
     k = min((prompt.nearest or 0) + 1, len(pool))
-    found, _ = index.retrieve(_words(requests), k=k, show_progress=False)
+    found: Any = [range(k)] * len(requests)
+    if any(words):
+        index: Any = bm25s.BM25()
+        index.index(words, show_progress=False)
+        found, _ = index.retrieve(_words(requests), k=k, show_progress=False)
     return [
         [int(at) for at in order if pool[at] != request][: prompt.nearest]
         for request, order in zip(requests, found, strict=True)

@@ -198,6 +198,12 @@ def test_another_version_of_an_executor_is_refused(tmp_path: Path) -> None:
     assert "version 2 of the executor `write`; here is version 1" in said
 
 
+def test_a_plan_that_waits_for_data_says_which(tmp_path: Path) -> None:
+    status = Status(applyable=True, because="once they are given", waits_for=("data.test as a file",))
+    said = str(refused(make_plan(write_step("a/one"), status=status), tmp_path))
+    assert "The plan waits for data.test as a file, which the spec does not name" in said
+
+
 def test_a_plan_that_is_not_applyable_is_refused(tmp_path: Path) -> None:
     status = Status(applyable=False, because="nothing fits.", needs=("24 GB of memory",))
     assert "24 GB of memory" in str(refused(make_plan(write_step("a/one"), status=status), tmp_path))

@@ -290,7 +290,7 @@ def test_examples_that_hold_the_answer_are_not_shown_unless_it_is_one_of_a_few(t
     [
         (Row("pair", "where?", "here"), True),
         (Row("longer", "and then?", "there", ({"role": "user", "content": "where?"},)), False),
-        (Row("text", "", None), False),
+        (Row("text", "", "It stands here."), False),
     ],
 )
 def test_examples_are_an_experiment_where_rows_can_be_shown(row: Row, offered: bool, tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_where_there_is_nothing_to_choose_from_nothing_is_shown() -> None:
     assert prompts_for(prompt, ROWS) == [prompt] * len(ROWS)
 
 
+def test_requests_without_a_word_are_as_near_as_any() -> None:
+    pool = tuple(Example(id=mark, prompt=mark, completion="x") for mark in ("?", "!", "..."))
+    (prompt,) = prompts_for(make_prompt("do", pool, nearest=1), [Row("r", "?", None)])
+    assert [example.prompt for example in prompt.examples] == ["!"]
+
+
 def test_prompts_that_choose_have_another_id() -> None:
     assert make_prompt("do", POOL, nearest=2).id != make_prompt("do", POOL).id != make_prompt("do", POOL[:2]).id
 
