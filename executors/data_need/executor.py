@@ -75,7 +75,7 @@ class DataNeed:
     """
 
     name: ClassVar[str] = "data-need"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = DataNeedParams
     libraries: ClassVar[tuple[str, ...]] = (*Train.libraries, "sklearn")
     outputs: ClassVar[Mapping[str, str]] = {"curve": "curve"}

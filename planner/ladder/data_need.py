@@ -43,7 +43,7 @@ def data_need(draft: Draft) -> None:
             address=ADDRESS,
             title="Train on parts of the examples: would more of them help?",
             executor="data-need",
-            version="1",
+            version="2",
             inputs={**step.inputs, "trained": Input(step=trained, output=output)},
             params={
                 "shares": [*SHARES],
