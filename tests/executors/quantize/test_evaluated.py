@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
     ("method", "bits"), [("int8", 8), ("nf4", 4), ("torchao-int8", 8), ("int8-int4", 4), ("gguf", 8)]
 )
 def test_a_quantized_model_answers_every_case(tmp_path: Path, tiny_model: Path, method: str, bits: int) -> None:
-    folder, _ = quantize(tmp_path, tiny_model, values(method, bits, group=32 if method == "int8-int4" else None))
+    folder, _ = quantize(tmp_path, tiny_model, values(method, bits))
     (tmp_path / "evaluated").mkdir()
     work, _ = job(tmp_path / "evaluated", folder)
     outcome = Evaluate().perform(work)
