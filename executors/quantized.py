@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from executors.models import Dtype
 
 Quantization = Literal["none", "int8", "nf4", "fp4"]
+# In what the keys and values of answers are kept: the words of the plan's decision `kv_cache`, and 4 bits.
+KvCache = Literal["16-bit", "fp8", "int8", "int4"]
 
 
 def loading_options(kind: Quantization, compute: Dtype, whole: Sequence[str] = ()) -> dict[str, Any]:

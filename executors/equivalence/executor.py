@@ -20,7 +20,7 @@ from executors.inputs import missing_inputs
 from executors.models import Dtype, gguf_file
 from executors.progress import tell
 from executors.quantize.divergence import Likeness
-from executors.quantized import Quantization
+from executors.quantized import KvCache, Quantization
 from planner.documents import Finding, InputError, Measurement, Resources, Step
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class EquivalenceParams(Params):
     """Data type of the weights while they answer."""
     quantization: Quantization
     """Fewer bits of the compared weights while they answer, where 16 do not fit the device."""
+    kv_cache: KvCache
+    """In what keys and values of the compared model are kept while it answers; of the reference in 16 bits."""
     reference_quantization: Quantization
     """The same of the reference."""
     max_new_tokens: Annotated[int, Field(ge=1)]
@@ -99,7 +101,7 @@ class Equivalence:
         reference = replace(
             job,
             inputs=_of_reference(job.inputs),
-            params=params.model_copy(update={"quantization": params.reference_quantization}),
+            params=params.model_copy(update={"quantization": params.reference_quantization, "kv_cache": "16-bit"}),
         )
         answers = {row.id: str(told[row.id]["prediction"]) for row in asked}
         tell(job, "reading as it was measured", 0, 2)

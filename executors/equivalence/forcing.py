@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from executors.contract import Job
     from executors.data import Row
+    from executors.quantized import KvCache
 
 
 class Text(NamedTuple):
@@ -58,9 +59,33 @@ def token_logits(job: Job, texts: Sequence[Text]) -> Iterator[Any]:
         model = load_adapter(model, Path(job.inputs["adapter"]))
     with torch.inference_mode():
         for text in texts:
+            if params.kv_cache != "16-bit":
+                yield _after_kept(model, text, params.kv_cache)
+                continue
             ids = torch.tensor([[*text.prompt, *text.answer]], device=model.device)
             # A soft prompt stands before the tokens, so places are counted from the end.
             yield model(input_ids=ids).logits[0, -len(text.answer) - 1 : -1].float().cpu()
+
+
+def _after_kept(model: Any, text: Text, kept: KvCache) -> Any:
+    """The same with a cache in fewer bits, token by token as an answer is written: each reads those before it."""
+    import torch
+
+    from executors.evaluate.cache import check_placed, roomy, soft_prompt
+
+    check_placed(model, kept)
+    soft = soft_prompt(model)
+    bare = model if soft is None else model.get_base_model()
+    before = 0 if soft is None else soft.get_seq_length()
+    cache = roomy(bare, 1, before + len(text.prompt) + len(text.answer), kept)
+    for mine, given in zip(cache.layers, () if soft is None else soft.layers, strict=soft is not None):
+        mine.place(slice(None), 0, given.keys, given.values)
+    parts = []
+    for ids in (text.prompt, *([token] for token in text.answer[:-1])):
+        given = torch.tensor([ids], device=model.device)
+        made = bare(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        parts.append(made.logits[0].float().cpu())
+    return torch.cat(parts)
 
 
 def label_logits(job: Job, rows: Sequence[Row]) -> Iterator[Any]:

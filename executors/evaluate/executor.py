@@ -23,7 +23,7 @@ from executors.evaluate.predictions import read_predictions, told, write_predict
 from executors.evaluate.scoring import agreement, case_scores, measure, token_agreement
 from executors.inputs import missing_inputs
 from executors.models import Dtype
-from executors.quantized import Quantization
+from executors.quantized import KvCache, Quantization
 from executors.retrieve.quality import quality, rank_of_gold
 from planner.documents import Endpoint, Finding, InputError, JudgeParams, Resources, Step, Where
 from planner.documents.task import OutputFormat
@@ -58,6 +58,8 @@ class EvaluateParams(Params):
     """Data type of the weights while they answer."""
     quantization: Quantization = "none"
     """Fewer bits of the weights while they answer, where 16 do not fit the device."""
+    kv_cache: KvCache = "16-bit"
+    """In what keys and values are kept while it answers."""
     decoding: Decoding | Literal["head"] = "free"
     """Whether answers can leave their form: `free`, or held to `labels`, `schema`, `pattern` or `grammar`; with `head`
     nothing is written, and the label with the highest score of a classifier is the answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from executors.evaluate.constraint import Constraint
     from executors.evaluate.sampling import Sampling
+    from executors.quantized import KvCache
 
 # Prompts a group, in batches: what is on disk at a kill, and long enough for rows to replace each other.
 GROUP_BATCHES = 4
@@ -31,6 +31,8 @@ class Generation:
     """The form that answers cannot leave; None for free answers."""
     sampling: Sampling | None = None
     """How answers are drawn; None for the likeliest token at each step."""
+    kv_cache: KvCache = "16-bit"
+    """In what keys and values are kept."""
 
 
 def generate(
@@ -46,10 +48,13 @@ def generate(
     Without sampling the answers are those of `model.generate` with greedy search. Prompts in `done` are left out, and
     do not change which others are generated together. `took` is filled with the seconds of each prompt, from its first
     step to the end of its answer, by index. `packed` keeps the packed weights of a model that is asked again.
+
+    Raises:
+        InputError: the cache cannot be kept as it is asked for.
     """
     import torch
 
-    from executors.evaluate.cache import can_be_placed, prefill, soft_prompt
+    from executors.evaluate.cache import can_be_placed, check_placed, prefill, soft_prompt
     from executors.evaluate.packed import packed_linears
     from executors.evaluate.slots import Slots
 
@@ -58,7 +63,8 @@ def generate(
     if soft is not None:
         # All that the adapter does is in the cache, and peft would put it before every step's token.
         model = model.get_base_model()
-    placed = "position_ids" in inspect.signature(_inner(model).forward).parameters and can_be_placed(model)
+    placed = can_be_placed(model)
+    check_placed(model, how.kv_cache)
     groups = plan_batches([len(prompt) for prompt in prompts], how.batch_size * (GROUP_BATCHES if placed else 1))
     with torch.inference_mode(), packed_linears(model, packed):
         length = common_prefix(prompts) if placed else 0
@@ -73,8 +79,3 @@ def generate(
                 if took is not None:
                     took.update(zip(rows, slots.seconds, strict=True))
                 yield dict(zip(rows, answers, strict=True))
-
-
-def _inner(model: Any) -> Any:
-    """The model under a peft adapter, whose own signature shows every argument of forward."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

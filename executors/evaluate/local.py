@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from executors.contract import Job
     from executors.evaluate.backends import Question
     from executors.evaluate.case import AnswerForm
+    from executors.quantized import KvCache
     from planner.documents import JsonValue
 
 
@@ -116,9 +117,10 @@ class Local:
         if decoding != "free":
             width = model.get_output_embeddings().weight.shape[0]
             constraint = Constraint(decoding, self.form, self.tokenizer, width, stop_ids)
-        return Generation(
-            params.max_new_tokens, params.batch_size, stop_ids, int(self.tokenizer.pad_token_id), constraint
-        )
+        pad_id = int(self.tokenizer.pad_token_id)
+        # Steps that choose prompts ask in 16 bits.
+        kept: KvCache = getattr(params, "kv_cache", "16-bit")
+        return Generation(params.max_new_tokens, params.batch_size, stop_ids, pad_id, constraint, kv_cache=kept)
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -97,12 +97,13 @@ class Slots:
         made = repeated(self.model, self.shared, len(slots))
         logits = self._forward(ids.to(device), seen.to(device), places.to(device), made)
         if self.cache is None:
-            self.cache = roomy(self.model, made, len(self.rows), self.room) if self.positions else made
+            self.cache = roomy(self.model, len(self.rows), self.room, self.how.kv_cache) if self.positions else made
         start = self.filled - longest
         if self.positions:
             at = torch.tensor(slots, device=device)
             for mine, new in zip(self.cache.layers, made.layers, strict=True):
-                mine.place(at, 0, new.keys[:, :, : self.before], new.values[:, :, : self.before])
+                if self.before:
+                    mine.place(at, 0, new.keys[:, :, : self.before], new.values[:, :, : self.before])
                 mine.place(at, start, new.keys[:, :, self.before :], new.values[:, :, self.before :])
         for row, slot in enumerate(slots):
             self.mask[slot, self.before :] = 0

@@ -8,7 +8,7 @@ import uuid
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
-from executors.serve.asked import BadFormError, Done, TooLongError
+from executors.serve.asked import BadFormError, Done, NoDatabaseError, TooLongError
 from executors.serve.requests import ApiError
 from planner.documents import AdaptError
 
@@ -64,6 +64,8 @@ class Answer:
             self.ready = await loop.run_in_executor(self.thread, self.engine.read, self.ask)
         except TooLongError as error:
             raise ApiError(400, str(error), code="context_length_exceeded", param="messages") from error
+        except NoDatabaseError as error:
+            raise ApiError(400, str(error), param="database") from error
         except BadFormError as error:
             raise ApiError(400, str(error), param="response_format") from error
         except AdaptError as error:

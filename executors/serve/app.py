@@ -83,7 +83,9 @@ class Service:
             raise ApiError(401, "The API key is missing or wrong.", code="invalid_api_key")
 
     def _model(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": self.started, "owned_by": "adapt"}
+        prompt = self.engine.variants[name].prompt
+        databases = {"databases": sorted(prompt.tables)} if prompt and prompt.tables else {}
+        return {"id": name, "object": "model", "created": self.started, "owned_by": "adapt", **databases}
 
     def _known(self, name: str) -> str:
         if name not in self.engine.variants:

@@ -26,6 +26,8 @@ class Ask:
     stop: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
     """JSON Schema that the answer is held to; empty for any JSON object, None for what was measured."""
+    database: str | None = None
+    """Whose tables are asked, of a model that was measured on several databases."""
     logprobs: int | None = None
     """How many likeliest tokens are told at each place, beside the one that was taken; None tells nothing."""
 
@@ -70,6 +72,10 @@ class Done:
 
 class BadFormError(ValueError):
     """Answers cannot be held to the form that a request asks for."""
+
+
+class NoDatabaseError(ValueError):
+    """Of which database's tables a request asks is not known."""
 
 
 class TooLongError(ValueError):

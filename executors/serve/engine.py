@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel
 from transformers import GenerationConfig
 
 from executors.data import Row
+from executors.evaluate.cache import check_placed, roomy
+from executors.evaluate.cache_format import FORMATS
 from executors.evaluate.case import AnswerForm
 from executors.evaluate.constraint import Constraint
 from executors.evaluate.local import context_window
 from executors.evaluate.questions import questions_for
 from executors.evaluate.rewriting import query, query_request, read_rewriting
-from executors.models import device_name, load_adapter, load_model, load_tokenizer, virtual_tokens
+from executors.models import adapter_kind, device_name, load_adapter, load_model, load_tokenizer, virtual_tokens
 from executors.prompt.passages import with_passages
 from executors.prompt.render import PLAIN_STOP, fitted_ids, turn_end_id
 from executors.prompt.render import answer as read_answer
 from executors.retrieve.reading import open_index
 from executors.serve.asked import BadFormError, Ready, TooLongError
+from executors.serve.databases import database_of
 from executors.serve.reader import Held, Reader
 from executors.serve.variants import ANSWER_TOKENS
 from planner.documents import InputError, canonical_json
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from executors.serve.variants import Served, Variant
 
 
+# Adapters of peft that are a cache themselves.
+OWN_CACHE = ("CARTRIDGE", "PREFIX_TUNING")
 # Forms of requests that are kept compiled.
 KEPT_FORMS = 32
 ANY_OBJECT = {"type": "object", "additionalProperties": True}
@@ -53,6 +58,9 @@ class Engine:
         self.window = context_window(served.folder)
         self.device = device_name()
         self.model = load_model(served.folder, served.dtype, device=self.device, quantization=served.quantization)
+        self.kv_cache = served.kv_cache
+        if self.kv_cache != "16-bit":
+            check_cache(self.model, served)
         self.width = int(self.model.get_output_embeddings().weight.shape[0])
         ends = self.model.generation_config.eos_token_id
         kept = ends if isinstance(ends, list) else [ends]
@@ -103,6 +111,7 @@ class Engine:
 
         Raises:
             BadFormError: answers cannot be held to the form that it asks for.
+            NoDatabaseError: it does not say of which database it asks.
             TooLongError: it does not fit the context window together with its answer.
         """
         variant = self.variants[ask.model]
@@ -111,7 +120,7 @@ class Engine:
         if ask.turns is None:
             ids: list[int] = self.tokenizer(ask.text)["input_ids"]
         else:
-            turns, spare, passages = self._turns(variant, ask.turns)
+            turns, spare, passages = self._turns(variant, ask, ask.turns)
             most = ask.max_tokens or _answer_tokens(variant, ask)
             ids, _ = fitted_ids(self.tokenizer, turns, spare, None if self.window is None else self.window - most)
             stop = stop if self.tokenizer.chat_template else (*stop, PLAIN_STOP)
@@ -119,14 +128,15 @@ class Engine:
         return Ready(ask, variant, ids, limit, stop, passages, self._held_to(ask))
 
     def _turns(
-        self, variant: Variant, turns: Sequence[dict[str, str]]
+        self, variant: Variant, ask: Ask, turns: Sequence[dict[str, str]]
     ) -> tuple[list[dict[str, str]], int, tuple[str, ...]]:
         """The conversation as the rung was measured, how many examples may be left out, and the documents cited."""
+        database = database_of(variant.prompt.tables if variant.prompt else {}, ask)
         if variant.prompt is None:
             return list(turns), 0, ()
         # Who repeats the instruction means it once; other system text is added to it, as to a row's.
         repeated = turns[0] == {"role": "system", "content": variant.prompt.system}
-        row = Row("request", turns[-1]["content"], None, tuple(turns[int(repeated) : -1]))
+        row = Row("request", turns[-1]["content"], None, tuple(turns[int(repeated) : -1]), db_id=database)
         found = []
         if variant.name in self.indexes:
             wanted = variant.params.passages if variant.params else None
@@ -191,8 +201,17 @@ class Engine:
                 stopping_criteria=[reader],
                 logits_processor=[*([reader.seen] if reader.seen else []), *held],
                 **drawn,
+                **self._cache(ready),
             )
         return reader.end()
+
+    def _cache(self, ready: Ready) -> dict[str, Any]:
+        """Where keys and values go; transformers' own cache in 16 bits."""
+        if self.kv_cache == "16-bit":
+            return {}
+        before = virtual_tokens(ready.variant.adapter) if ready.variant.adapter else 0
+        room = before + len(ready.ids) + ready.max_tokens
+        return {"past_key_values": roomy(self.model, 1, room, self.kv_cache)}
 
     def _form(self, variant: Variant) -> Constraint | None:
         """The form that answers of a rung were held to."""
@@ -232,6 +251,22 @@ class Engine:
         bare = adapter is None and self.adapters
         with self.model.disable_adapter() if bare else nullcontext():
             yield
+
+
+def check_cache(model: Any, served: Served) -> None:
+    """Refuse a cache in fewer bits where the model or an adapter brings one of its own.
+
+    Raises:
+        InputError: naming what does.
+    """
+    kept = served.kv_cache
+    check_placed(model, kept)
+    for variant in served.variants:
+        if variant.adapter is not None and adapter_kind(variant.adapter) in OWN_CACHE:
+            message = f"The adapter of {variant.name} brings keys and values of its own, which are not kept in {kept}."
+            raise InputError.one("SERVE005", message, "Serve it with --cache 16-bit.")
+    # What rounds is loaded now, and its libraries say now what they have to say.
+    FORMATS[kept].parts(torch.zeros(1, 1, 1, 64))
 
 
 def _answer_tokens(variant: Variant, ask: Ask) -> int:

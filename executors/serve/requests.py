@@ -123,6 +123,8 @@ class ChatRequest(_Common):
     tool_choice: Literal["none", "auto"] | None = None
     functions: None = None
     response_format: _Format | None = None
+    # Beyond the interface: see `Ask`.
+    database: str | None = None
     modalities: list[Literal["text"]] | None = None
     # As `user`.
     metadata: dict[str, str] | None = None
@@ -151,6 +153,7 @@ class ChatRequest(_Common):
             turns=turns,
             max_tokens=self.max_completion_tokens or self.max_tokens,
             schema=self.response_format.asked if self.response_format else None,
+            database=self.database,
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             **self.shared(),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from executors.evaluate.case import AnswerForm
 from executors.evaluate.executor import EvaluateParams
 from executors.prompt.document import read_prompt
+from executors.serve.forms import best_of, form_of, rungs_of
 from executors.train.params import given
 from planner.documents import InputError, fingerprint
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 
     from executors.models import Dtype
     from executors.prompt.document import Prompt
-    from executors.quantized import Quantization
-    from executors.report import StepReport
+    from executors.quantized import KvCache, Quantization
+    from executors.serve.forms import Rung
     from executors.sources import Sources
-    from planner.documents import Step
 
 SEARCH = ("encoder", "index", "reranker", "rewriting")
 # Longest answer of a model that no rung has measured, in tokens.
@@ -57,6 +57,8 @@ class Served:
     quantization: Quantization
     variants: tuple[Variant, ...]
     """The first is what is asked for most: the run's own result."""
+    kv_cache: KvCache = "16-bit"
+    """In what keys and values are kept while it answers."""
 
     @property
     def labels(self) -> bool:
@@ -64,32 +66,21 @@ class Served:
         return _gives_labels(self.variants[0].params)
 
 
-@dataclass(frozen=True)
-class _Rung:
-    step: Step
-    folder: Path
-    adapter: Path | None
-
-    @property
-    def head(self) -> bool:
-        """Whether a head answers."""
-        return self.step.params.get("decoding") == "head"
-
-
-def served(runs: Sequence[Sources], *, merged: bool = False) -> Served:
+def served(runs: Sequence[Sources], *, form: str | None = None, kv_cache: KvCache | None = None) -> Served:
     """What several runs on one base serve together.
 
     Args:
         runs: each with a report.
-        merged: whether the last rung is served, as it is merged or quantized, in place of the base with adapters.
+        form: which model of the run is served, merged or quantized; see `forms_of`. None for what its best rung reads.
+        kv_cache: in what keys and values are kept; None for as the run measured.
 
     Raises:
-        InputError: a run has measured nothing, or the runs are on different bases.
+        InputError: a run has measured nothing, has no such form, or the runs are on different bases.
     """
     bases: list[tuple[Path, Dtype, Quantization]] = []
     variants: list[Variant] = []
     for run in runs:
-        folder, found = _of_run(run, merged=merged)
+        folder, found = _of_run(run, form)
         measured = given(found[0].params)
         bases.append((folder, measured.dtype, measured.quantization))
         variants += found
@@ -101,57 +92,37 @@ def served(runs: Sequence[Sources], *, merged: bool = False) -> Served:
     if len({_gives_labels(variant.params) for variant in variants}) > 1:
         message = "Of these runs some end in heads over labels and some in models that write."
         raise InputError.one("SERVE004", message, "Serve them apart, on ports of their own.")
+    distinct, kept = tuple(_distinct(variants)), kv_cache or given(variants[0].params).kv_cache
     if _gives_labels(variants[0].params):
-        return Served(folder, dtype, quantization, tuple(_distinct(variants)))
-    plain = Variant(_base_name(runs[0], folder, merged=merged))
-    return Served(folder, dtype, quantization, (*_distinct(variants), plain))
+        if kept != "16-bit":
+            message = f"A head over labels keeps no keys and values, in {kept} or otherwise."
+            raise InputError.one("SERVE005", message, "Leave --cache out.")
+        return Served(folder, dtype, quantization, distinct)
+    plain = Variant(_base_name(runs[0], folder, whole=form is not None))
+    return Served(folder, dtype, quantization, (*distinct, plain), kept)
 
 
 def _gives_labels(params: EvaluateParams | None) -> bool:
     return params is not None and params.decoding == "head"
 
 
-def _of_run(run: Sources, *, merged: bool) -> tuple[Path, list[Variant]]:
-    """The model folder of a run, and its rungs on it; the result of the run first."""
-    reports = {step.address: step for step in (run.report.steps if run.report else ())}
-    rungs = [rung for step in run.plan.steps if (rung := _rung(step, reports, run)) is not None]
-    if not rungs:
-        message = f"The run of {run.plan.name} has no rung that was measured with a model on this machine."
-        raise InputError.one("SERVE001", message, "Run the plan first: adapt run PLAN.")
-    best = _best(rungs, run, merged=merged)
+def _of_run(run: Sources, form: str | None) -> tuple[Path, list[Variant]]:
+    """The model folder of a run, and its rungs on it; the result of the run, or of its form, first."""
+    rungs = rungs_of(run)
+    best = best_of(rungs, run) if form is None else form_of(rungs, run, form)
     others = (rung for rung in rungs if rung.folder == best.folder and rung is not best)
-    chosen = [best, *(rung for rung in others if rung.head == best.head)]
+    chosen = [best, *(rung for rung in others if (rung.head, rung.cache) == (best.head, best.cache))]
     return best.folder, [_variant(rung, run, is_best=rung is best) for rung in chosen]
 
 
-def _rung(step: Step, reports: dict[str, StepReport], run: Sources) -> _Rung | None:
-    report = reports.get(step.address)
-    if step.executor != "evaluate" or not step.rung or report is None or not report.finished:
-        return None
-    found = {name: run.find(step.inputs[name]) for name in ("model", "adapter") if name in step.inputs}
-    folder, adapter = found.get("model"), found.get("adapter")
-    if not isinstance(folder, Path) or ("adapter" in found and not isinstance(adapter, Path)):
-        return None
-    return _Rung(step, folder, adapter if isinstance(adapter, Path) else None)
-
-
-def _best(rungs: list[_Rung], run: Sources, *, merged: bool) -> _Rung:
-    """The rung that reached the target; else the last one that is no proof of another, unless that is wanted."""
-    if merged:
-        return rungs[-1]
-    reached = run.report.reached if run.report else None
-    own = [rung for rung in rungs if "reference" not in rung.step.inputs] or rungs
-    return next((rung for rung in own if rung.step.rung == reached), own[-1])
-
-
-def _variant(rung: _Rung, run: Sources, *, is_best: bool) -> Variant:
+def _variant(rung: Rung, run: Sources, *, is_best: bool) -> Variant:
     params = EvaluateParams.model_validate(dict(rung.step.params))
     prompt = run.find(rung.step.inputs["prompt"]) if "prompt" in rung.step.inputs else None
     search = {
         name: source for name in SEARCH if name in rung.step.inputs and (source := run.find(rung.step.inputs[name]))
     }
     return Variant(
-        name=run.plan.name if is_best else f"{run.plan.name}:{rung.step.address.rpartition('/')[2]}",
+        name=run.plan.name if is_best else f"{run.plan.name}:{rung.name}",
         adapter=rung.adapter,
         prompt=read_prompt(prompt) if isinstance(prompt, Path) else None,
         search=search,
@@ -160,9 +131,9 @@ def _variant(rung: _Rung, run: Sources, *, is_best: bool) -> Variant:
     )
 
 
-def _base_name(run: Sources, folder: Path, *, merged: bool) -> str:
+def _base_name(run: Sources, folder: Path, *, whole: bool) -> str:
     """The id of the base; of a merged model, which is no base, the plan's name with what it is."""
-    if merged:
+    if whole:
         return f"{run.plan.name}:plain"
     decision = run.plan.decision("base_model")
     pin = run.plan.pins.get("model/base")

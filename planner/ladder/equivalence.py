@@ -29,6 +29,8 @@ WIDER: dict[str, tuple[tuple[str, str], ...]] = {
     "int8": (("quantization", "none"),),
     "torchao-int8": (("quantization", "int8"), ("quantization", "none")),
     "fp8": (("quantization", "int8"), ("quantization", "none")),
+    "cache-fp8": (("kv_cache", "16-bit"),),
+    "cache-int8": (("kv_cache", "16-bit"),),
     "merged": (("merge_into", "dequantized"), ("serving", "adapters")),
 }
 
@@ -71,6 +73,7 @@ def equivalence(draft: Draft, name: str, title: str, *, bits: int, because: tupl
         "rows": int(draft.thresholds["compared_rows"]),
         "tokens": int(draft.thresholds["compared_tokens"]),
         "quantization": served.params["quantization"],
+        "kv_cache": served.params["kv_cache"],
         "reference_quantization": reference.params["quantization"],
         **{key: reference.params[key] for key in ("dtype", "max_new_tokens", "passages", "seed")},
     }

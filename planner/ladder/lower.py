@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from planner.ladder import heads
 from planner.ladder.asking import prompting
 from planner.ladder.baselines import baselines
+from planner.ladder.caching import caching
 from planner.ladder.data_need import data_need
 from planner.ladder.diagnosing import diagnose
 from planner.ladder.merging import merging
@@ -47,6 +48,7 @@ def lower(draft: Draft) -> tuple[Step, ...]:
     if draft.answer("approach") == "merge":
         merging(draft)
     quantizing(draft)
+    caching(draft)
     return tuple(draft.steps.values())
 
 

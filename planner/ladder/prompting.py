@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from planner.documents import Input, JsonValue, Step
@@ -10,6 +11,8 @@ from planner.ladder.pins import data_pin
 from planner.ladder.tables import characters, database
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planner.documents import Gate
     from planner.ladder.draft import Draft
 
@@ -110,9 +113,9 @@ def evaluate(
     inputs: dict[str, Input],
     because: tuple[str, ...],
     gates: tuple[Gate, ...] = (),
-    limit: int | None = None,
+    changed: Mapping[str, JsonValue] = MappingProxyType({}),
 ) -> str:
-    """A measurement on the evaluation data; `limit` for fewer rows than the spec says."""
+    """A measurement on the evaluation data; `changed` are parameters that differ, as for fewer rows."""
     spec = draft.spec
     graded = ["judge"] if spec.evaluation.judge else []
     metrics: list[JsonValue] = [*dict.fromkeys([*spec.evaluation.metrics, *sorted(spec.evaluation.target), *graded])]
@@ -135,11 +138,13 @@ def evaluate(
                 **how_answered(draft, inputs),
                 # Without a prompt only a classifier can answer.
                 **({} if "prompt" in inputs else {"decoding": "head"}),
+                "kv_cache": "16-bit",
                 "judge": judge(draft.spec),
                 "passages": None,
                 "window": None,
-                "limit": limit or spec.evaluation.limit,
+                "limit": spec.evaluation.limit,
                 "seed": SEED,
+                **changed,
             },
             outputs=("predictions",),
             rung=rung,

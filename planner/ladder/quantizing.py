@@ -38,7 +38,7 @@ class Form(NamedTuple):
 
 def quantizing(draft: Draft) -> None:
     """The result in fewer bits, measured again: a quantized model is another model until it is measured."""
-    reference = _reference(draft)
+    reference = reference_of(draft)
     if reference is None or served(draft):
         return
     kind, bits = str(draft.answer("quantization")), int(str(draft.answer("quantization_bits")))
@@ -57,7 +57,7 @@ def quantizing(draft: Draft) -> None:
     address = equivalence(draft, kind, title, bits=bits, because=because)
     if draft.answer("serving") != "base":
         step = draft.steps[address]
-        draft.steps[address] = step.model_copy(update={"gates": (*step.gates, *_target(draft, kind, reference))})
+        draft.steps[address] = step.model_copy(update={"gates": (*step.gates, *still_reaching(draft, kind, reference))})
 
 
 def _compared(draft: Draft, form: Form, reference: str) -> None:
@@ -145,7 +145,7 @@ def _measure(draft: Draft, part: str, form: Form, reference: str, rung: str | No
             "reference": Input(step=reference, output="predictions"),
         },
         because=("quantization" if rung else "variants", "after_checks"),
-        gates=(_sound(draft, form.name),) if rung else (),
+        gates=(still_sound(draft, form.name),) if rung else (),
     )
 
 
@@ -156,7 +156,7 @@ def _model(draft: Draft) -> Input:
     return Input(step=whole[-1], output="model") if whole else base_model(draft)
 
 
-def _reference(draft: Draft) -> str | None:
+def reference_of(draft: Draft) -> str | None:
     """The measurement in 16 bits that the quantized model is held against.
 
     Of finetuned or merged weights it is their own last one, whatever rungs are measured after it; of the base it is the
@@ -191,11 +191,11 @@ def _params(draft: Draft, form: Form) -> dict[str, JsonValue]:
     }
 
 
-def _sound(draft: Draft, name: str) -> Gate:
+def still_sound(draft: Draft, name: str, what: str = "the quantized model") -> Gate:
     """The file is sound."""
     floor = draft.thresholds["least_quantized_agreement"]
     return Gate(
-        name="the quantized model answers like the one that was measured",
+        name=f"{what} answers like the one that was measured",
         when="after",
         metric="token_agreement",
         steps=(f"evaluate/{name}",),
@@ -205,11 +205,11 @@ def _sound(draft: Draft, name: str) -> Gate:
     )
 
 
-def _target(draft: Draft, name: str, reference: str) -> tuple[Gate, ...]:
+def still_reaching(draft: Draft, name: str, reference: str, what: str = "the quantized model") -> tuple[Gate, ...]:
     """Where changed weights met the target, they still do, beyond chance."""
     return tuple(
         Gate(
-            name=f"the quantized model still reaches {metric}",
+            name=f"{what} still reaches {metric}",
             when="after",
             metric=metric,
             steps=(f"evaluate/{name}",),

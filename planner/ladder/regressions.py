@@ -179,6 +179,7 @@ def _measure(
                 "max_new_tokens": ANSWER_TOKENS_BY_FORMAT["text"],
                 "batch_size": int(draft.thresholds["evaluation_batch"]),
                 "dtype": draft.answer("base_dtype"),
+                "kv_cache": "16-bit",
                 "decoding": "free",
                 "grammar": None,
                 "endpoint": None,

@@ -44,7 +44,7 @@ def screen(
         inputs=inputs,
         because=(*because, "screening"),
         gates=draft.gates(),
-        limit=int(draft.thresholds["screen_rows"]),
+        changed={"limit": int(draft.thresholds["screen_rows"])},
     )
     # No rung of its own: the target is met on all rows or not at all.
     draft.measured.remove(address)

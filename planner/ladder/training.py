@@ -180,7 +180,7 @@ def _merge(draft: Draft, tuned: str, inputs: dict[str, Input], measured: str) ->
             ),
         ),
         # A merge that changes answers does so on any few of them.
-        limit=int(draft.thresholds["screen_rows"]) if draft.answer("screening") else None,
+        changed={"limit": int(draft.thresholds["screen_rows"])} if draft.answer("screening") else {},
     )
     title = "Hold the merged model against the adapter, token by token"
     equivalence(draft, "merged", title, bits=16, because=("serving", "after_checks"))

@@ -12,7 +12,7 @@ from executors.contract import Job, Outcome, Site
 from executors.equivalence import Equivalence, EquivalenceParams
 from executors.evaluate import Evaluate
 from executors.merge.executor import fold
-from executors.models import load_model
+from executors.models import load_model, load_tokenizer
 from executors.prompt.document import make_prompt, write_prompt
 from planner.documents import InputError, Step
 from tests.executors.evaluate.test_evaluate import job as evaluation
@@ -35,6 +35,7 @@ pytestmark = [
 def values(**changed: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"metric": "json_exact", "falling": False, "rows": 6, "tokens": 400, "dtype": "fp32"}
     given |= {"quantization": "none", "reference_quantization": "none", "max_new_tokens": 32, "passages": None}
+    given |= {"kv_cache": "16-bit"}
     return given | {"seed": 0} | changed
 
 
@@ -72,7 +73,6 @@ def test_the_divergence_is_that_of_the_distributions_after_the_references_own_wo
 ) -> None:
     import torch
 
-    from executors.models import load_tokenizer
     from executors.prompt.render import completion_ids, turn_ids
 
     other = make_tiny_model(tmp_path / "other", seed=4)
@@ -103,6 +103,29 @@ def test_a_merged_model_is_held_against_base_and_adapter(tmp_path: Path, tiny_mo
     assert beside.metrics["kl_divergence"].value == 0
     assert isinstance(without.notes["reference_bytes"], int) and isinstance(without.notes["bytes"], int)
     assert without.notes["reference_bytes"] > without.notes["bytes"]
+
+
+def test_a_cache_in_fewer_bits_diverges_the_more_the_fewer_they_are(tmp_path: Path, tiny_model: Path) -> None:
+    """An adapter of virtual tokens stands in the cache as well."""
+    import torch
+    from peft import PromptTuningConfig, get_peft_model
+
+    torch.manual_seed(0)
+    model = load_model(tiny_model, "fp32", device="cpu")
+    for weight in model.model.layers.parameters():
+        weight.data = torch.randn_like(weight) * 0.2
+    model.save_pretrained(tmp_path / "far")
+    load_tokenizer(tiny_model).save_pretrained(tmp_path / "far")
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    get_peft_model(model, config).save_pretrained(tmp_path / "soft")
+    far, soft, found = tmp_path / "far", tmp_path / "soft", []
+    for kept in ("16-bit", "int8", "int4"):
+        for more in ({}, {"adapter": soft, "reference_adapter": soft}):
+            outcome = compare(tmp_path, far, far, params={"kv_cache": kept, "rows": 2, "tokens": 40}, **more)
+            found.append(outcome.metrics["kl_divergence"].value)
+    assert found[0] == found[1] == 0
+    assert 0 < found[2] < found[4] and 0 < found[3] < found[5]
+    assert found[2] < 0.01
 
 
 @pytest.mark.parametrize(("method", "bits"), [("nf4", 4), ("gguf", 4)])

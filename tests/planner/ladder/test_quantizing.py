@@ -215,6 +215,25 @@ def test_a_quantized_base_is_not_quantized_again() -> None:
         plan(spec(models=models, data={"test": {"examples": 200}}, overrides={"quantization": "int8"}))
 
 
+@pytest.mark.parametrize(("quantization", "before"), [("none", "evaluate/merged"), ("int8", "evaluate/int8")])
+def test_a_smaller_cache_is_measured_on_what_is_served(quantization: str, before: str) -> None:
+    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
+    document = plan(finetuning(**small, overrides={"kv_cache": "int8", "quantization": quantization}))
+    step, held = document.step("evaluate/cache-int8"), document.step("equivalence/cache-int8")
+    assert (step.params["kv_cache"], step.inputs["reference"].step) == ("int8", before)
+    assert step.inputs["model"] == document.step(before).inputs["model"]
+    assert (held.params["kv_cache"], held.inputs["reference"].step) == ("int8", "evaluate/sft")
+    assert all("`overrides.kv_cache: 16-bit`" in gate.because for gate in held.gates)
+    whole = {step.params["kv_cache"] for step in document.steps if step.executor == "evaluate"}
+    assert whole == {"16-bit", "int8"}
+
+
+def test_a_cache_that_slides_or_is_none_is_not_measured() -> None:
+    for changed in ({"models": [{"id": "mistralai/Mistral-7B-v0.1"}]}, {"overrides": {"kv_cache": "16-bit"}}):
+        asked = {"overrides": {"kv_cache": "int8"}} | changed
+        assert not [step for step in plan(finetuning(**asked)).steps if "cache-" in step.address]
+
+
 def test_long_inputs_shrink_the_cache() -> None:
     long = plan(spec(task__max_input_tokens=100_000, hardware="l4"))
     assert answer(long, "kv_cache") == "fp8"
