@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planner.documents import Spec
+    from planner.survey import Survey
 
 # A label's name is no prose, and the chat template has tokens of its own.
 LABEL_BYTES_PER_TOKEN, TEMPLATE_TOKENS = 2.0, 48
@@ -58,10 +59,20 @@ def sequence_tokens(
         wanted = thresholds["raw_text_tokens"]
     elif objective in RAW_TEXT:
         wanted = max(wanted, thresholds["raw_text_tokens"])
-    if objective == "long-context" and not isinstance(max_input_tokens, Unknown):
-        return 64 * math.ceil(max(wanted, max_input_tokens + instruction_room) / 64)
+    if objective == "long-context":
+        told = 0 if isinstance(max_input_tokens, Unknown) else max_input_tokens + instruction_room
+        return 64 * math.ceil(max(wanted, told) / 64)
     length = max(64, 64 * math.ceil(wanted / 64))
     return length if isinstance(context_tokens, Unknown) else min(length, context_tokens)
+
+
+@fact(unit="times", cite=("chen-2023-position-interpolation",))
+def longest_over_context(
+    longest_row_tokens: int | Unknown, max_input_tokens: int | Unknown, context_tokens: int
+) -> float | Unknown:
+    """Longest input that is told of, or row that is trained on, as a multiple of the base model's context."""
+    known = [tokens for tokens in (longest_row_tokens, max_input_tokens) if not isinstance(tokens, Unknown)]
+    return max(known) / context_tokens if known else Unknown("neither rows nor inputs are told of")
 
 
 @fact(unit="tokens", cite=TACTICS)
@@ -100,6 +111,15 @@ def rows_in_sequence(max_length: int, row_tokens: float, thresholds: Mapping[str
 def length_over_context(row_tokens: float, context_tokens: int, thresholds: Mapping[str, float]) -> float:
     """Mean length of a row with its instruction, as a multiple of the base model's context."""
     return (row_tokens + thresholds["instruction_tokens"]) / context_tokens
+
+
+@fact(unit="times", cite=TACTICS)
+def median_over_context(survey: Survey, context_tokens: int, said_tokens: int) -> float | Unknown:
+    """Length of a row in the middle of the training data with what stands around it, over the base's context."""
+    data = survey.data.get("train") or survey.data.get("preferences")
+    if data is None or data.tokens is None:
+        return Unknown("the training rows were not read")
+    return (data.tokens.p50 + said_tokens) / context_tokens
 
 
 @fact(cite=("book:finetuning-and-rag",))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planner.documents import DataSource, Finding, Spec, fingerprint
 from planner.documents.public_rows import FINAL_ANSWER
 from planner.survey.data_reader import ReadData, normal, overlap_ids, read_data
-from planner.survey.data_remarks import PREFERENCE_SHAPES, remarks
+from planner.survey.data_remarks import PREFERENCE_SHAPES, misplaced, remarks
 from planner.survey.data_survey import DataSurvey, Overlap, characters_a_token, lengths_of
 from planner.survey.databases import look_at_databases
 from planner.survey.problems import count, first_of, pointer_to, problem, raise_errors
@@ -83,7 +83,7 @@ def look_at_data(
             if data.rows:
                 read[role] = data
                 surveys[role] = _surveyed(role, source, path, data, tokenizer)
-                findings += remarks(spec, surveys[role], data)
+                findings += [*misplaced(spec, surveys[role]), *remarks(spec, surveys[role], data)]
     findings += _add_overlaps(surveys, read)
     databases, found = look_at_databases(spec, folder, file=file)
     return surveys | databases, findings + found

@@ -51,3 +51,23 @@ def remarks(spec: Spec, survey: DataSurvey, data: ReadData) -> list[Finding]:
         message = f"{1 - survey.json_share:.1%} of the answers looked at are not JSON, the format of the task."
         remark("DATA044", message, "Correct the rows, or the format in /task/output/format.")
     return found
+
+
+def misplaced(spec: Spec, survey: DataSurvey) -> list[Finding]:
+    """Rows of a shape that their role cannot use, and where they belong."""
+    said = {"prompt/chosen/rejected": "compare answers", "prompt/completion/label": "judge single answers"}
+    role, shape, message, fix = survey.role, str(survey.shape), "", ""
+    if role == "train" and shape in said:
+        message = f"The rows {said[shape]}, and `train` names pairs of prompt and answer."
+        fix = "Name the file as `data.preferences`."
+    if (
+        role == "train"
+        and shape == "text"
+        and not (spec.task.infilling or spec.overrides.get("objective") == "infilling")
+    ):
+        message = "The rows are texts, and `train` names pairs of prompt and answer."
+        fix = "Name the file as `data.documents`; or set `task.infilling`, to learn gaps in them."
+    if role == "preferences" and shape not in said:
+        message = "The rows compare no answers, and judge none."
+        fix = "Give each a `chosen` and a `rejected` answer, or a `label`; or name the file as `data.train`."
+    return [problem("DATA026", message, fix, file=survey.path)] if message else []

@@ -164,6 +164,12 @@ def test_training_for_a_longer_context_goes_beyond_it() -> None:
     assert length(objective="long-context", **told) >= 16_000
 
 
+def test_rows_beyond_the_context_are_trained_on_whole_where_it_is_stretched() -> None:
+    rows = {"longest_row_tokens": 9000, "context_tokens": 4096}
+    assert length(**rows) == 4096
+    assert length(objective="long-context", **rows) >= 9000
+
+
 def test_answers_that_were_not_read_leave_the_rank_unknown() -> None:
     found = with_answers(board(), base_model=LLAMA)
     assert isinstance(found.get("answer_tokens"), Unknown)

@@ -56,7 +56,9 @@ USER, BOT = {"role": "user", "content": "hi"}, {"role": "assistant", "content": 
     ],
 )
 def test_the_shape_is_detected_and_said(tmp_path: Path, shape: str, row: dict[str, Any]) -> None:
-    found = read(tmp_path, [row])
+    role = {"prompt/completion/label": "preferences", "prompt/chosen/rejected": "preferences", "text": "documents"}
+    write_rows(tmp_path / "rows.jsonl", [row])
+    (found,) = survey_data(spec_of(data={role.get(shape, "train"): "rows.jsonl"}), tmp_path).values()
     assert (found.shape, found.rows, found.source) == (shape, 1, "file")
     assert found.tokens is not None
     assert found.token_source.startswith("estimated, one token for 3.6 UTF-8 bytes")
