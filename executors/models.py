@@ -166,6 +166,7 @@ def load_adapter(model: Any, folder: Path) -> Any:
     try:
         if bottleneck.is_bottleneck(folder):
             return bottleneck.load(model, folder)
+        _unpack(model)
         stretch(model, stretched(folder))
         added = _new_tokens(folder)
         if added and max(added) >= model.get_input_embeddings().num_embeddings:
@@ -177,6 +178,13 @@ def load_adapter(model: Any, folder: Path) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         message = f"The adapter does not fit the model: {_line(error)}."
         raise InputError.one("MODEL005", message, "Name the base that it was trained on.", file=str(folder)) from error
+
+
+def _unpack(model: Any) -> None:
+    """Make matrices of weights in compressed-tensors' packed form, as its first pass would; adapters need them."""
+    compressor = getattr(getattr(model, "hf_quantizer", None), "compressor", None)
+    if compressor is not None:
+        compressor.decompress_model(model)
 
 
 def adapter_kind(folder: Path) -> str:

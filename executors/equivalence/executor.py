@@ -17,7 +17,7 @@ from executors.evaluate.answering import ask
 from executors.evaluate.predictions import read_predictions
 from executors.heads import is_classifier
 from executors.inputs import missing_inputs
-from executors.models import Dtype, gguf_file
+from executors.models import Dtype, gguf_file, quantized
 from executors.progress import tell
 from executors.quantize.divergence import Likeness
 from executors.quantized import KvCache, Quantization
@@ -119,6 +119,9 @@ class Equivalence:
         notes |= {"bytes": _bytes(job.inputs), "reference_bytes": _bytes(reference.inputs)}
         if gguf_file(Path(job.inputs["model"])) is not None:
             notes["weights"] = "dequantized from GGUF"
+        elif quantized(Path(job.inputs["model"])) == "compressed-tensors":
+            # transformers makes matrices of them at the first pass.
+            notes["weights"] = "dequantized from compressed-tensors"
         return Outcome(metrics=metrics, notes=notes)
 
     def classify(self, error: BaseException) -> ErrorClass:

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from executors.models import load_adapter, load_model
 from executors.quantize.apart import BITS_APART
 from executors.quantize.executor import BITS
+from tests.executors.merge.test_adapters import lora
 from tests.executors.quantize.test_quantize import FORMS, GROUP
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),
+]
 # Of a device that is not here, or searched on one.
 ELSEWHERE = {"int4", "fp8", "awq"}
 # Formats of compressed-tensors, with how activations are rounded.
@@ -46,11 +52,26 @@ def test_a_form_of_another_environment_answers_alike_at_every_pass(
     assert 0 < float(far.abs().mean()) < 0.02, "it is the model that was rounded, no other"
 
 
+@pytest.mark.parametrize("method", ["w4a16", "fp8-dynamic"])
+def test_an_adapter_is_put_beside_weights_of_another_environment(tmp_path: Path, tiny_model: Path, method: str) -> None:
+    import torch
+
+    pytest.importorskip("compressed_tensors")
+    folder = rounded(tiny_model, tmp_path / method, method)
+    adapter = lora(tiny_model, tmp_path / "adapter", seed=1, r=4, target_modules=["q_proj", "v_proj"])
+    ids = torch.arange(5, 40)[None]
+    with torch.inference_mode():
+        whole, small = (
+            load_adapter(load_model(base, "bf16", device="cpu"), adapter)(ids).logits.float()
+            for base in (tiny_model, folder)
+        )
+    moved = float((whole - answers(tiny_model)[0]).abs().mean())
+    assert float((small - whole).abs().mean()) < 0.2 * moved
+
+
 def answers(folder: Path, passes: int = 1) -> list[Any]:
     """Logits of one reading of a model, pass by pass."""
     import torch
-
-    from executors.models import load_model
 
     ids = torch.arange(5, 40)[None]
     with torch.inference_mode():
