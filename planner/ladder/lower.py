@@ -81,6 +81,9 @@ def _undiagnosed(draft: Draft) -> bool:
     if draft.fact("model_generates") is False or draft.answer("objective") == "preference":
         # Comparisons are about behaviour, and know no right answer that a wrong one could be held against.
         return False
+    if draft.answer("objective") == "long-context" and (draft.fact("longest_over_context") or 0) > 1:
+        # The base cannot read what it is to be asked.
+        return False
     approach = draft.answer("approach")
     if approach == "rag+finetune" and draft.fact("search_suffices"):
         # The passage was in nearly every prompt: what still fails is how it is read.

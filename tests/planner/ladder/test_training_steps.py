@@ -10,7 +10,6 @@ import pytest
 
 from executors.contract import Site
 from executors.distill import DistillParams
-from executors.evaluate import EvaluateParams
 from executors.train import Train
 from executors.train.params import TrainParams
 from planner.planning import plan
@@ -286,36 +285,4 @@ def test_infilling_says_how_gaps_are_made(data: str) -> None:
     assert step.inputs.keys() == {"model", "train"}
     assert step.inputs["train"].pin == f"data/{data}"
     assert step.params["held_out"] == (0.05 if data == "documents" else 0.0)
-    TrainParams.model_validate(step.params)
-
-
-LONGER: dict[str, Any] = {
-    "models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}],
-    "task__max_input_tokens": 12_000,
-    "overrides": {"objective": "long-context", "approach": "finetune"},
-    "hardware": "h100",
-}
-
-
-def test_after_a_longer_context_short_inputs_are_held_against_the_base() -> None:
-    document = drawn(**LONGER)
-    last = next(step for step in reversed(document.steps) if step.executor == "train")
-    before, after = (document.step(f"evaluate/short-inputs{name}") for name in ("-before", ""))
-    assert before.inputs.keys() == {"model", "prompt", "data"}
-    assert after.inputs.keys() == {"model", "prompt", "data", "reference", *last.outputs}
-    assert before.inputs["model"] == after.inputs["model"] == last.inputs["model"]
-    assert before.params == after.params
-    assert (after.params["window"], after.params["metrics"], after.params["limit"]) == (8192, ["perplexity"], 64)
-    [gate] = after.gates
-    assert (gate.when, gate.otherwise, gate.metric, gate.test) == ("after", "stop", "perplexity_ratio", "<= 1.02")
-    for step in (before, after):
-        EvaluateParams.model_validate(step.params)
-    assert not any("short-inputs" in step.address for step in drawn().steps)
-
-
-def test_a_longer_context_says_how_far_positions_are_stretched() -> None:
-    step = trained(**LONGER)
-    assert step.params["method"] == "longlora"
-    assert step.params["scaling"] == "linear"
-    assert float(str(step.params["scaling_factor"])) * 8192 >= int(str(step.params["max_length"])) > 12_000
     TrainParams.model_validate(step.params)
