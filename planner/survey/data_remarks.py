@@ -21,11 +21,12 @@ def remarks(spec: Spec, survey: DataSurvey, data: ReadData) -> list[Finding]:
     def remark(code: str, message: str, fix: str) -> None:
         found.append(problem(code, message, fix, file=survey.path, severity="warning"))
 
-    if len(data.empty_completions) == data.rows:
+    taught = survey.role == "train" and any(model.role == "teacher" for model in spec.models)
+    if len(data.empty_completions) == data.rows and not taught:
         message = f"None of the {count(data.rows, 'row')} has an answer."
         fix = "Give each an answer: there is nothing to learn from, or to compare with."
         found.append(problem("DATA025", message, fix, file=survey.path))
-    elif data.empty_completions:
+    elif data.empty_completions and not taught:
         rows = first_of(data.empty_completions)
         message = f"{count(len(data.empty_completions), 'row')} of {data.rows:,} have no answer: {rows}."
         remark("DATA040", message, "Fill or delete them: a model learns to say nothing from them.")

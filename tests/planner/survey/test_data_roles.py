@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 PAIR = {"prompt": "hi", "completion": "hello"}
 
 
+def test_requests_that_a_teacher_answers_need_no_answers(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", [{"prompt": "hi"}, {"prompt": "and?"}])
+    for models, told in (([], 1), ([{"id": "gpt2-large", "role": "teacher"}], 0)):
+        asked = spec_of(data={"train": "rows.jsonl"}, models=[{"id": "gpt2"}, *models])
+        assert sum(finding.code == "DATA025" for finding in look_at_data(asked, tmp_path)[1]) == told
+
+
 @pytest.mark.parametrize(
     ("role", "row", "task", "said"),
     [
