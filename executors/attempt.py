@@ -36,7 +36,7 @@ class JobFile(ReadAhead):
     retries: tuple[int, ...] = ()
     """Entries of the step's retry ladder that are in `params`, in the order in which they were applied."""
     retried: tuple[dict[str, JsonValue], ...] = ()
-    """The same entries in full: after which class of failure, what was set, and why."""
+    """The same entries in full: after which class of failure, what was set, what it was before, and why."""
     processes: int | None = None
     """How often the worker is started by `executors.launch`; None where it is started once and on its own."""
     inputs: dict[str, str]
@@ -44,6 +44,11 @@ class JobFile(ReadAhead):
     checkpoints: str
     cache: str
     store: str
+
+    @property
+    def retries_told(self) -> dict[str, JsonValue]:
+        """What the notes of a result say of retries; nothing where there were none."""
+        return {"retried": list(self.retried)} if self.retried else {}
 
 
 @dataclass(frozen=True)

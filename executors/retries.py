@@ -25,3 +25,13 @@ def params_after(step: Step, applied: Sequence[int]) -> dict[str, JsonValue]:
     for index in applied:
         params |= step.retry[index].set
     return params
+
+
+def history(step: Step, applied: Sequence[int]) -> tuple[dict[str, JsonValue], ...]:
+    """Each retry in full: after which class of failure, what it set, what that was before, and why."""
+    found: list[dict[str, JsonValue]] = []
+    for number, index in enumerate(applied):
+        change, before = step.retry[index], params_after(step, applied[:number])
+        was = {name: before.get(name) for name in change.set}
+        found.append({"after": change.on, "set": dict(change.set), "was": was, "because": change.because})
+    return tuple(found)

@@ -22,7 +22,7 @@ from executors.files import remove
 from executors.follow import Follower
 from executors.ledger import record
 from executors.places.environment import shared_out
-from executors.retries import next_retry, params_after
+from executors.retries import history, next_retry, params_after
 from executors.usage import memory_kills
 from executors.vanished import vanished
 from planner.documents import Event, StepResult
@@ -178,10 +178,7 @@ class StepRunner:
             action_key=key,
             params=params_after(step, applied),
             retries=applied,
-            retried=tuple(
-                {"after": step.retry[index].on, "set": step.retry[index].set, "because": step.retry[index].because}
-                for index in applied
-            ),
+            retried=history(step, applied),
             processes=processes_of(step.params),
             inputs={name: found.location for name, found in inputs.items()},
             outputs=step.outputs,

@@ -49,6 +49,7 @@ def failed(job: JobFile, error: StepError, wall_s: float, peak_memory_bytes: int
         attempt=job.attempt,
         action_key=job.action_key,
         status="failed",
+        notes=job.retries_told,
         params=job.params,
         cost=Cost(wall_s=round(wall_s, 3), cpu_s=0.0, peak_memory_bytes=peak_memory_bytes),
         error=error,

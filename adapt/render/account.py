@@ -8,6 +8,7 @@ from adapt.render.forms import FORM_COLUMNS, form_cells
 from adapt.render.merging import sources_told
 from adapt.render.page import Page, Span, Words
 from adapt.render.report import difference
+from adapt.render.training import trainings_told
 from adapt.render.units import plain, score, seconds, size
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def account(document: Account) -> Page:
         page.line((f"Target {wanted}: ", Span(met, "strong")))
     _rungs(page, document)
     _forms(page, document)
+    if trained := trainings_told(document.report.steps):
+        page.heading("What training came to")
+        page.points(trained)
     if told := sources_told(document.report.steps):
         page.heading("What was merged")
         page.points(told)

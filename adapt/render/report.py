@@ -11,6 +11,7 @@ from rich.text import Text
 from adapt.render.forms import FORM_COLUMNS, form_cells
 from adapt.render.merging import sources_told
 from adapt.render.prompts import leaderboards
+from adapt.render.training import trainings_told
 from adapt.render.units import score, seconds, size
 from planner.documents import Measurement
 
@@ -41,6 +42,7 @@ def report(document: RunReport, state: Path) -> RenderableType:
     parts += [
         Text(line)
         for line in (
+            *trainings_told(document.steps),
             *sources_told(document.steps),
             *_found(document),
             *_gains(document),

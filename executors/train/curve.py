@@ -13,6 +13,8 @@ NOISE = 0.02
 FALLING = 0.05
 LEARNED = 0.9
 RISEN = 1.3
+# Usual rates of a method lie within a few hundredths of the highest one.
+FAR_BELOW = 0.001
 ENOUGH_STEPS = 8
 
 
@@ -25,6 +27,17 @@ USUAL_OF_SOFT_PROMPTS = 0.5
 def usual_rate(method: str) -> float:
     """The highest learning rate that is usual for a method [peft-docs]."""
     return USUAL.get(method, USUAL_OF_SOFT_PROMPTS if method.endswith("-tuning") else USUAL_OF_ADAPTERS)
+
+
+def remedy(learning_rate: float, method: str, precision: str) -> str:
+    """What to do about a loss that is no longer finite."""
+    times_usual = learning_rate / usual_rate(method)
+    if times_usual > 1:
+        told = f"{times_usual:.3g} times the highest that is usual for the method"
+        return f"Lower the learning rate: {learning_rate:g} is {told}."
+    return "Lower the learning rate, or lengthen the warm-up" + (
+        "." if precision == "fp32" else f"; or compute in fp32 instead of {precision}."
+    )
 
 
 def describe(
@@ -46,15 +59,21 @@ def describe(
     span = f"from {first:.3f} to {last:.3f}"
     if last > lowest * RISEN and last > first * LEARNED:
         return f"The training loss rose again, {span} after a low of {lowest:.3f}: the learning rate is too high."
-    if last > first * LEARNED and times_usual > 1:
-        told = f"{times_usual:.3g} times the highest that is usual for the method"
-        return f"The training loss hardly fell, {span}, at a learning rate of {told}: it is too high."
     if last > first * LEARNED:
-        return f"The training loss hardly fell, {span}: the learning rate is too low, or the rows teach nothing new."
+        return _unmoved(f"{'hardly fell' if last < first else 'did not fall'}, {span}", times_usual)
     if evaluations:
         return _validated(span, evaluations, steps_per_epoch)
     state = "was still falling at the end" if last < means[-2] * (1 - FALLING) else "settled"
     return f"The training loss fell {span} and {state}; there were no validation rows to check it."
+
+
+def _unmoved(went: str, times_usual: float) -> str:
+    told = f"at a learning rate of {times_usual:.3g} times the highest that is usual for the method"
+    if times_usual > 1:
+        return f"The training loss {went}, {told}: it is too high."
+    if 0 < times_usual < FAR_BELOW:
+        return f"The training loss {went}, {told}: it is too low."
+    return f"The training loss {went}: the learning rate is too low, or the rows teach nothing new."
 
 
 def _validated(span: str, evaluations: Sequence[tuple[int, float]], steps_per_epoch: int) -> str:

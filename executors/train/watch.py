@@ -76,6 +76,8 @@ class Schedule:
     """Evaluations without a lower validation loss after which training ends."""
     checkpoint_s: float
     """Longest time between two checkpoints, in seconds."""
+    remedy: str = ""
+    """What to do when the loss is no longer finite."""
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
@@ -159,8 +161,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _finite(self, loss: float, step: int, kind: str) -> None:
         if not math.isfinite(loss):
             message = f"The {kind} loss is {loss} at step {step} of {self.schedule.total}."
-            fix = "Lower the learning rate, lengthen the warm-up, or compute in fp32."
-            raise NotFiniteError.one("TRAIN020", message, fix)
+            raise NotFiniteError.one("TRAIN020", message, self.schedule.remedy)
 
     def _tell(self, now: float, step: int) -> None:
         self._told = now

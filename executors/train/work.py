@@ -14,7 +14,7 @@ from executors.train import checkpoints, liger
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.belonging import output_of
-from executors.train.curve import describe, usual_rate
+from executors.train.curve import describe, remedy, usual_rate
 from executors.train.deepspeed import forget_deepspeed
 from executors.train.effective import effective, requested, require
 from executors.train.methods import apply, eva
@@ -193,7 +193,8 @@ def _schedule(params: TrainParams, steps_per_epoch: int, validate: bool) -> Sche
     if validate and params.evaluations_per_epoch:
         count = max(1, round(params.epochs * params.evaluations_per_epoch))
         evaluate_at = frozenset(math.ceil(total * number / count) for number in range(1, count + 1))
-    return Schedule(total, evaluate_at, params.early_stopping_patience, params.checkpoint_s)
+    cure = remedy(params.learning_rate, params.method, params.precision)
+    return Schedule(total, evaluate_at, params.early_stopping_patience, params.checkpoint_s, cure)
 
 
 def _results(record: Record) -> dict[str, float]:

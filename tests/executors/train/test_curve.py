@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from executors.train.curve import describe
+from executors.train.curve import describe, remedy
 from tests.executors.tiny import tiny_rows, write_rows
 from tests.executors.train.jobs import make_job, perform
 
@@ -32,6 +32,31 @@ def test_the_curve_is_told_in_a_sentence(losses: list[float], evaluations: list[
     sentence = describe(losses, evaluations, steps_per_epoch=20)
     assert said in sentence
     assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("times_usual", "last", "said"),
+    [
+        (5, 2.99, ["hardly fell, from 3.000 to 2.990, at a learning rate of 5 times the highest", "it is too high"]),
+        (1e-5, 3.01, ["did not fall, from 3.000 to 3.010, at a learning rate of 1e-05 times", "it is too low"]),
+        (0.5, 2.99, ["hardly fell, from 3.000 to 2.990: the learning rate is too low, or the rows teach nothing"]),
+    ],
+)
+def test_a_rate_far_from_usual_is_named(times_usual: float, last: float, said: list[str]) -> None:
+    told = describe([3.0] * 8 + [last] * 8, [], 20, times_usual)
+    assert all(part in told for part in said), told
+
+
+@pytest.mark.parametrize(
+    ("rate", "precision", "said"),
+    [
+        (1e5, "bf16", "Lower the learning rate: 100000 is 1e+07 times the highest that is usual for the method."),
+        (1e-3, "bf16", "Lower the learning rate, or lengthen the warm-up; or compute in fp32 instead of bf16."),
+        (1e-3, "fp32", "Lower the learning rate, or lengthen the warm-up."),
+    ],
+)
+def test_what_to_do_about_a_loss_that_is_not_finite(rate: float, precision: str, said: str) -> None:
+    assert remedy(rate, "lora", precision) == said
 
 
 def shuffled() -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapt.render.training import trainings_told
 from executors.attempt import AttemptFolder
 from executors.ledger import read_ledger
 from executors.places import LocalPlace
@@ -107,6 +108,11 @@ def test_the_micro_batch_is_halved_until_real_memory_suffices(tmp_path: Path, mo
     retried = step.notes["retried"]
     assert isinstance(retried, list)
     assert [change["set"] for change in retried] == [event.data["set"] for event in halvings]  # type: ignore[index,call-overload]
+    assert [change["was"]["micro_batch"] for change in retried] == [8, 4, 2][: len(retried)]  # type: ignore[index,call-overload]
+    told = trainings_told(report.steps)
+    again = "train/sft ran out of memory and was tried again with accumulation 1 -> 2, micro_batch 8 -> 4"
+    assert told[0] == f"{again}: half the rows at once."
+    assert told[len(retried)] == "train/sft took 8 rows a step all the same, as planned."
     rows, _ = read_ledger(tmp_path / "home" / "ledger.jsonl")
     assert [row.outcome for row in rows] == ["oom"] * (step.attempt - 1) + ["done"]
     batches = [row.setting["batch"] for row in rows if row.setting is not None]
