@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 GgufFormat = Literal["f16", "q8_0", "q4_0"]
 # Architectures of transformers whose tensors llama.cpp computes alike, by its name for them.
-ARCHITECTURES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2"}
+ARCHITECTURES = {
+    "LlamaForCausalLM": "llama",
+    "MistralForCausalLM": "llama",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+}
+# transformers does not read the width of a head from files of this family, and takes that of its releases.
+QWEN3_HEAD = 128
 # Largest error of a tensor that comes back, relative to its norm.
 MOST_ERROR: dict[GgufFormat, float] = {"f16": 2e-2, "q8_0": 2e-2, "q4_0": 0.2}
 
@@ -80,6 +87,10 @@ def _shape(config: dict[str, Any], folder: Path) -> Shape:
         message = f"Rotary scaling `{kind}` is not written as GGUF here."
         raise InputError.one("QUANT031", message, "Convert it with llama.cpp's own script.", file=str(folder))
     heads = int(config["num_attention_heads"])
+    width = config.get("head_dim") or int(config["hidden_size"]) // heads
+    if ARCHITECTURES[name] == "qwen3" and width != QWEN3_HEAD:
+        message = f"Heads of {width} are not read again from a GGUF file of {name}."
+        raise InputError.one("QUANT035", message, "Convert it with llama.cpp's own script.", file=str(folder))
     return Shape(ARCHITECTURES[name], int(config["num_hidden_layers"]), heads, config.get("num_key_value_heads", heads))
 
 
@@ -104,8 +115,7 @@ def _settings(writer: Any, config: dict[str, Any], shape: Shape) -> None:
 def _name(name: str, shape: Shape, folder: Path) -> str:
     from gguf import MODEL_ARCH, get_tensor_name_map
 
-    kinds = {"llama": MODEL_ARCH.LLAMA, "qwen2": MODEL_ARCH.QWEN2}
-    names = get_tensor_name_map(kinds[shape.architecture], shape.layers)
+    names = get_tensor_name_map(MODEL_ARCH[shape.architecture.upper()], shape.layers)
     found: str | None = names.get_name(name, (".weight", ".bias"))
     if found is None:
         message = f"GGUF has no name for the tensor {name} of a {shape.architecture} model."

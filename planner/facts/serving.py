@@ -19,7 +19,7 @@ STORED = ("book:lora", "hu-2021-lora")
 # What learns is held in 32 bits, and an adapter is saved so.
 LEARNED_BYTES = 4
 # As transformers names them.
-GGUF_FAMILIES = ("llama", "mistral", "qwen2")
+GGUF_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 # Methods of quantization that fit the rounding to what runs through the layers.
 CALIBRATED = frozenset({"gptq", "awq", "w4a16", "w8a8"})
 

@@ -115,17 +115,23 @@ def test_the_tokens_of_a_gguf_file_are_the_models(tmp_path: Path, tiny_model: Pa
         assert read.encode(text, add_special_tokens=False) == own.encode(text, add_special_tokens=False)
 
 
-def test_a_model_of_the_qwen_family_is_written_with_its_biases(tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3"])
+def test_a_model_of_a_qwen_family_is_written_with_all_that_it_has_of_its_own(
+    tmp_path: Path, tiny_model: Path, family: str
+) -> None:
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    import transformers
 
     folder: Path = shutil.copytree(tiny_model, tmp_path / "qwen")
     llama = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    # Heads of Qwen3 are wider than their share of the hidden size.
+    shape = {name: llama[name] for name in names} | ({"head_dim": 128} if family == "Qwen3" else {})
     torch.manual_seed(5)
-    model = Qwen2ForCausalLM(Qwen2Config(**{name: llama[name] for name in names}, num_key_value_heads=2))
+    config = getattr(transformers, f"{family}Config")(**shape, num_key_value_heads=2)
+    model = getattr(transformers, f"{family}ForCausalLM")(config)
     for name, weight in model.named_parameters():
-        if name.endswith("bias"):
+        if name.endswith(("bias", "q_norm.weight", "k_norm.weight")):
             torch.nn.init.normal_(weight)
     model.save_pretrained(folder)
     _, outcome = quantize(tmp_path, folder, values("gguf", 8))
@@ -152,6 +158,7 @@ def test_what_is_quantized_is_not_quantized_again(tmp_path: Path, tiny_model: Pa
     ("change", "said"),
     [
         ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel is not written as GGUF here"),
+        ({"architectures": ["Qwen3ForCausalLM"]}, "Heads of 16 are not read again from a GGUF file"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 2.0}}, "Rotary scaling `yarn`"),
     ],
 )
