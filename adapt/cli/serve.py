@@ -68,9 +68,9 @@ def command(
     sources = [Sources(plan, state.folder.parent, state, report) for state, report, plan in map(find_run, runs)]
     what = served(sources, form=LAST if merged else form, kv_cache=cache)
     listening = bind(host, port)
-    err().print(f"Loading {what.variants[-1].name} ...")
     for source in [] if merged or form else sources:
         _tell_forms(source.plan.name, forms_of(source))
+    err().print(f"Loading {what.variants[-1].name} ...")
     service = _load(what, queue)
     address = f"http://{host}:{listening.getsockname()[1]}/v1"
     try:

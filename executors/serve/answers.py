@@ -50,6 +50,8 @@ class Answer:
         self.created = int(time.time())
         self.stop = Event()
         """Set when nobody waits any more."""
+        self.took_s = 0.0
+        """From its first step to its last; 0 before."""
         self.ready: Ready | None = None
         self.done: Done | None = None
 
@@ -63,7 +65,7 @@ class Answer:
         try:
             self.ready = await loop.run_in_executor(self.thread, self.engine.read, self.ask)
         except TooLongError as error:
-            raise ApiError(400, str(error), code="context_length_exceeded", param="messages") from error
+            raise ApiError(400, str(error), code="context_length_exceeded", param=error.param) from error
         except NoDatabaseError as error:
             raise ApiError(400, str(error), param="database") from error
         except BadFormError as error:
@@ -88,7 +90,10 @@ class Answer:
                 if ready is None or self.stop.is_set():
                     tell(StoppingError())
                 else:
-                    tell(self.engine.answer(ready, tell, self.stop.is_set))
+                    began = time.monotonic()
+                    done = self.engine.answer(ready, tell, self.stop.is_set)
+                    self.took_s = time.monotonic() - began
+                    tell(done)
             except Exception as error:  # noqa: BLE001 - told to the client as what it is
                 tell(error)
 
@@ -104,6 +109,8 @@ class Answer:
         await working
         if isinstance(item, ApiError):
             raise item
+        if isinstance(item, Done) and item.reason == "stopped":
+            raise StoppingError
         if isinstance(item, Exception):
             raise ApiError(500, f"The model failed: {item}") from item
         self.done = item

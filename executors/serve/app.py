@@ -33,6 +33,8 @@ BODY_BYTES = 2 * 2**20
 DRAINED_BYTES = 64 * 2**20
 # Requests that wait for their turn; the next one is told to come back.
 QUEUE = 16
+# Longest pause that a client is asked for, in seconds: the official one keeps to no longer one.
+RETRY_S = 60
 # How often somebody is looked for at the other end, in seconds.
 LOOK_S = 0.2
 
@@ -52,6 +54,8 @@ class Service:
         self.open: set[Answer] = set()
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answers")
         self.started = int(time.time())
+        self.took_s = 0.0
+        """Seconds of the last answer."""
 
     async def models(self, request: Request) -> Response:
         """All models by name."""
@@ -100,20 +104,30 @@ class Service:
         answer = Answer(asked.ask(), self.engine, self.thread)
         self._known(asked.model)
         if len(self.open) >= self.queue:
-            raise ApiError(503, f"{len(self.open)} requests are in hand; try again later.", code="overloaded")
+            raise self._overloaded()
         self.open.add(answer)
         try:
             await answer.read()
             if not asked.stream:
                 return JSONResponse(answer.whole(await _listened(answer, request)))
         except BaseException:
-            self.open.discard(answer)
+            self._close(answer)
             raise
         finally:
             if not asked.stream:
-                self.open.discard(answer)
+                self._close(answer)
         counted = bool(asked.stream_options and asked.stream_options.include_usage)
         return StreamingResponse(self._stream(answer, counted=counted), media_type="text/event-stream")
+
+    def _close(self, answer: Answer) -> None:
+        self.open.discard(answer)
+        self.took_s = answer.took_s or self.took_s
+
+    def _overloaded(self) -> ApiError:
+        """That the queue is full; it is worth asking again when what is in hand may have been answered."""
+        error = ApiError(503, f"{len(self.open)} requests are in hand; try again later.", code="overloaded")
+        error.headers = {"Retry-After": str(min(max(round(len(self.open) * self.took_s), 1), RETRY_S))}
+        return error
 
     async def _stream(self, answer: Answer, *, counted: bool) -> AsyncIterator[str]:
         try:
@@ -129,7 +143,7 @@ class Service:
             yield _event(error.body)
         finally:
             answer.stop.set()
-            self.open.discard(answer)
+            self._close(answer)
 
 
 def make_app(service: Service) -> Starlette:
@@ -169,9 +183,13 @@ async def _json(request: Request) -> object:
         message = f"The body is larger than {BODY_BYTES // 2**20} MB."
         raise ApiError(413, message, code="request_too_large")
     try:
-        return json.loads(body)
-    except ValueError as error:
+        found = json.loads(body)
+        if b"\\u" in body:
+            # Halves of characters are written as JSON, and are no text.
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, f"The body is not JSON: {error}.") from error
+    return found
 
 
 async def _listened(answer: Answer, request: Request) -> str:
@@ -195,14 +213,14 @@ def _event(values: dict[str, Any]) -> str:
 
 async def _told(_: Request, error: Exception) -> Response:
     found = error if isinstance(error, ApiError) else ApiError(500, str(error))
-    retry = {"Retry-After": "1"} if found.code == "overloaded" else None
-    return JSONResponse(found.body, status_code=found.status, headers=retry)
+    return JSONResponse(found.body, status_code=found.status, headers=found.headers)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     status = int(getattr(error, "status_code", 500))
     said = {404: f"There is no {request.url.path} here.", 405: f"{request.url.path} does not take {request.method}."}
-    return JSONResponse(ApiError(status, said.get(status, str(error))).body, status_code=status)
+    body = ApiError(status, said.get(status, str(error))).body
+    return JSONResponse(body, status_code=status, headers=getattr(error, "headers", None))
 
 
 async def _failed(_: Request, error: Exception) -> Response:

@@ -65,7 +65,7 @@ class Done:
     tokens_in: int
     tokens_out: int
     reason: str
-    """`stop` at an end token or a stop text, `length` at the limit."""
+    """`stop` at an end token or a stop text, `length` at the limit, `stopped` where nobody waits any more."""
     likely: tuple[Likely, ...] = ()
     """Its tokens, where they were asked for."""
 
@@ -80,3 +80,8 @@ class NoDatabaseError(ValueError):
 
 class TooLongError(ValueError):
     """The prompt and its answer exceed what the model reads."""
+
+    def __init__(self, message: str, param: str) -> None:
+        """Say what exceeds it, and in which field of the request."""
+        super().__init__(message)
+        self.param = param

@@ -16,6 +16,7 @@ from executors.evaluate.cache_format import FORMATS
 from executors.evaluate.case import AnswerForm
 from executors.evaluate.constraint import Constraint
 from executors.evaluate.local import context_window
+from executors.evaluate.packed import packed_linears
 from executors.evaluate.questions import questions_for
 from executors.evaluate.rewriting import query, query_request, read_rewriting
 from executors.models import adapter_kind, device_name, load_adapter, load_model, load_tokenizer, virtual_tokens
@@ -85,6 +86,8 @@ class Engine:
             if "rewriting" in variant.search
         }
         self.asked_forms: dict[str, Constraint] = {}
+        self.packed: dict[Any, Any] = {}
+        """Weights as this processor multiplies them fastest, packed once; as they are measured."""
 
     def _add(self, variant: Variant) -> None:
         """Load an adapter beside the others; the same one is loaded once."""
@@ -118,7 +121,9 @@ class Engine:
         passages: tuple[str, ...] = ()
         stop = ask.stop
         if ask.turns is None:
-            ids: list[int] = self.tokenizer(ask.text)["input_ids"]
+            # What has no beginning is begun as texts are.
+            begin = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
+            ids: list[int] = self.tokenizer(ask.text)["input_ids"] or [next(id_ for id_ in begin if id_ is not None)]
         else:
             turns, spare, passages = self._turns(variant, ask, ask.turns)
             most = ask.max_tokens or _answer_tokens(variant, ask)
@@ -155,7 +160,7 @@ class Engine:
         ids, _ = fitted_ids(self.tokenizer, turns, 0, None)
         given = torch.tensor([ids], device=self.model.device)
         # An adapter has learned to answer, and not to ask.
-        with torch.inference_mode(), self._using(None):
+        with torch.inference_mode(), self._using(None), packed_linears(self.model, self.packed):
             made = self.model.generate(
                 input_ids=given,
                 attention_mask=torch.ones_like(given),
@@ -174,7 +179,8 @@ class Engine:
             limit = min(limit, window - tokens)
         if limit < 1 or tokens + limit > window:
             more = f", and asks for {ask.max_tokens} more" if ask.max_tokens else ""
-            raise TooLongError(f"This model reads {window} tokens in all; the request has {tokens}{more}.")
+            field = "max_tokens" if tokens < window else "prompt" if ask.turns is None else "messages"
+            raise TooLongError(f"This model reads {window} tokens in all; the request has {tokens}{more}.", field)
         return limit
 
     def answer(self, ready: Ready, say: Callable[[str], None], stopped: Callable[[], bool]) -> Done:
@@ -192,7 +198,7 @@ class Engine:
         reader = Reader(self.tokenizer, ready, set(self.stops), say, stopped)
         held = [] if ready.form is None else [Held(ready.form, len(ready.ids))]
         drawn = {"temperature": ask.temperature, "top_p": ask.top_p, "top_k": 0} if ask.temperature else {}
-        with torch.inference_mode(), self._using(ready.variant):
+        with torch.inference_mode(), self._using(ready.variant), packed_linears(self.model, self.packed):
             self.model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),

@@ -67,14 +67,15 @@ class Reader(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:  # noqa: ARG002
         """Whether to stop, of shape [1]."""
         token = int(input_ids[0, -1])
-        over = self.stopped()
         if token in self.ends:
             self.reason, over = "stop", True
         else:
             self.made.append(token)
             if self.seen is not None:
                 self.likely.append(self.seen.of(token))
-            over = self._read() or over
+            over = self._read()
+        if not over and self.stopped():
+            self.reason, over = "stopped", True
         return torch.tensor([over], device=input_ids.device)
 
     def _read(self) -> bool:

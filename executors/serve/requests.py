@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from executors.serve.asked import Ask
 
@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
 STOPS = 4
 TOP_LOGPROBS = 20
-UNKNOWN = "extra_forbidden"
+# Seeds that torch takes.
+SEED = 2**63
+NOT_DONE = "this server does not do that: leave it out"
+# What is said of a value, and the code of the interface, by pydantic's word for what is wrong with it.
+WRONG: dict[str, tuple[str, str]] = {
+    "extra_forbidden": ("this server does not know it", "unknown_parameter"),
+    "missing": ("it is missing", "missing_required_parameter"),
+    "none_required": (NOT_DONE, "unsupported_parameter"),
+    "greater_than_equal": ("", "integer_below_min_value"),
+    "less_than_equal": ("", "integer_above_max_value"),
+    "too_long": ("", "array_above_max_length"),
+    "too_short": ("", "empty_array"),
+}
+# Of these only the value that changes nothing is taken.
+UNDONE = frozenset({"best_of", "echo", "frequency_penalty", "n", "presence_penalty", "tools", "tool_choice"})
 
 
 class ApiError(Exception):
@@ -24,6 +38,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param = status, message, code, param
+        self.headers: dict[str, str] = {}
         self.kind = kind or ("invalid_request_error" if status < 500 else "server_error")  # noqa: PLR2004
 
     @property
@@ -39,16 +54,24 @@ class _Part(BaseModel):
     text: str
 
 
+def _parts(value: object) -> object:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class _Message(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[_Part]
+    content: Annotated[list[_Part], BeforeValidator(_parts)]
     tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
     function_call: None = None
 
     @property
     def turn(self) -> dict[str, str]:
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return {"role": "system" if self.role == "developer" else self.role, "content": text}
+        role = "system" if self.role == "developer" else self.role
+        return {"role": role, "content": "".join(part.text for part in self.content)}
 
 
 class _StreamOptions(BaseModel):
@@ -88,27 +111,26 @@ class _Common(BaseModel):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int | None = None
-    stop: str | Annotated[list[str], Field(max_length=STOPS)] | None = None
+    seed: Annotated[int, Field(ge=-SEED, lt=SEED)] | None = None
+    stop: Annotated[list[str], BeforeValidator(_listed), Field(max_length=STOPS)] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     # What is asked for with these changes answers, and is not done here: only the value that changes nothing is taken.
     n: Literal[1] | None = None
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
-    logit_bias: None = None
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
     # What only the service of OpenAI has a use for.
     user: str | None = None
 
     def shared(self) -> dict[str, Any]:
         """The fields of an `Ask` that both have."""
-        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return {
             "model": self.model,
             "temperature": self.temperature or 0.0,
             "top_p": 1.0 if self.top_p is None else self.top_p,
             "seed": self.seed,
-            "stop": tuple(text for text in stop if text),
+            "stop": tuple(text for text in self.stop or () if text),
         }
 
 
@@ -162,7 +184,7 @@ class ChatRequest(_Common):
 class CompletionRequest(_Common):
     """A text to be continued."""
 
-    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    prompt: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1, max_length=1)]
     logprobs: None = None
     echo: Literal[False] | None = None
     best_of: Literal[1] | None = None
@@ -170,9 +192,8 @@ class CompletionRequest(_Common):
 
     def ask(self) -> Ask:
         """The request as the engine takes it."""
-        text = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
         # Older than its kin, this request continues 16 tokens where it does not say.
-        return Ask(turns=None, text=text, max_tokens=self.max_tokens or 16, **self.shared())
+        return Ask(turns=None, text=self.prompt[0], max_tokens=self.max_tokens or 16, **self.shared())
 
 
 def parse(kind: type[ChatRequest | CompletionRequest], values: object) -> ChatRequest | CompletionRequest:
@@ -187,7 +208,14 @@ def parse(kind: type[ChatRequest | CompletionRequest], values: object) -> ChatRe
         # Null is not given, also for what is not known here.
         return kind.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        first: Mapping[str, Any] = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        told = "this server does not know it" if first["type"] == UNKNOWN else first["msg"]
-        raise ApiError(400, f"{name}: {told}.", param=name or None) from error
+        raise _told(error.errors()[0]) from error
+
+
+def _told(first: Mapping[str, Any]) -> ApiError:
+    """What is wrong with a value, and where, by the code of the interface where that has one."""
+    where, kind = first["loc"], str(first["type"])
+    name = str(where[0]) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where[1:])
+    said, code = WRONG.get(kind, ("", "invalid_type" if kind.endswith("_type") else "invalid_value"))
+    if len(where) == 1 and name in UNDONE:
+        said, code = NOT_DONE, "unsupported_value"
+    return ApiError(400, f"{name}: {said or first['msg']}.", code=code, param=name)
