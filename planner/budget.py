@@ -81,6 +81,18 @@ def over_budget(spec: Spec, planned: Budget) -> tuple[Finding, ...]:
     return tuple(found)
 
 
+def over_disk(steps: tuple[Step, ...], survey: Survey) -> tuple[Finding, ...]:
+    """What the plan's models take on the disk beyond what is free there, at the low end of the estimate."""
+    free = survey.hardware.disk_bytes
+    needed = sum(step.resources.disk.low for step in steps if step.resources.disk)
+    if free is None or needed <= free:
+        return ()
+    message = f"The models that the plan writes take {needed / 1e9:.3g} GB or more, and {free / 1e9:.3g} GB are free."
+    fix = "Free some space, or plan for a folder on another disk."
+    where = Where(pointer="/hardware/disk_gb")
+    return (Finding(code="BUDGET002", severity="warning", message=message, fix=fix, where=where),)
+
+
 def _over(message: str, pointer: str) -> Finding:
     fix = "Take a smaller model, less data or other hardware, or allow more."
     return Finding(code="BUDGET001", severity="warning", message=message, fix=fix, where=Where(pointer=pointer))
@@ -179,7 +191,7 @@ def _tokens_trained(draft: Draft, step: Step) -> Interval | None:
         said /= int(str(step.params["micro_batch"]))
     rows = draft.fact("training_rows") or 0
     if source.step:
-        rows += draft.thresholds["distilled_rows"]
+        rows += float(draft.answer("rows_written"))
     each = passage_tokens(draft, step.inputs).plus((draft.fact("row_tokens") or 0) + said + tables)
     return each.times(rows) if rows else None
 

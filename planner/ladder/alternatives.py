@@ -64,7 +64,7 @@ def _distillation(draft: Draft, ladder: Ladder) -> Alternative | None:
     if ladder.cheapest.id == ladder.best.id or not draft.fact("model_generates"):
         return None
     rows = draft.fact("training_rows") or 0
-    written = draft.thresholds["distilled_rows"]
+    written = float(draft.answer("rows_written"))
     more = (rows + written) / rows if rows else 0.0
     return Alternative(
         name="distillation",

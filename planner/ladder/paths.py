@@ -117,7 +117,7 @@ def _distillation(draft: Draft, inputs: dict[str, Input], gates: tuple[Gate, ...
             gates=gates,
             known_after=("rows written", "rows kept"),
         ),
-        because=("path",),
+        because=("path", "rows_written"),
     )
     cheapest = models_of(draft).cheapest
     student = None if teacher.named else _model(draft, cheapest)
@@ -154,7 +154,7 @@ def _writing(
     answered = how_answered(draft, source)
     names = ("max_new_tokens", "batch_size", "dtype", "quantization", "decoding", "grammar")
     return {
-        "rows": int(draft.thresholds["distilled_rows"]),
+        "rows": int(draft.answer("rows_written")),
         "task": draft.spec.task.description,
         # A teacher that was trained knows the form.
         "examples": int(draft.thresholds["examples_in_prompt"]) if teacher.named else 0,
