@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.budget import budget, over_budget, time_estimates
+from planner.budget import budget, over_budget, over_disk, time_estimates
 from planner.documents import (
     Decision,
     FactRecord,
@@ -153,7 +153,12 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         steps=steps,
         outputs=_outputs(draft),
         alternatives=alternatives(draft),
-        warnings=(*survey.findings, *warnings(decided.table, decided.decisions), *over_budget(spec, planned)),
+        warnings=(
+            *survey.findings,
+            *warnings(decided.table, decided.decisions),
+            *over_budget(spec, planned),
+            *over_disk(steps, survey),
+        ),
         budget=planned,
         risks=at_risk,
         unknowns=tuple(f"{name}: {value.reason}" for name, value in unknown.items()),

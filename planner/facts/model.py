@@ -134,6 +134,20 @@ def release_dtype(survey: Survey, base_model: str) -> str | Unknown:
     return survey.models[base_model].dtype or Unknown(f"the dtype of {base_model} is not known")
 
 
+@fact(cite=("book:finetuning-tactics",))
+def answers_end(survey: Survey, base_model: str) -> bool | Unknown:
+    """Whether the base's files name a token at which generation stops, which training teaches to write."""
+    known = survey.models[base_model].ends_answers
+    return Unknown(f"the tokenizer of {base_model} is not at hand") if known is None else known
+
+
+@fact(cite=("llama-factory-2509",))
+def template_opens(survey: Survey, base_model: str) -> bool | Unknown:
+    """Whether the base's chat template opens an answer's turn for serving as it does in training."""
+    known = survey.models[base_model].opens_answers
+    return Unknown(f"the chat template of {base_model} is not at hand") if known is None else known
+
+
 @fact()
 def model_files(survey: Survey, base_model: str) -> str:
     """What is at hand of the base model: `folder`, `gguf`, `hub-cache`, `catalog`, `declared` or `endpoint`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.documents import Gate, Input, JsonValue, Retry, Step
 from planner.facts.estimating import query_value_targets
 from planner.ladder.prompting import SEED
+from planner.ladder.training_numbers import check_pins
 
 if TYPE_CHECKING:
     from planner.ladder.draft import Draft
@@ -123,6 +124,7 @@ def train(draft: Draft, wanted: Training) -> str:
         length, context = int(str(params["max_length"])), draft.fact("context_tokens")
         longer = context if params["scaling"] != "none" else None
         params["scaling_factor"] = float(max(1, math.ceil(length / longer))) if longer else 1.0
+    check_pins(draft, params)
     reasons = ("objective", "method", *names, "early_stopping", "checkpoint_s", "framework")
     return draft.add(
         Step(

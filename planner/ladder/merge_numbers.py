@@ -41,7 +41,7 @@ def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
         return numbers
     numbers["scale"] = float(draft.answer("merge_scale"))
     if method in PRUNING:
-        numbers["density"] = float(draft.answer("merge_density"))
+        numbers["density"] = _density(draft)
     if method == "della":
         numbers["spread"] = draft.thresholds["della_spread"]
     return numbers
@@ -60,6 +60,15 @@ def _weights(draft: Draft, *, above_zero: bool = False) -> list[float]:
     if above_zero and min(numbers) <= 0:
         raise _refused("merge_weights", "In this merge every source counts something: a weight is zero or less.")
     return [float(each) for each in numbers]
+
+
+def _density(draft: Draft) -> float:
+    density = float(draft.answer("merge_density"))
+    if not 0 < density <= 1:
+        raise _refused(
+            "merge_density", f"The part of each difference that is kept is {density:g}, not above 0 up to 1."
+        )
+    return density
 
 
 def _place(draft: Draft) -> float:

@@ -55,6 +55,11 @@ def look_at_model(
             return None, findings
         # Files are the truth of sizes and dtypes; the spec's word on the licence stands before theirs.
         licence = known.get("licence") or files.get("licence")
+        told, held = known.get("dtype"), files.get("dtype")
+        if told and held and told != held:
+            message = f"The spec says that the weights are {told}, and the files hold {held}: the files count."
+            fix = "Take the dtype out of the spec, or name the other files."
+            findings.append(problem("MODEL028", message, fix, pointer=f"{pointer}/dtype", severity="warning"))
         known |= {name: value for name, value in files.items() if value is not None}
         known |= {"licence": licence, "path": place.path, "pin": place.pin, "revision": place.revision}
     elif entry is None and reference.params is None and not _searches(reference):

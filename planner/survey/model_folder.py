@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from planner.documents import InputError
+from planner.survey.chat_template import ends_answers, opens_answers
 from planner.survey.plain_text import read_json
 from planner.survey.problems import first_of, problem
 
@@ -63,6 +64,8 @@ def read_folder(folder: Path, name: str, pointer: str) -> tuple[dict[str, Any], 
         "context_tokens": _context(config),
         "licence": _licence(folder),
         "has_chat_template": _has_template(folder),
+        "ends_answers": ends_answers(folder, config),
+        "opens_answers": opens_answers(folder),
         "tokenizer": folder / "tokenizer.json" if (folder / "tokenizer.json").is_file() else None,
     }
     weights, found = _weights(folder, name, pointer)

@@ -39,6 +39,10 @@ class ModelSurvey:
     task: str | None = None
     """causal, masked, encoder, encoder-decoder or image-text, when the catalog knows it."""
     has_chat_template: bool | None = None
+    ends_answers: bool | None = None
+    """Whether a token is named at which generation stops."""
+    opens_answers: bool | None = None
+    """Whether the chat template writes the beginning of an answer's turn when it is asked to."""
     tokenizer: Path | None = None
     """tokenizer.json, or the .gguf file that holds the vocabulary."""
     quantization: str | None = None

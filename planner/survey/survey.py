@@ -12,12 +12,12 @@ from planner.survey.failures import Failures, survey_failures
 from planner.survey.hardware import look_at_hardware
 from planner.survey.merge_sources import look_at_sources
 from planner.survey.model_files import look_at_model
-from planner.survey.problems import raise_errors
+from planner.survey.problems import pointer_to, problem, raise_errors
 from planner.survey.spec_checks import check_spec, load_grammar, load_schema
 from planner.survey.tokens import ESTIMATED, TokenCounter, counter_of_file, counter_of_gguf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from planner.survey.data_survey import DataSurvey
@@ -69,8 +69,9 @@ def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
             models.setdefault(reference.id, model)
     sources, found = look_at_sources(spec, folder, models)
     findings += found
-    data, found = look_at_data(spec, folder, tokenizer_of(models.values()), file=file)
-    findings += found
+    counter = tokenizer_of(models.values())
+    data, found = look_at_data(spec, folder, counter, file=file)
+    findings += [*found, *_foreign_tokens(counter, models)]
     failures, found = survey_failures(spec.failures, folder)
     findings += found
     try:
@@ -90,6 +91,19 @@ def survey(spec: Spec, folder: Path, *, file: str | None = None) -> Survey:
         merge_sources=sources,
         encoder=look_at_encoder(spec, models.values()),
     )
+
+
+def _foreign_tokens(counter: TokenCounter, models: Mapping[str, ModelSurvey]) -> Iterator[Finding]:
+    """A finding where the data have tokens that the model of their tokenizer does not know."""
+    model = models.get(counter.model)
+    config = (model.config if model else None) or {}
+    text = config.get("text_config")
+    known = config.get("vocab_size") or (text.get("vocab_size") if isinstance(text, dict) else None)
+    highest = max(counter.seen, default=-1)
+    if isinstance(known, int) and highest >= known:
+        message = f"The tokenizer of `{counter.model}` gives token {highest}, but the model knows {known}."
+        pointer = pointer_to("models", list(models).index(counter.model))
+        yield problem("MODEL027", message, "Use the tokenizer that belongs to the model.", pointer=pointer)
 
 
 def tokenizer_of(models: Iterable[ModelSurvey]) -> TokenCounter:

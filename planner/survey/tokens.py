@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class TokenCounter:
     source: str
     exact: bool
     _count: Callable[[Sequence[str]], list[int] | None]
+    model: str = ""
+    """Id of the model whose tokenizer it is."""
+    seen: set[int] = field(default_factory=set)
+    """The highest token of each text that was counted, where the tokenizer's own file was read."""
 
     def counts(self, texts: Sequence[str]) -> tuple[list[int], str]:
         """Tokens of each text, and how they were counted."""
@@ -48,6 +52,7 @@ def counter_of_file(tokenizer: Path, name: str) -> TokenCounter:
     if find_spec("tokenizers") is None:
         return TokenCounter(f"{ESTIMATE} (the tokenizers library is not installed)", exact=False, _count=estimate)
     loaded: list[Any] = []
+    seen: set[int] = set()
 
     def count(texts: Sequence[str]) -> list[int] | None:
         if not loaded:
@@ -63,9 +68,11 @@ def counter_of_file(tokenizer: Path, name: str) -> TokenCounter:
         if loaded[0] is None:
             return None
         # One by one: a batch starts threads, and the library complains when the process forks after that.
-        return [len(loaded[0].encode(text, add_special_tokens=False).ids) for text in texts]
+        found = [loaded[0].encode(text, add_special_tokens=False).ids for text in texts]
+        seen.update(max(ids) for ids in found if ids)
+        return [len(ids) for ids in found]
 
-    return TokenCounter(f"tokenizer of {name}", exact=True, _count=count)
+    return TokenCounter(f"tokenizer of {name}", exact=True, _count=count, model=name, seen=seen)
 
 
 def counter_of_gguf(header: GgufHeader, name: str) -> TokenCounter:

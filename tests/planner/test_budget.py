@@ -130,3 +130,14 @@ def test_a_plan_beyond_the_constraints_is_a_warning(field: str, limit: float) ->
     assert not [
         each for each in plan(spec(constraints={field: 1e6}, hardware=hardware)).warnings if each.code == "BUDGET001"
     ]
+
+
+def test_a_disk_that_does_not_hold_the_result_is_told_when_it_is_planned() -> None:
+    def told(gigabytes: float) -> list[str]:
+        hardware = {"devices": [{"name": "A100", "memory_gb": 80}], "disk_gb": gigabytes}
+        document = plan(spec(hardware=hardware, overrides={"approach": "finetune", "serving": "merged"}))
+        return [each.message for each in document.warnings if each.code == "BUDGET002"]
+
+    [message] = told(5)
+    assert "and 5 GB are free" in message
+    assert not told(500)
