@@ -12,8 +12,15 @@ if TYPE_CHECKING:
     from executors.export.finished import Finished
 
 # What each server calls the formats that it has; with none, its cache stays in 16 bits [vllm-docs].
-VLLM = {"fp8": ("--kv-cache-dtype", "fp8")}
-OLLAMA = {"int8": "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0"}
+VLLM = {
+    "fp8": ("--kv-cache-dtype", "fp8"),
+    "int8": ("--kv-cache-dtype", "int8_per_token_head"),
+    "int4": ("--kv-cache-dtype", "int4_per_token_head"),
+}
+OLLAMA = {
+    "int8": "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0",
+    "int4": "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q4_0",
+}
 
 
 def cache_of(found: Iterable[Finished]) -> str:

@@ -19,6 +19,7 @@ from executors.export.words import (
     TRAINING,
     all_embeddings,
     alpha,
+    behind_the_end,
     checkpoints,
     evaluation,
     gap_shares,
@@ -117,6 +118,7 @@ def render(training: Training) -> Rendered:
     patience = sheet.get("early_stopping_patience")
     if patience is not None:
         sheet.put(early_stopping_steps=patience)
+    behind_the_end(sheet, training)
     checkpoints(sheet)
     sheet.get("held_out")
     found = spread(sheet)

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from executors.export.cache import for_lorax, for_ollama, for_vllm
+from executors.export.adapter_servers import lorax, vllm
+from executors.export.cache import for_ollama, for_vllm
 from executors.export.card import card
 from executors.export.document import Export, Part
-from executors.export.finished import Adapter, Finished, finished, is_plain, whole_model
+from executors.export.finished import Finished, finished, is_plain, whole_model
 from executors.export.folder import MANIFEST, copy, size_of, whole_folder
+from executors.export.told import CARD, Made, instructed, searched, write_asked
 from executors.files import remove
 from executors.models import gguf_file
-from planner.documents import Finding, InputError, fingerprint, pretty_json
+from planner.documents import InputError, pretty_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from executors.sources import Sources
-
-# Ranks that vLLM can be started with [vllm-lora-config].
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-CARD = "README.md"
-
-
-class Made(NamedTuple):
-    """What an export of results comes to."""
-
-    parts: tuple[Part, ...]
-    unsaid: tuple[Finding, ...]
 
 
 def export_result(
@@ -97,11 +88,11 @@ def _merged(found: list[Finished], draft: Path, base: str | None) -> Made:
     [one] = found
     _whole(one, draft)
     (draft / CARD).write_text(card(one, kind="model"), encoding="utf-8")
-    _prompt(one, draft)
+    write_asked(one, draft)
     cache, unsaid = for_vllm(found)
     command = shlex.join(["vllm", "serve", ".", *cache])
     part = Part(folder=".", what="The model, in transformers or vLLM", command=command)
-    return Made((part,), (*_instructed(one), *unsaid))
+    return Made((part,), (*instructed(one), *unsaid))
 
 
 def _whole(one: Finished, draft: Path) -> None:
@@ -149,131 +140,13 @@ def _ollama(found: list[Finished], draft: Path, base: str | None) -> Made:
     # The server reads it when it is started, before any model is.
     start = f"{cache} ollama serve & " if cache else ""
     commands = f"{start}ollama create {one.name} -f Modelfile && ollama run {one.name}"
-    return Made((Part(folder=".", what="The model in Ollama", command=commands),), (*unsaid, *more, *_searched(one)))
-
-
-def _vllm(found: list[Finished], draft: Path, base: str | None) -> Made:
-    adapters = _adapters(found, "vLLM")
-    rank = max(int(adapter.config["r"]) for adapter in adapters.values())
-    if rank > RANKS[-1]:
-        message = f"An adapter has rank {rank}; vLLM takes {RANKS[-1]} at most."
-        raise InputError.one("EXPORT025", message, "Merge it: --to merged.")
-    _copy_adapters(found, adapters, draft, base)
-    slots = next(size for size in RANKS if size >= rank)
-    words = ["vllm", "serve", base or "base", "--served-model-name", found[0].base_id, "--enable-lora"]
-    words += ["--max-lora-rank", str(slots), "--max-loras", str(min(len(adapters), 8))]
-    cache, unsaid = for_vllm(found)
-    words += ["--max-cpu-loras", str(max(len(adapters), 8)), *cache, "--lora-modules"]
-    words += [f"{name}=adapters/{name}" for name in adapters]
-    command = shlex.join(words)
-    (draft / "serve.sh").write_text(f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command}\n', encoding="utf-8")
-    (draft / "serve.sh").chmod(0o755)
-    what = f"{len(adapters)} adapters on {found[0].base_id} in vLLM"
-    told = (f for one in found for f in _instructed(one))
-    return Made((Part(folder=".", what=what, command=command),), (*told, *unsaid))
-
-
-def _lorax(found: list[Finished], draft: Path, base: str | None) -> Made:
-    adapters = _adapters(found, "LoRAX")
-    _copy_adapters(found, adapters, draft, base)
-    model = base or "/data/base"
-    image = "ghcr.io/predibase/lorax:main"
-    command = f'docker run --gpus all --shm-size 1g -p 8080:80 -v "$PWD":/data {image} --model-id {shlex.quote(model)}'
-    for name in adapters:
-        request = {"adapter_id": f"/data/adapters/{name}", "adapter_source": "local", "max_new_tokens": 256}
-        asked = {"inputs": "the request, rendered with the chat template", "parameters": request}
-        (draft / f"request-{name}.json").write_text(pretty_json(asked), encoding="utf-8")
-    what = f"{len(adapters)} adapters on {found[0].base_id} in LoRAX"
-    told = (f for one in found for f in _instructed(one))
-    return Made((Part(folder=".", what=what, command=command),), (*told, *for_lorax(found)))
-
-
-def _adapters(found: list[Finished], server: str) -> dict[str, Adapter]:
-    """The adapters by name, once it is known that the server can hold them on one base.
-
-    Raises:
-        InputError: with a finding for each that it cannot.
-    """
-    problems: list[Finding] = []
-    adapters: dict[str, Adapter] = {}
-    for one in found:
-        if one.adapter is None:
-            problems.append(_problem(f"The run of {one.name} left no adapter.", "Serve its model: --to merged."))
-            continue
-        problems += [_problem(f"The adapter of {one.name} {wrong}.", fix) for wrong, fix in _unfit(one.adapter, server)]
-        name = one.name if one.name not in adapters else f"{one.name}-{len(adapters) + 1}"
-        adapters[name] = one.adapter
-    if len({fingerprint(adapter.base)[0] for adapter in adapters.values()}) > 1:
-        names = ", ".join(adapters)
-        problems.append(_problem(f"The adapters {names} are on different bases, told by content.", "Serve them apart."))
-    if problems:
-        raise InputError(problems)
-    return adapters
-
-
-def _unfit(adapter: Adapter, server: str) -> list[tuple[str, str]]:
-    """Why a server does not load an adapter; it swaps low-rank factors and nothing else [vllm-docs, lorax-docs]."""
-    config, merge = adapter.config, "Merge it: --to merged."
-    found = []
-    if config.get("peft_type") != "LORA":
-        found.append((f"is {str(config.get('peft_type')).lower()}; {server} loads LoRA alone", merge))
-    if config.get("use_dora"):
-        found.append((f"is DoRA, whose magnitudes {server} does not load", merge))
-    if config.get("modules_to_save"):
-        found.append((f"brings whole modules ({', '.join(config['modules_to_save'])})", merge))
-    if config.get("trainable_token_indices"):
-        found.append(("brings embeddings of new tokens", merge))
-    if config.get("bias", "none") != "none" or config.get("lora_bias"):
-        found.append(("brings biases", merge))
-    if config.get("rank_pattern") or config.get("alpha_pattern"):
-        found.append(("has ranks that differ by layer", merge))
-    return found
-
-
-def _copy_adapters(found: list[Finished], adapters: dict[str, Adapter], draft: Path, base: str | None) -> None:
-    for one, (name, adapter) in zip(found, adapters.items(), strict=True):
-        folder = draft / "adapters" / name
-        copy(adapter.folder, folder)
-        config = adapter.config | {"base_model_name_or_path": base or one.base_id}
-        (folder / "adapter_config.json").write_text(pretty_json(config), encoding="utf-8")
-        (folder / CARD).write_text(card(one, kind="adapter"), encoding="utf-8")
-        _prompt(one, folder)
-    if base is None:
-        copy(next(iter(adapters.values())).base, draft / "base")
-
-
-def _prompt(one: Finished, folder: Path) -> None:
-    """The prompt that the result was measured with, for who writes the requests."""
-    if one.prompt is not None:
-        (folder / "prompt.json").write_text(pretty_json(one.prompt.to_json()), encoding="utf-8")
-
-
-def _instructed(one: Finished) -> tuple[Finding, ...]:
-    """That a server puts nothing before a request: who asks must."""
-    if one.prompt is None or not (one.prompt.system or one.prompt.examples):
-        return _searched(one)
-    message = f"{one.name} was measured with the system text in prompt.json, which the server does not add."
-    finding = Finding(code="EXPORT022", severity="note", message=message, fix="Send it as the first message.")
-    return (finding, *_searched(one))
-
-
-def _searched(one: Finished) -> tuple[Finding, ...]:
-    """That passages of an index are not served."""
-    index = any("index" in step.inputs for step in one.sources.plan.steps if step.executor == "evaluate" and step.rung)
-    if not index:
-        return ()
-    message = f"A rung of {one.name} reads passages of an index, which this server does not look up."
-    return (Finding(code="EXPORT022", severity="warning", message=message, fix="`adapt serve` does."),)
-
-
-def _problem(message: str, fix: str) -> Finding:
-    return Finding(code="EXPORT025", severity="error", message=message, fix=fix)
+    return Made((Part(folder=".", what="The model in Ollama", command=commands),), (*unsaid, *more, *searched(one)))
 
 
 RESULTS: dict[str, Callable[[list[Finished], Path, str | None], Made]] = {
     "card": _card,
-    "lorax": _lorax,
+    "lorax": lorax,
     "merged": _merged,
     "ollama": _ollama,
-    "vllm": _vllm,
+    "vllm": vllm,
 }

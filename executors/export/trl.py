@@ -18,6 +18,7 @@ from executors.export.words import (
     DTYPES,
     TRAINING,
     alpha,
+    behind_the_end,
     checkpoints,
     evaluation,
     galore,
@@ -106,6 +107,7 @@ def render(training: Training) -> Rendered:
     sheet.get("held_out")
     gap_shares(sheet)
     told_end(sheet, training)
+    behind_the_end(sheet, training)
     found = spread(sheet)
     more = deepspeed(sheet, found)
     text = script(sheet, training, command_of(training).upper())

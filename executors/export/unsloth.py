@@ -10,7 +10,7 @@ from executors.export.rendered import Rendered, refuse, refuse_head, refuse_loss
 from executors.export.sheet import Sheet
 from executors.export.stretching import as_python
 from executors.export.trl import PAIRED, TRL, command_of, data_files, learned
-from executors.export.words import DTYPES, checkpoints, evaluation, gap_shares, started
+from executors.export.words import DTYPES, behind_the_end, checkpoints, evaluation, gap_shares, started
 from planner.documents import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def render(training: Training) -> Rendered:
     sheet.get("held_out")
     gap_shares(sheet)
     told_end(sheet, training)
+    behind_the_end(sheet, training)
     sheet.fill(ways)
     evaluation(sheet, validated=bool(training.validation))
     patience = sheet.get("early_stopping_patience")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from executors.export.sheet import Sheet, Way
+    from executors.export.trainings import Training
 
 SCHEDULES = {"linear": "linear", "constant": "constant_with_warmup", "cosine": "cosine"}
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -103,6 +104,14 @@ def prompt_loss(sheet: Sheet, on_prompt: str, *, inverted: bool = False) -> None
             f"told {'whole' if learned else 'not at all'}."
         )
         sheet.unsaid("prompt_loss_weight", because, "The result may differ a little from the plan's.")
+
+
+def behind_the_end(sheet: Sheet, training: Training) -> None:
+    """That a tool learns what the chat template writes behind an answer, which the plan does not."""
+    if training.base.chat and training.shape in ("sft", "preference"):
+        because = f"{sheet.tool} also learns what the chat template writes behind the end of an answer: a line break."
+        fix = "Losses differ by that token; answers do not, since they end before it."
+        sheet.unsaid("prompt", because, fix, severity="note")
 
 
 def all_embeddings(sheet: Sheet) -> None:

@@ -7,10 +7,12 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import adapt
 from executors.attempt import write_document
 from executors.journal import Journal
 from executors.prompt.document import Example, make_prompt, write_prompt
 from executors.report import StepReport
+from executors.sources import sources_of
 from executors.state import STATE_FOLDER, State
 from executors.store import Store
 from planner.documents import Cost, Event, Input, Measurement, Pin, Step, fingerprint, pretty_json
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from executors.sources import Sources
     from planner.documents import Plan
 
 EVALUATE: dict[str, Any] = {
@@ -128,6 +131,11 @@ def summed_run(folder: Path, parts: tuple[Path, Path], base: Path) -> Path:
     path = folder / "plan.json"
     path.write_text(pretty_json(plan.to_json()))
     return path
+
+
+def run_of(plan: Path) -> Sources:
+    """A plan's file with its run, as `adapt export` finds it."""
+    return sources_of(adapt.load(plan), plan.parent)
 
 
 def _plan(folder: Path, name: str, *, merged: bool) -> Plan:

@@ -27,9 +27,16 @@ def run(tmp_path: Path, answer: str) -> Finished:
     [
         ("16-bit", (), "", []),
         ("fp8", ("--kv-cache-dtype", "fp8"), "", ["Ollama", "LoRAX"]),
-        ("int8", (), "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0", ["vLLM", "LoRAX"]),
+        (
+            "int8", ("--kv-cache-dtype", "int8_per_token_head"),
+            "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q8_0", ["LoRAX"],
+        ),
+        (
+            "int4", ("--kv-cache-dtype", "int4_per_token_head"),
+            "OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=q4_0", ["LoRAX"],
+        ),
     ],
-)
+)  # fmt: skip
 def test_each_server_is_told_in_its_own_words(
     tmp_path: Path, answer: str, vllm: tuple[str, ...], ollama: str, unsaid: list[str]
 ) -> None:

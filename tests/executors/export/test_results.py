@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
-import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-import adapt
-from executors.account import account
 from executors.export.document import Export
 from executors.export.finished import finished
 from executors.export.ollama import go_template, modelfile, read_template
 from executors.export.results import RESULTS, export_result
 from executors.models import load_tokenizer
-from executors.sources import sources_of
 from planner.documents import InputError
 from planner.documents.schema import json_schema
-from tests.executors.export.runs import finished_run, make_lora, summed_run
+from tests.executors.export.runs import finished_run, run_of
 from tests.executors.tiny import make_tiny_model
-
-if TYPE_CHECKING:
-    from executors.sources import Sources
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")]
 
 
 ROOT = Path(__file__).parents[3]
-
-
-def of(plan: Path) -> Sources:
-    return sources_of(adapt.load(plan), plan.parent)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +39,7 @@ def tenants(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_merged_folder_is_a_model_with_its_card_and_prompt(tenants: tuple[Path, Path], tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    export = export_result([of(tenants[0])], "merged", tmp_path / "out")
+    export = export_result([run_of(tenants[0])], "merged", tmp_path / "out")
     AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     load_tokenizer(tmp_path / "out")
     assert {"README.md", "config.json", "model.safetensors", "prompt.json", "export.json"} <= set(export.files)
@@ -68,8 +55,8 @@ def test_an_adapter_that_was_not_merged_is_folded_in(tenants: tuple[Path, Path],
 
     from executors.models import load_adapter, load_model
 
-    export_result([of(tenants[1])], "merged", tmp_path / "out")
-    run = finished(of(tenants[1]))
+    export_result([run_of(tenants[1])], "merged", tmp_path / "out")
+    run = finished(run_of(tenants[1]))
     assert run.adapter is not None
     apart = load_adapter(load_model(run.adapter.base, "fp32", device="cpu"), run.adapter.folder)
     whole = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
@@ -78,96 +65,21 @@ def test_an_adapter_that_was_not_merged_is_folded_in(tenants: tuple[Path, Path],
         assert torch.allclose(apart(ids).logits, whole(ids).logits, atol=1e-4)
 
 
-def test_many_adapters_stand_on_one_base_in_vllm(tenants: tuple[Path, Path], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    export = export_result([of(plan) for plan in tenants], "vllm", out)
-    words = shlex.split(export.parts[0].command)
-    assert words[:3] == ["vllm", "serve", "base"]
-    assert words[words.index("--max-lora-rank") + 1] == "8"
-    assert words[words.index("--max-loras") + 1] == "2"
-    named = dict(word.split("=") for word in words[words.index("--lora-modules") + 1 :])
-    assert set(named) == {"tenant-one", "tenant-two"}
-    for folder in named.values():
-        config = json.loads((out / folder / "adapter_config.json").read_text())
-        assert config["base_model_name_or_path"] == "tiny/base"
-        assert (out / folder / "adapter_model.safetensors").is_file()
-    assert (out / "base" / "config.json").is_file()
-    assert os.access(out / "serve.sh", os.X_OK)
-    assert subprocess.run(["/bin/sh", "-n", out / "serve.sh"], check=False).returncode == 0
-
-
-def test_a_sum_of_adapters_is_served_as_one_and_its_card_names_the_terms_of_every_part(
-    tenants: tuple[Path, Path], tmp_path: Path
-) -> None:
-    base = tenants[0].parent / "base"
-    parts = (make_lora(base, tmp_path / "one", seed=3), make_lora(base, tmp_path / "two", seed=4))
-    plan = summed_run(tmp_path / "both", parts, base)
-    export = export_result([of(plan), of(tenants[1])], "vllm", tmp_path / "out")
-    assert (tmp_path / "out" / "adapters" / "both" / "adapter_model.safetensors").is_file()
-    assert "both=adapters/both" in export.parts[0].command
-    card = (tmp_path / "out" / "adapters" / "both" / "README.md").read_text()
-    _, front, body = card.split("---\n", 2)
-    assert (yaml.safe_load(front)["license"], yaml.safe_load(front)["base_model"]) == ("other", "tiny/base")
-    assert "| two | mit |" in body
-    assert "| tiny/base | apache-2.0 |" in body
-    run = of(plan)
-    assert run.report is not None
-    stored = account(run.plan, run.report, run.state).storage[0]
-    assert (stored.tenants, stored.merged_bytes, stored.shared_bytes > 1000) == (1, 1000, True)
-
-
-def test_a_base_of_the_servers_own_is_not_copied(tenants: tuple[Path, Path], tmp_path: Path) -> None:
-    export = export_result([of(tenants[1])], "vllm", tmp_path / "out", base="org/base")
-    assert "vllm serve org/base" in export.parts[0].command
-    assert not (tmp_path / "out" / "base").exists()
-
-
-def test_lorax_is_told_each_adapter_by_request(tenants: tuple[Path, Path], tmp_path: Path) -> None:
-    export = export_result([of(plan) for plan in tenants], "lorax", tmp_path / "out")
-    request = json.loads((tmp_path / "out" / "request-tenant-two.json").read_text())
-    assert request["parameters"]["adapter_id"] == "/data/adapters/tenant-two"
-    assert "--model-id /data/base" in export.parts[0].command
-
-
-@pytest.mark.parametrize(
-    ("lora", "word"),
-    [
-        ({"use_dora": True}, "DoRA"),
-        ({"modules_to_save": ["lm_head"]}, "whole modules"),
-        ({"rank_pattern": {"q_proj": 2}}, "differ by layer"),
-        ({"trainable_token_indices": [5, 6]}, "new tokens"),
-        ({"bias": "all"}, "biases"),
-    ],
-)
-def test_what_a_server_cannot_load_is_refused(tmp_path: Path, lora: dict[str, object], word: str) -> None:
-    plan = finished_run(tmp_path / "one", merged=False, **lora)
-    with pytest.raises(InputError, match=word):
-        export_result([of(plan)], "vllm", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_adapters_of_different_bases_are_refused_by_content(tenants: tuple[Path, Path], tmp_path: Path) -> None:
-    base = make_tiny_model(tmp_path / "other", seed=5)
-    other = finished_run(tmp_path / "three", "tenant-three", merged=False, base=base)
-    with pytest.raises(InputError, match="different bases"):
-        export_result([of(tenants[0]), of(other)], "vllm", tmp_path / "out")
-
-
 def test_a_plan_that_was_not_run_has_no_result(tmp_path: Path) -> None:
     plan = finished_run(tmp_path / "one")
     (tmp_path / "one" / ".adapt").rename(tmp_path / "away")
     for target in RESULTS:
         with pytest.raises(InputError, match="has not been run"):
-            export_result([of(plan)], target, tmp_path / "out")
+            export_result([run_of(plan)], target, tmp_path / "out")
 
 
 def test_several_runs_are_for_servers_of_adapters(tenants: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes one run"):
-        export_result([of(plan) for plan in tenants], "merged", tmp_path / "out")
+        export_result([run_of(plan) for plan in tenants], "merged", tmp_path / "out")
 
 
 def test_the_card_says_data_results_licences_and_recipe(tenants: tuple[Path, Path], tmp_path: Path) -> None:
-    export_result([of(tenants[0])], "card", tmp_path / "out")
+    export_result([run_of(tenants[0])], "card", tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["license"] == "apache-2.0"
@@ -185,7 +97,7 @@ def test_a_modelfile_names_weights_template_and_system_text(tenants: tuple[Path,
     """The GGUF file opens, and what stands in the Modelfile is what the run was measured with."""
     from gguf import GGUFReader
 
-    export_result([of(tenants[0])], "ollama", tmp_path / "out")
+    export_result([run_of(tenants[0])], "ollama", tmp_path / "out")
     text = (tmp_path / "out" / "Modelfile").read_text()
     assert text.startswith("FROM ./model-f16.gguf\nTEMPLATE ")
     assert 'SYSTEM """Answer briefly."""' in text

@@ -44,6 +44,10 @@ def codes(document: Plan) -> set[str]:
             finetuning(**MANY, **pinned(objective="classification-head", server="vllm")), "SVR004", id="heads in vLLM"
         ),
         pytest.param(
+            finetuning(**MANY, **pinned(objective="long-context", scaling="yarn", server="vllm"), **CHAT), "SVR005",
+            id="stretched adapters in vLLM",
+        ),
+        pytest.param(
             finetuning(**pinned(objective="classification-head", quantization="gguf")), "QNT008", id="head in GGUF"
         ),
         pytest.param(merging(sources("a", "b"), **pinned(merge_result="adapter")), "MRS001", id="no sum of factors"),
@@ -63,6 +67,9 @@ def test_what_does_not_combine_is_refused_by_its_rule(spec: dict[str, Any], rule
         pytest.param(finetuning(**MANY, **pinned(rank=64), **CHAT), "SVW136", id="rank above the default"),
         pytest.param(finetuning(**MANY, **pinned(rank=1024), **CHAT), "SVW137", id="rank above all"),
         pytest.param(finetuning(**MANY, **pinned(method="dora"), **CHAT), "SVW135", id="DoRA"),
+        pytest.param(
+            finetuning(**MANY, **pinned(objective="long-context", scaling="yarn"), **CHAT), "SVW153", id="stretched"
+        ),
         pytest.param(
             merging(sources("a", "b", kind="adapter", rank=16), method="concatenation"), "MGW149", id="ranks add up"
         ),
