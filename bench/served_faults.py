@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from executors.errors import classify
 from executors.evaluate import Evaluate
 from planner.documents import AdaptError
+from tests.executors.evaluate.served_jobs import KEY, job, records, right
 from tests.executors.evaluate.server import Body, Reply, chat_server
-from tests.executors.evaluate.test_server import ENDS, FAULTS, KEY, job, records, right
+from tests.executors.evaluate.test_server_faults import ENDS, FAULTS, patience
 from tests.executors.tiny import tiny_rows
 
 ROWS = 6
@@ -36,7 +37,7 @@ def one_case(fault: Reply, times: int, folder: Path) -> str:
         return fault if body["messages"][-1]["content"] == poor and before < times else right(body)
 
     with chat_server(answer) as server:
-        work = job(folder, server.url, rows=ROWS)
+        work = job(folder, server.url, rows=ROWS, endpoint=patience(fault))
         outcome = Evaluate().perform(work)
     case = records(work)[2]
     right_ones = round(outcome.metrics["json_exact"].value * ROWS)

@@ -10,8 +10,8 @@ import pytest
 from executors.evaluate import Evaluate, judge
 from executors.evaluate import server as backend
 from planner.documents import AdaptError, JudgeParams
+from tests.executors.evaluate.served_jobs import job, records
 from tests.executors.evaluate.server import Body, Reply, chat_server
-from tests.executors.evaluate.test_server import job, records
 from tests.executors.tiny import tiny_rows
 
 if TYPE_CHECKING:
