@@ -52,7 +52,11 @@ def sequence_tokens(
     if not isinstance(longest_row_tokens, Unknown):
         wanted: float = longest_row_tokens + instruction_room
     elif not isinstance(row_tokens, Unknown):
-        wanted = row_tokens * thresholds["longest_over_mean"] + instruction_room
+        longest = row_tokens * thresholds["longest_over_mean"]
+        if not isinstance(max_input_tokens, Unknown):
+            # Whoever says how long an input can be bounds the rows too.
+            longest = min(longest, max(row_tokens, max_input_tokens))
+        wanted = longest + instruction_room
     else:
         wanted = thresholds["assumed_row_tokens"]
     if objective == "continued-pretraining":

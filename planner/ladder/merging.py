@@ -44,7 +44,7 @@ def merging(draft: Draft) -> None:
         train_router(draft, Input(step=MODEL, output="model"))
     elif draft.answer("merge_training") != "none":
         training(draft, Input(step=MODEL, output="model"))
-    if any(step.executor == "train" for step in draft.steps.values()):
+    if any(address.startswith("train/") for address in draft.steps):
         return
     _prompt(draft)
     evaluate(

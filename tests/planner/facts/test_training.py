@@ -156,6 +156,8 @@ def test_the_sequence_of_unknown_rows_is_an_assumption() -> None:
 def test_of_a_mean_alone_the_longest_row_is_assumed() -> None:
     assert length(row_tokens=1000.0) == 2112
     assert length(row_tokens=1000.0, longest_row_tokens=1100) == 1216, "what was read counts"
+    assert length(row_tokens=1000.0, max_input_tokens=1200) == 1344, "no row is longer than inputs are said to be"
+    assert length(row_tokens=1000.0, max_input_tokens=100) == 1152, "but for the mean, which was told too"
 
 
 def test_training_for_a_longer_context_goes_beyond_it() -> None:

@@ -73,3 +73,12 @@ def test_what_leaves_no_head_is_no_way_to_train_one(method: str) -> None:
 def test_a_file_for_llama_cpp_is_not_made_of_a_head() -> None:
     with pytest.raises(InputError, match="exclude each other: rule QNT008"):
         headed(5000, approach="finetune", quantization="gguf")
+
+
+def test_a_stack_whose_head_is_probed_is_measured_with_that_head() -> None:
+    merge = {"sources": [{"id": "part", "base": "house/one"}], "intent": "upscale"}
+    models = [{"id": "google-bert/bert-base-uncased"}, {"id": "house/one", "params": 50_000_000, "dtype": "fp32"}]
+    rows = {"train": {"examples": 900, "mean_tokens": 40}, "test": {"examples": 100}}
+    document = plan(spec(models=models, merge=merge, data=rows))
+    assert step_of(document, "train/classification-head").executor == "linear-probe"
+    assert step_of(document, "evaluate/merged").inputs["model"].step == "merge/classification-head"
