@@ -71,11 +71,12 @@ def evaluate(gate: Gate, metrics: Mapping[str, Mapping[str, Measurement]]) -> Ga
     if gate.against is not None:
         other = metrics.get(gate.against, {}).get(gate.metric)
         found = [] if other is None else [difference(one, other) for one in found]
-    bounds = [_bound(each, gate.bound) for each in found]
-    finite = [bound for bound in bounds if math.isfinite(bound)]
-    measured = None if not finite else finite[-1] if gate.combine == "last" else max(finite)
+    bounds = [(_bound(each, gate.bound), each.value) for each in found]
+    finite = [each for each in bounds if math.isfinite(each[0])]
+    told = None if not finite else finite[-1] if gate.combine == "last" else max(finite)
+    measured = None if told is None else told[0]
     passed = _COMPARISONS[word](-math.inf if measured is None else measured, limit)
-    return GateResult(passed=passed, measured=measured, sentence=_sentence(gate, measured, passed=passed))
+    return GateResult(passed=passed, measured=measured, sentence=_sentence(gate, told, passed=passed))
 
 
 def first_closed(
@@ -117,8 +118,12 @@ def _bound(measurement: Measurement, bound: str) -> float:
     return measurement.value if end is None else end
 
 
-def _sentence(gate: Gate, measured: float | None, *, passed: bool) -> str:
-    end = {"low": "lower bound of ", "high": "upper bound of "}.get(gate.bound, "")
+def _sentence(gate: Gate, told: tuple[float, float] | None, *, passed: bool) -> str:
+    """What was compared: the value, and beside it the end of its interval where that is what counts."""
     name = gate.metric if gate.against is None else f"{gate.metric} less that of {gate.against}"
-    said = f"{end}{name} is {measured:.4g}" if measured is not None else f"{name} was not measured"
+    said = f"{name} was not measured"
+    if told is not None:
+        bound, value = told
+        end = {"low": f", {bound:.4g} at least", "high": f", {bound:.4g} at most"}.get(gate.bound, "")
+        said = f"{name} is {value:.4g}{end if bound != value else ''}"
     return f"{gate.name}: {'yes' if passed else 'no'}, {said} (test: {gate.test})"

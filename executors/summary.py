@@ -65,8 +65,9 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
         own = _with_needs(report.address, steps) - counted
         counted |= own
         seconds = [reports[address].seconds for address in own]
-        proofs = [gate for gate in steps[report.address].gates if gate.when == "after"]
+        proofs = _proofs(plan, report.address, reports)
         shown = {gate.metric for gate in (*gates, *proofs)} | set(plan.spec.evaluation.target)
+        shown |= set(plan.spec.evaluation.metrics) if proofs else set()
         rungs.append(
             RungReport(
                 rung=report.rung,
@@ -77,7 +78,7 @@ def _rungs(plan: Plan, reports: Mapping[str, StepReport]) -> tuple[RungReport, .
                 seconds=sum(value for value in seconds if value is not None) if report.finished else None,
                 decision=_screened(plan, report, reports)
                 if is_screen and report.finished
-                else _decision(report, proofs, met=met, any_gate=bool(gates)),
+                else _decision(report, proofs, reports, met=met, any_gate=bool(gates)),
             )
         )
     return tuple(rungs)
@@ -101,10 +102,31 @@ def _met(plan: Plan, gates: Sequence[Gate], report: StepReport) -> bool | None:
     return all(compared) if compared else None
 
 
-def _decision(report: StepReport, proofs: Sequence[Gate], *, met: bool | None, any_gate: bool) -> str:
+def _proofs(plan: Plan, address: str, reports: Mapping[str, StepReport]) -> list[Gate]:
+    """What is asked of a measurement once it is there: by itself, and by what held it against another."""
+    asking = [step for step in plan.steps if step.address == address or _holds(step, address, reports)]
+    return [gate for step in asking for gate in step.gates if gate.when == "after"]
+
+
+def _holds(step: Step, address: str, reports: Mapping[str, StepReport]) -> bool:
+    """Whether a step has compared the answers of a measurement."""
+    answers = step.inputs.get("predictions")
+    compares = step.executor == "equivalence" and reports[step.address].finished
+    return compares and answers is not None and answers.step == address
+
+
+def _decision(
+    report: StepReport,
+    proofs: Sequence[Gate],
+    reports: Mapping[str, StepReport],
+    *,
+    met: bool | None,
+    any_gate: bool,
+) -> str:
     if not report.finished:
         return report.reason
-    closed = [gate.name for gate in proofs if not evaluate(gate, {report.address: report.metrics}).passed]
+    metrics = {address: each.metrics for address, each in reports.items() if each.finished}
+    closed = [gate.name for gate in proofs if not evaluate(gate, metrics).passed]
     if proofs:
         return f"not so: {closed[0]}" if closed else proofs[0].name
     if met is None:

@@ -169,9 +169,10 @@ def test_a_form_that_lost_too_much_stops_the_run_with_its_numbers_and_the_next_w
     report = carried_out(path)
     assert report.status == "stopped"
     assert report.because == (
-        "Stopped after equivalence/gguf: gguf diverges by 0.1 nats a token at most: no, lower bound of kl_divergence "
-        "is 0.31 (test: <= 0.1); the next cheaper way is to plan with `overrides.quantization_bits: 8`."
+        "Stopped after equivalence/gguf: gguf diverges by 0.1 nats a token at most: no, kl_divergence is 0.31 "
+        "(test: <= 0.1); the next cheaper way is to plan with `overrides.quantization_bits: 8`."
     )
+    assert report.rungs[-1].decision == "not so: gguf diverges by 0.1 nats a token at most"
     assert [(each.form, each.step) for each in report.equivalence] == [
         ("measured", "evaluate/sft"),
         ("merged", "evaluate/merged"),

@@ -55,7 +55,7 @@ def test_a_measurement_that_is_no_number_does_not_count() -> None:
 
 
 def test_the_sentence_says_what_was_compared() -> None:
-    assert evaluate(gate(bound="low"), METRICS).sentence == "asked: yes, lower bound of score is 0.4 (test: < 0.8)"
+    assert evaluate(gate(bound="low"), METRICS).sentence == "asked: yes, score is 0.5, 0.4 at least (test: < 0.8)"
 
 
 @given(value=FINITE, limit=FINITE, word=st.sampled_from(["<", "<=", "=", "!=", ">=", ">"]))
