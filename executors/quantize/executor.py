@@ -33,6 +33,7 @@ from executors.quantize.apart import (
 from executors.quantize.divergence import Likeness, logits, prompts_of, same_answers
 from executors.quantize.gguf_file import GgufFormat, check_weights, write_gguf
 from executors.quantize.rounding import check_place, load_any, round_and_save
+from executors.quantized import KvCache
 from planner.documents import (
     GPTQMODEL,
     LLM_COMPRESSOR,
@@ -80,7 +81,7 @@ class QuantizeParams(Params):
     """Rows that rounding is fitted to; null where it looks at no data."""
     calibration_tokens: Annotated[int, Field(ge=1)] | None
     """Length of a calibration segment."""
-    kv_cache: Literal["16-bit", "fp8", "int8"]
+    kv_cache: KvCache
     """Precision of the key-value cache that the server is to be started with; the files are the same."""
     seed: int
     """Seed of bootstrap intervals, and of the choice of calibration rows."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from planner.ladder.draft import Draft
 
 WHOLE = "16-bit"
-BITS = 8
+# Bits of a value.
+BITS = {"fp8": 8, "int8": 8, "int4": 4}
 
 
 def caching(draft: Draft) -> None:
@@ -42,7 +43,7 @@ def caching(draft: Draft) -> None:
     )
     title = f"Hold a cache in {kept} against what was measured, token by token"
     rounded = str(draft.answer("quantization")) != "none"
-    bits = min(BITS, int(str(draft.answer("quantization_bits")))) if rounded else BITS
+    bits = min(BITS[kept], int(str(draft.answer("quantization_bits"))) if rounded else BITS[kept])
     address = equivalence(draft, name, title, bits=bits, because=("kv_cache", "after_checks"))
     if draft.answer("serving") != "base":
         step = draft.steps[address]

@@ -30,6 +30,7 @@ WIDER: dict[str, tuple[tuple[str, str], ...]] = {
     "torchao-int8": (("quantization", "int8"), ("quantization", "none")),
     "fp8": (("quantization", "int8"), ("quantization", "none")),
     "cache-fp8": (("kv_cache", "16-bit"),),
+    "cache-int4": (("kv_cache", "int8"), ("kv_cache", "16-bit")),
     "cache-int8": (("kv_cache", "16-bit"),),
     "merged": (("merge_into", "dequantized"), ("serving", "adapters")),
 }

@@ -228,6 +228,12 @@ def test_a_smaller_cache_is_measured_on_what_is_served(quantization: str, before
     assert whole == {"16-bit", "int8"}
 
 
+def test_a_cache_in_four_bits_may_lose_more_and_eight_come_next() -> None:
+    gates = plan(finetuning(overrides={"kv_cache": "int4"})).step("equivalence/cache-int4").gates
+    assert [gate.test for gate in gates][:2] == ["<= 0.1", ">= 0.9"]
+    assert all("`overrides.kv_cache: int8`" in gate.because for gate in gates)
+
+
 def test_a_cache_that_slides_or_is_none_is_not_measured() -> None:
     for changed in ({"models": [{"id": "mistralai/Mistral-7B-v0.1"}]}, {"overrides": {"kv_cache": "16-bit"}}):
         asked = {"overrides": {"kv_cache": "int8"}} | changed
