@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.budget import budget, over_budget, over_disk, time_estimates
+from planner.budget import budget, time_estimates
 from planner.documents import (
     Decision,
     FactRecord,
@@ -24,10 +24,11 @@ from planner.documents import (
     validate,
 )
 from planner.facts import FACTS, Board, Unknown
-from planner.ladder import Draft, alternatives, lower, pins, risks
+from planner.ladder import Draft, alternatives, idle_pins, lower, pins, risks
 from planner.rules import core_book, evaluate, plan_table, user_books, warnings
 from planner.rules.memo import Store, sign_of
 from planner.rules.obstacles import obstacle_status
+from planner.shortages import shortages
 from planner.survey import Survey, fit_labels, fit_metrics, normalise, read_spec, surveyed
 from planner.survey import survey as look
 from planner.survey.plain_text import read_text
@@ -155,9 +156,9 @@ def draw(spec: Spec, filled: tuple[Filled, ...], survey: Survey, decided: Decide
         alternatives=alternatives(draft),
         warnings=(
             *survey.findings,
+            *idle_pins(draft),
             *warnings(decided.table, decided.decisions),
-            *over_budget(spec, planned),
-            *over_disk(steps, survey),
+            *shortages(spec, planned, steps, survey),
         ),
         budget=planned,
         risks=at_risk,

@@ -2,8 +2,9 @@
 
 from planner.ladder.alternatives import alternatives
 from planner.ladder.draft import Draft
+from planner.ladder.idle_pins import idle_pins
 from planner.ladder.lower import lower
 from planner.ladder.pins import pins
 from planner.ladder.risks import risks
 
-__all__ = ["Draft", "alternatives", "lower", "pins", "risks"]
+__all__ = ["Draft", "alternatives", "idle_pins", "lower", "pins", "risks"]
