@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from planner.catalog import price_per_hour
-from planner.documents import Budget, Estimate, Finding, Resources, Step, Where
+from planner.documents import Budget, Estimate, Resources, Step
 from planner.facts.data import evaluation_data
 from planner.facts.effort import device_rate, training_flops
 from planner.facts.model import parameters_of, teachers_of
@@ -20,7 +20,6 @@ from planner.memory.interval import Interval
 from planner.step_memory import PROMPT_TOKENS, inference_memory, size_of, training_memory
 
 if TYPE_CHECKING:
-    from planner.documents import Spec
     from planner.facts.effort import Rate
     from planner.ladder import Draft
     from planner.survey import Survey
@@ -30,6 +29,7 @@ START_S = (3.0, 6.0, 15.0)
 LIGHT_S = (0.05, 0.3, 3.0)
 REPLY_S = (0.2, 2.0, 20.0)
 CONVERT_BYTES_PER_S = (5e6, 15e6, 60e6)
+RELOADED_TOKENS = 2000.0
 # Requests that a teacher is shown when it makes up one more.
 SHOWN_REQUESTS = 6
 FORWARD = 2
@@ -65,39 +65,6 @@ def budget(steps: tuple[Step, ...], survey: Survey) -> Budget:
     return Budget(time=total, cost=cost)
 
 
-def over_budget(spec: Spec, planned: Budget) -> tuple[Finding, ...]:
-    """What the plan is expected to take beyond the spec's constraints."""
-    limits = spec.constraints
-    hours, cost = planned.time.expected / 3600, planned.cost
-    found = []
-    if limits.max_hours is not None and hours > limits.max_hours:
-        message = f"Every rung together is expected to take {hours:.1f} hours; the spec allows {limits.max_hours:g}."
-        found.append(_over(message, "/constraints/max_hours"))
-    if limits.budget_usd is not None and cost is not None and cost.expected > limits.budget_usd:
-        message = (
-            f"Every rung together is expected to cost ${cost.expected:,.2f}; the spec allows ${limits.budget_usd:,g}."
-        )
-        found.append(_over(message, "/constraints/budget_usd"))
-    return tuple(found)
-
-
-def over_disk(steps: tuple[Step, ...], survey: Survey) -> tuple[Finding, ...]:
-    """What the plan's models take on the disk beyond what is free there, at the low end of the estimate."""
-    free = survey.hardware.disk_bytes
-    needed = sum(step.resources.disk.low for step in steps if step.resources.disk)
-    if free is None or needed <= free:
-        return ()
-    message = f"The models that the plan writes take {needed / 1e9:.3g} GB or more, and {free / 1e9:.3g} GB are free."
-    fix = "Free some space, or plan for a folder on another disk."
-    where = Where(pointer="/hardware/disk_gb")
-    return (Finding(code="BUDGET002", severity="warning", message=message, fix=fix, where=where),)
-
-
-def _over(message: str, pointer: str) -> Finding:
-    fix = "Take a smaller model, less data or other hardware, or allow more."
-    return Finding(code="BUDGET001", severity="warning", message=message, fix=fix, where=Where(pointer=pointer))
-
-
 def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     size = parameters_of(draft.survey.models[draft.answer("base_model")]) or 0
     device: Literal["cpu", "accelerator"] = "cpu" if draft.survey.hardware.device.kind == "cpu" else "accelerator"
@@ -116,7 +83,7 @@ def _resources(draft: Draft, step: Step, rate: Rate) -> Resources:
     if step.executor in answering and "model" in step.inputs:
         time, memory = answering[step.executor](draft, step, size, rate), inference_memory(draft, step)
         return Resources(device=device, device_memory=memory, time=time)
-    if step.executor in ("probes", "linear-probe", "equivalence"):
+    if step.executor in ("probes", "linear-probe", "equivalence", "reload"):
         reads = step.executor != "linear-probe"
         flops = _tokens_read(draft, step) * size * FORWARD if reads else probe_seconds(draft) * rate.expected
         memory = inference_memory(draft, step) if reads else None
@@ -247,6 +214,9 @@ def _tokens_read(draft: Draft, step: Step) -> float:
     """Tokens that probes ask and answer, or that both models of a comparison read."""
     if step.executor == "probes":
         return probe_tokens(step.params)
+    if step.executor == "reload":
+        # A few prompts, which its maker answered too.
+        return RELOADED_TOKENS
     each = (draft.fact("row_tokens") or PROMPT_TOKENS) + draft.thresholds["instruction_tokens"]
     return 2.0 * int(str(step.params["rows"])) * (each + passage_tokens(draft, step.inputs).expected)
 

@@ -10,6 +10,7 @@ from planner.facts import Unknown
 from planner.facts.estimating import arithmetic, estimate
 from planner.facts.model import architecture_of, parameters_of
 from planner.facts.spreading import method_fields, spread_fields
+from planner.grown import grown
 from planner.ladder.retrieving import passage_tokens
 from planner.ladder.siblings import candidates
 from planner.memory import EstimateError, estimate_inference, inference_setting
@@ -17,6 +18,7 @@ from planner.memory import EstimateError, estimate_inference, inference_setting
 if TYPE_CHECKING:
     from planner.documents import Step
     from planner.ladder import Draft
+    from planner.survey import ModelSurvey
 
 # Tokens of a request of which nothing is known.
 PROMPT_TOKENS = 128
@@ -25,7 +27,7 @@ PROMPT_TOKENS = 128
 def training_memory(draft: Draft, step: Step) -> Estimate | None:
     """Of a training; None where its model is not known."""
     params = step.params
-    model = draft.survey.models.get(other_model(draft, step) or str(draft.answer("base_model")))
+    model = _model_of(draft, step)
     if model is None:
         return None
     method = str(params["method"])
@@ -57,10 +59,12 @@ def training_memory(draft: Draft, step: Step) -> Estimate | None:
 
 def inference_memory(draft: Draft, step: Step) -> Estimate | None:
     """Of a step that lets the base answer; None where its architecture is not known."""
-    shape = architecture_of(draft.survey.models[str(draft.answer("base_model"))])
+    model = grown(draft, step.inputs["model"]) or draft.survey.models[str(draft.answer("base_model"))]
+    shape = architecture_of(model)
     if isinstance(shape, Unknown):
         return None
-    batch, answer = int(str(step.params.get("batch_size", 1))), int(str(step.params["max_new_tokens"]))
+    # What only reads writes nothing.
+    batch, answer = int(str(step.params.get("batch_size", 1))), int(str(step.params.get("max_new_tokens", 0)))
     asked, found = draft.fact("sequence_tokens") or PROMPT_TOKENS, []
     try:
         for passages in passage_tokens(draft, step.inputs, longest=True):
@@ -70,11 +74,23 @@ def inference_memory(draft: Draft, step: Step) -> Estimate | None:
     except EstimateError:
         return None
     low, expected, high = found
+    if step.executor == "reload":
+        # Some readers unpack what they read into 16 bits.
+        high = estimate_inference(shape, setting.model_copy(update={"dtype": str(step.params["dtype"])})).device_bytes
     return _bytes((low.low, expected.expected, high.high))
+
+
+def _model_of(draft: Draft, step: Step) -> ModelSurvey | None:
+    """What is known of the model that a step trains."""
+    larger = grown(draft, step.inputs["model"])
+    return larger or draft.survey.models.get(other_model(draft, step) or str(draft.answer("base_model")))
 
 
 def size_of(draft: Draft, step: Step) -> int | None:
     """Parameters of the model that a step trains, when that is another than the base."""
+    larger = grown(draft, step.inputs["model"])
+    if larger is not None:
+        return parameters_of(larger)
     name = other_model(draft, step)
     if name is None:
         return None

@@ -83,7 +83,7 @@ def inputs_saved(
             if not _reads_as_is(value, setting, regime):
                 saved.append(float((HALF if regime.autocast else regime.adapter) * linear.inputs))
                 continue
-        else:
+        elif setting.method != "router" or linear.role != "router":
             continue
         if not shared:
             saved.append(float(value * linear.inputs))

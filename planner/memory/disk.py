@@ -34,7 +34,7 @@ def checkpoint_bytes(architecture: Architecture, setting: TrainingSetting) -> In
     regime = regime_of(single)
     fixed = fixed_bytes(architecture, single)
     tensors = trainable_tensors(architecture, single)
-    in_place = single.method in ALL_WEIGHTS or single.method in {"partial", "bitfit"}
+    in_place = single.method in ALL_WEIGHTS or single.method in {"partial", "bitfit", "router"}
     value = regime.weight if in_place else regime.adapter
     saved = architecture.parameters * regime.weight if in_place else sum(t.values * t.times * value for t in tensors)
     states = fixed.states + paged_bytes(single, tensors, value)

@@ -72,7 +72,7 @@ def _fixed(architecture: Architecture, _key: tuple[object, ...], carrier: _Carri
     regime = regime_of(setting)
     tensors = trainable_tensors(architecture, setting)
     trains_all = setting.method in ALL_WEIGHTS
-    in_place = trains_all or setting.method in {"partial", "bitfit"}
+    in_place = trains_all or setting.method in {"partial", "bitfit", "router"}
     value = regime.weight if in_place else regime.adapter
     gradients = packed((part.values * value, part.times) for part in tensors)
     own = 0.0 if in_place else gradients

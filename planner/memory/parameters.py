@@ -155,6 +155,19 @@ def _bitfit(architecture: Architecture, _setting: TrainingSetting) -> list[Tenso
     return tensors
 
 
+def _router(architecture: Architecture, _setting: TrainingSetting) -> list[Tensors]:
+    """What chooses the experts of each token [komatsuzaki-2022-sparse-upcycling]."""
+    tensors = [Tensors(m.weights, count, m.outputs) for m, count in architecture.matrices() if m.role == "router"]
+    if not tensors:
+        raise EstimateError(
+            f"this {architecture.model_type} model is no mixture of experts and has no router.",
+            field="method",
+            value="router",
+            allowed="a mixture of experts",
+        )
+    return tensors
+
+
 def _adapter(architecture: Architecture, setting: TrainingSetting) -> list[Tensors]:
     """Two bottlenecks a layer, each down and up with biases [houlsby-2019]."""
     hidden, width, times = architecture.hidden, setting.bottleneck, 2 * architecture.layers
@@ -192,6 +205,7 @@ _METHODS: dict[str, Callable[[Architecture, TrainingSetting], list[Tensors]]] = 
     "prefix-tuning": _prefix,
     "p-tuning": _p_tuning,
     "bitfit": _bitfit,
+    "router": _router,
     "adapter": _adapter,
     "partial": _partial,
     "linear-probe": _probe,

@@ -10,7 +10,7 @@ from planner.memory.errors import EstimateError, near_names
 
 Method = Literal[
     "full", "partial", "lora", "qlora", "lora-8bit", "dora", "adapter", "bitfit", "ia3", "prompt-tuning",
-    "prefix-tuning", "p-tuning", "linear-probe", "galore",
+    "prefix-tuning", "p-tuning", "linear-probe", "galore", "router",
 ]  # fmt: skip
 Precision = Literal["bf16", "amp", "fp32"]
 Optimizer = Literal[
