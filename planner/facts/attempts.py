@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from planner.documents import Attempt, Spec
 
+# How an attempt tells the form that it was measured in.
+ROUNDED = "quantized to "
 LADDER = ("book:finetuning-and-rag",)
 PROMPTING = ("prompt", "few-shot")
 RECALL = ("recall_at_1", "recall_at_5", "recall_at_10")
@@ -198,6 +200,16 @@ def quantized_loss(spec: Spec) -> float | Unknown:
     """What fewer bits cost in the task's score when they were last measured (`metric_loss` of an attempt)."""
     found = [attempt.metrics["metric_loss"] for attempt in spec.attempts if "metric_loss" in attempt.metrics]
     return found[-1] if found else Unknown("no attempt measured what fewer bits cost")
+
+
+@fact(cite=("book:quantization",))
+def rounded_finetune(spec: Spec) -> str | Unknown:
+    """The form to which a finetune was rounded when it was last measured what that costs, such as `int4`."""
+    found = [
+        attempt for attempt in spec.attempts if "metric_loss" in attempt.metrics and attempt.approach == "finetune"
+    ]
+    form = (found[-1].method or "").removeprefix(ROUNDED) if found else ""
+    return form or Unknown("no attempt measured a finetune in fewer bits")
 
 
 @fact(unit="fraction", cite=("wilson-1927",))

@@ -363,6 +363,23 @@ def test_a_loss_that_was_measured_leads_to_training_with_rounded_weights() -> No
         assert answer(document, "qat") == expected
 
 
+def test_a_finetune_that_met_the_target_is_trained_on_where_its_few_bits_lost_too_much() -> None:
+    def drawn(loss: float, form: str = "int8-int4") -> tuple[Any, list[str]]:
+        attempts = [
+            {"approach": "finetune", "method": "lora", "metrics": {"accuracy": 0.95}},
+            {"approach": "finetune", "method": f"quantized to {form}", "metrics": {"metric_loss": loss}},
+        ]
+        small = [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]
+        document = plan(spec(attempts=attempts, models=small, overrides={"quantization": form}))
+        return answer(document, "approach"), [step.address for step in document.steps]
+
+    approach, addresses = drawn(0.12)
+    assert approach == "finetune"
+    assert "train/qat" in addresses
+    assert drawn(0.01)[0] == "none"
+    assert drawn(0.12, "nf4")[0] == "none", "training cannot round to it"
+
+
 @pytest.mark.parametrize(
     ("overrides", "rule"),
     [
