@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # torch names its errors; looking for names keeps it out of processes that do not compute.
 OOM_NAMES = {"MemoryError", "OutOfMemoryError"}
 OOM_TEXTS = ("out of memory", "defaultcpuallocator", "not enough memory", "cannot allocate memory")
+ALLOCATION = re.compile(r"[Tt]ried to allocate ([\d.]+) (bytes|[KMGT]iB)")
+DEVICE_WORDS = ("cuda", "hip", "xpu", "mps")
 CODES: dict[str, ErrorClass] = {"DATA": "data", "RUN": "infrastructure"}
 DEVICE_TEXTS = ("cuda error", "hip error", "nccl", "device-side assert")
 PLACE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE}
@@ -31,6 +34,17 @@ def classify(error: BaseException) -> ErrorClass:
         if found:
             return found
     return "bug"
+
+
+def out_of_memory(error: BaseException) -> str:
+    """A sentence for an error of class `oom`: whose memory ran out, and how much more was asked for."""
+    text = str(error)
+    whose = "The device's memory" if any(word in text.lower() for word in DEVICE_WORDS) else "Memory"
+    asked = ALLOCATION.search(text)
+    if asked is None:
+        return f"{whose} ran out."
+    amount = f"{int(asked[1]) / 10**6:,.0f} MB" if asked[2] == "bytes" else f"{asked[1]} {asked[2]}"
+    return f"{whose} ran out when {amount} more were asked for."
 
 
 def _by_kind(error: BaseException) -> ErrorClass | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from executors.attempt import AttemptFolder, JobFile, write_document
 from executors.contract import Job, Outcome
+from executors.errors import out_of_memory
 from executors.files import disk_full, is_disk_full, remove
 from executors.ledger import record
 from executors.places.local import sign_in
@@ -127,9 +128,12 @@ def explain(error: BaseException, executor: Executor | None, attempt: AttemptFol
         message = " ".join(finding.message for finding in error.findings)
         fix = " ".join(dict.fromkeys(finding.fix for finding in error.findings if finding.fix))
         return StepError(cls=_classify(error, executor), message=message, fix=fix)
-    said = str(error).strip().splitlines()
+    found, said = _classify(error, executor), str(error).strip().splitlines()
     message = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-    return StepError(cls=_classify(error, executor), message=message, fix="The log has the details.")
+    if found == "oom":
+        fix = "Free some, or plan again for less: shorter rows, fewer at once, a smaller model."
+        return StepError(cls=found, message=out_of_memory(error), fix=fix)
+    return StepError(cls=found, message=message, fix="The log has the details.")
 
 
 def _perform(executor: Executor, attempt: AttemptFolder, job: JobFile, out: Path, *, writes: bool) -> Outcome:

@@ -10,6 +10,7 @@ from executors.train.belonging import output_of
 from executors.train.liger import unsupported
 from executors.train.params import TrainParams
 from executors.train.spreading import BY_DEEPSPEED, out_of_reach
+from executors.train.trackers import unusable
 from planner.documents import Finding, Where
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Train:
         if step.outputs and step.outputs != (leaves,):
             message = f"The method {step.params.get('method')} leaves a {leaves}, not {', '.join(step.outputs)}."
             findings.append(_finding(step, message, f"Declare the output {leaves}."))
-        findings += [_finding(step, message, fix) for message, fix in out_of_reach(step.params, site)]
+        wrong = (*out_of_reach(step.params, site), *unusable())
+        findings += [_finding(step, message, fix) for message, fix in wrong]
         findings += [
             _finding(step, f"The package {package} is missing, which {reason} needs.", f"Install {package}.")
             for package, reason in _more_packages(step)

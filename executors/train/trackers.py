@@ -19,6 +19,19 @@ ASKED = "ADAPT_TRACKERS"
 PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",), "wandb": ("wandb",)}
 
 
+def unusable() -> list[tuple[str, str]]:
+    """What is wrong with the trackers that are asked for: a sentence, and what to do."""
+    found = []
+    for name in _asked():
+        if name not in PACKAGES:
+            fix = near(name, PACKAGES) or f"Known are {', '.join(PACKAGES)}."
+            found.append((f"{ASKED} names the tracker {name}, which is not known.", fix))
+        elif not any(importlib.util.find_spec(package) for package in PACKAGES[name]):
+            message = f"{ASKED} names the tracker {name}, whose package is not installed."
+            found.append((message, f"Install {PACKAGES[name][-1]}, or leave {name} out."))
+    return found
+
+
 def trackers(folder: Path) -> list[str]:
     """The trackers that `ADAPT_TRACKERS` names, separated by commas.
 
@@ -28,14 +41,13 @@ def trackers(folder: Path) -> list[str]:
     Raises:
         InputError: a tracker is not known, or its package is not installed.
     """
-    names = [name.strip() for name in os.environ.get(ASKED, "").split(",") if name.strip()]
-    for name in names:
-        if name not in PACKAGES:
-            fix = near(name, PACKAGES) or f"Known are {', '.join(PACKAGES)}."
-            raise InputError.one("TRAIN040", f"{ASKED} names the tracker {name}, which is not known.", fix)
-        if not any(importlib.util.find_spec(package) for package in PACKAGES[name]):
-            message = f"{ASKED} names the tracker {name}, whose package is not installed."
-            raise InputError.one("TRAIN040", message, f"Install {PACKAGES[name][-1]}, or leave {name} out.")
+    for message, fix in unusable():
+        raise InputError.one("TRAIN040", message, fix)
+    names = _asked()
     if "tensorboard" in names:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder))
     return names
+
+
+def _asked() -> list[str]:
+    return [name.strip() for name in os.environ.get(ASKED, "").split(",") if name.strip()]

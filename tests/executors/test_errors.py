@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from executors.errors import classify
+from executors.errors import classify, out_of_memory
 from planner.documents import InputError, RunError
 
 
@@ -33,6 +33,25 @@ class OutOfMemoryError(RuntimeError):
 )
 def test_an_error_has_the_class_that_decides_the_retry(error: BaseException, expected: str) -> None:
     assert classify(error) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("", "Memory ran out."),
+        (
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 299243648 bytes. Error",
+            "Memory ran out when 299 MB more were asked for.",
+        ),
+        (
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB.",
+            "The device's memory ran out when 2.00 GiB more were asked for.",
+        ),
+        ("CUDA error: out of memory", "The device's memory ran out."),
+    ],
+)
+def test_a_lack_of_memory_is_one_sentence(said: str, sentence: str) -> None:
+    assert out_of_memory(RuntimeError(said)) == sentence
 
 
 def test_the_cause_of_an_unknown_error_is_looked_at() -> None:

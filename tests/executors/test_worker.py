@@ -124,7 +124,7 @@ def test_a_worker_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
             "infrastructure",
             "The disk is full:",
         ),
-        (MemoryError(), "oom", "MemoryError"),
+        (MemoryError(), "oom", "Memory ran out."),
         (InputError.one("DATA001", "The data is empty.", "Give some."), "bug", "The data is empty."),
         (KeyError("x"), "bug", "KeyError: 'x'"),
         (SystemExit(3), "bug", "SystemExit: 3"),

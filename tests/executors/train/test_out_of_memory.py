@@ -137,4 +137,4 @@ def test_an_error_of_the_device_is_out_of_memory(tmp_path: Path, monkeypatch: py
         perform(job)
     found = explain(raised.value, Train(), AttemptFolder(tmp_path, 1))
     assert found.cls == "oom"
-    assert found.message.startswith("OutOfMemoryError: CUDA out of memory.")
+    assert found.message == "The device's memory ran out when 2.00 GiB more were asked for."

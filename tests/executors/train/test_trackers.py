@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from executors.train import Train
 from executors.train.trackers import trackers
 from planner.documents import InputError
 from tests.executors.train.jobs import make_job, perform
+from tests.executors.train.test_executor import SITE, step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,8 @@ def test_a_tracker_that_is_unknown_or_missing_is_one_sentence(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(InputError, match=said):
         trackers(tmp_path)
+    # A run does not begin with it.
+    assert said in " ".join(found.message for found in Train().check(step("model", "prompt", "train"), SITE))
 
 
 def test_tensorboard_is_told_both_losses_and_the_weights_stay_the_same(
