@@ -31,7 +31,7 @@ PARAMS: dict[str, Any] = {
     "learning_rate": 1e-3, "schedule": "linear", "warmup_ratio": 0.1, "epochs": 3.0, "micro_batch": 2,
     "accumulation": 1, "max_length": 256, "prompt_loss_weight": 0.0, "gradient_checkpointing": False,
     "optimizer": "adamw", "weight_decay": 0.0, "beta1": 0.9, "beta2": 0.999, "max_grad_norm": 1.0,
-    "precision": "bf16", "base_dtype": "bf16", "attention": "sdpa", "liger_kernel": "never",
+    "precision": "bf16", "base_dtype": "bf16", "attention": "sdpa", "liger_kernel": "never", "compile": "off",
     "distribution": "single", "packing": False, "length_grouped": True,
     "early_stopping_patience": None, "evaluations_per_epoch": 0, "checkpoint_s": 0.1, "seed": 1,
 }  # fmt: skip

@@ -28,8 +28,9 @@ TRAINING: dict[str, Any] = {
     "warmup_ratio": 0.03, "epochs": 3.0, "micro_batch": 8, "accumulation": 1, "max_length": 128,
     "prompt_loss_weight": 0.0, "gradient_checkpointing": False, "optimizer": "adamw", "weight_decay": 0.01,
     "beta1": 0.9, "beta2": 0.999, "max_grad_norm": 1.0, "precision": "bf16", "base_dtype": "bf16",
-    "attention": "sdpa", "liger_kernel": "never", "distribution": "single", "packing": False, "length_grouped": True,
-    "early_stopping_patience": None, "evaluations_per_epoch": 1, "checkpoint_s": 600.0, "seed": 0,
+    "attention": "sdpa", "liger_kernel": "never", "compile": "off", "distribution": "single", "packing": False,
+    "length_grouped": True, "early_stopping_patience": None, "evaluations_per_epoch": 1, "checkpoint_s": 600.0,
+    "seed": 0,
 }  # fmt: skip
 
 

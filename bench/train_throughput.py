@@ -153,6 +153,7 @@ def _params(options: argparse.Namespace) -> Any:
         base_dtype=options.precision,
         attention=options.attention,
         liger_kernel="never",
+        compile="off",
         distribution="single",
         packing=False,
         length_grouped=True,

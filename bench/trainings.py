@@ -163,6 +163,7 @@ COMMON: dict[str, Any] = {
     "base_dtype": "bf16",
     "attention": "sdpa",
     "liger_kernel": "never",
+    "compile": "off",
     "distribution": "single",
     "packing": False,
     "length_grouped": True,

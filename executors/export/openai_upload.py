@@ -31,6 +31,7 @@ ITS_OWN = (
     "weight_decay", "beta1", "beta2", "max_grad_norm", "precision", "base_dtype", "attention", "distribution",
     "schedule", "warmup_ratio", "packing", "length_grouped", "evaluations_per_epoch", "checkpoint_s", "max_length",
     "held_out", "nodes", "offload", "restarts", "rounding", "rounding_group", "liger_kernel", "share_prefix",
+    "compile",
 )  # fmt: skip
 
 

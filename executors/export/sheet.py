@@ -56,6 +56,9 @@ class Sheet:
         if self.get("share_prefix"):
             because = f"The beginning that rows share is computed once in the plan; {self.tool} reads it in every row."
             self.unsaid("share_prefix", because, "Only speed differs.", severity="note")
+        if self.get("compile") == "trial":
+            because = f"Layers are compiled in the plan where a trial shows that it pays; {self.tool} is not told to."
+            self.unsaid("compile", because, "Try its switch for torch.compile; only speed differs.", severity="note")
         for name, value in self.params.items():
             if name not in self._asked and value is not None:
                 self.unsaid(name, f"{self.tool} is not told {name} {shown(value)}: it has no word for it.")

@@ -83,6 +83,7 @@ def disagreements(params: TrainParams) -> list[tuple[bool, str]]:
         ),
         *_of_preference(params),
         *refusals(params),
+        *_of_compiling(params),
         (
             params.precision == "fp32" and params.base_dtype != "fp32",
             f"precision fp32 needs base_dtype fp32, which is {params.base_dtype}",
@@ -102,6 +103,20 @@ def _of_sharing(params: TrainParams) -> list[tuple[bool, str]]:
         (
             shares and "virtual_tokens" in OWN[params.method],
             f"{params.method} begins each row with virtual tokens, which rows in one sequence would not have: {fix}",
+        ),
+    ]
+
+
+def _of_compiling(params: TrainParams) -> list[tuple[bool, str]]:
+    tries, fix = params.compile == "trial", "set compile to off"
+    return [
+        (
+            tries and params.distribution != "single",
+            f"a trial of compile times one process, and {params.distribution} lets several wait for each other: {fix}",
+        ),
+        (
+            tries and params.gradient_checkpointing,
+            f"layers that are recomputed are not compiled, and dropout would draw anew in them: {fix}",
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from peft.helpers import disable_input_dtype_casting
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
-from executors.train import deepspeed, liger
+from executors.train import compiling, deepspeed, liger
 from executors.train.optimizers import NAMES, own_optimizer
 from executors.train.restarts import Restarts, folded_weights, steps_between, with_warmups
 from executors.train.saving import SavingTrainer
@@ -81,7 +82,11 @@ class KeptTrainer(SavingTrainer):
         # The parent rounds what trains on a quantized base to bf16, in which small steps are lost.
         for weight in trained:
             weight.requires_grad = False
-        super().__init__(model=applied.model, processing_class=plan.ready.tokenizer, callbacks=[plan.watch], **parent)
+        self.layers = compiling.Layers(applied.model)
+        # Before the watch, which starts the clock.
+        trial = [compiling.Trial(self.layers, self._passes, plan)] if plan.params.compile == "trial" else []
+        callbacks = [*trial, plan.watch]
+        super().__init__(model=applied.model, processing_class=plan.ready.tokenizer, callbacks=callbacks, **parent)
         for weight in trained:
             weight.requires_grad = True
         self.remove_callback(PrinterCallback)
@@ -101,8 +106,21 @@ class KeptTrainer(SavingTrainer):
             torch.manual_seed(self.plan.params.seed + self.plan.ranks.number)
         # Autocast casts as it needs; peft would widen every input to fp32 first, for nothing.
         casts = self.plan.params.precision != "fp32" and self.plan.params.method in CASTING
-        with disable_input_dtype_casting(self.model, active=casts):
+        compiles = compiling.settings() if self.plan.params.compile == "trial" else nullcontext()
+        with disable_input_dtype_casting(self.model, active=casts), compiles:
             return super().train(*args, **kwargs)
+
+    def _passes(self) -> compiling.Passes:
+        """Forward and backward passes on the longest batch, and on some from short ones to long ones."""
+        first, *others = self.plan.batches
+        lengths = self.plan.batches.lengths
+        ordered = sorted(others or [first], key=lambda rows: len(rows) * max(lengths[row] for row in rows))
+        places = [(2 * at + 1) * len(ordered) // (2 * compiling.PROBES) for at in range(compiling.PROBES)]
+        chosen = ([self.rows[row] for row in rows] for rows in (first, *(ordered[place] for place in places)))
+        batches = [self._prepare_inputs(self._collated(rows, learning=True)) for rows in chosen]
+        return compiling.Passes(
+            self.model, lambda batch: self._loss(self.model, batch) / self._weight(batch), batches, self.plan.device
+        )
 
     def create_optimizer(self, model: Any = None) -> Any:
         """The optimizer of the method where it has its own."""
@@ -167,9 +185,10 @@ class KeptTrainer(SavingTrainer):
         model.eval()
         total, weight = torch.zeros((), device=self.args.device), torch.zeros((), device=self.args.device)
         ranks = self.plan.ranks
-        for batch in self.held_out():
-            weight += self._weight(batch)
-            total += self._loss(model, batch)
+        with self.layers.as_they_are():
+            for batch in self.held_out():
+                weight += self._weight(batch)
+                total += self._loss(model, batch)
         if ranks.sharded:
             self.model.reshard()  # what stands outside of blocks stays gathered after a forward pass
         model.train()

@@ -123,6 +123,9 @@ class TrainParams(Params):
     """The kernel; `flash` keeps rows apart by their lengths (CUDA), the others by a mask."""
     liger_kernel: Literal["never", "when-installed"]
     """Whether norms, rotary positions and gated layers are computed by Liger's kernels (CUDA)."""
+    compile: Literal["off", "trial"]
+    """With `trial` the layers that a model repeats are compiled before the first step, timed against themselves as they
+    are, and used so where that spares more time than it took."""
     distribution: Literal["single", "ddp", "fsdp", "zero-2", "zero-3", "offload"]
     """How training is spread: every device has its rows (ddp), and a part of the weights too (fsdp, zero)."""
     devices: Count | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from executors.bottleneck import decoder_layers
 from executors.contract import Outcome
 from executors.models import device_name
-from executors.train import checkpoints, liger
+from executors.train import checkpoints, compiling, liger
 from executors.train.artifact import write_result
 from executors.train.batches import EpochBatches
 from executors.train.belonging import output_of
@@ -123,6 +123,7 @@ def _train(job: Job, params: TrainParams, device: str, ranks: Ranks) -> Outcome:
             "epochs": round(len(record.losses) / batches.steps, 3),
             "tokens": record.tokens,
             "resumed_from": watch.resumed_from,
+            **({"compile": compiling.notes(job.checkpoints)} if params.compile == "trial" else {}),
             "chosen_step": record.best or len(record.losses),
             "curve": describe(record.losses, record.evaluations, batches.steps, times_usual),
         },

@@ -35,6 +35,7 @@ COMMON = (
     "base_dtype",
     "attention",
     "liger_kernel",
+    "compile",
     "distribution",
 )
 LOW_RANK = ("rank", "alpha", "rank_scaling", "dropout", "targets", "initialisation", "rate_ratio")
@@ -185,6 +186,7 @@ def _out_of_memory(params: dict[str, JsonValue]) -> tuple[Retry, ...]:
         change: dict[str, JsonValue] = {"micro_batch": batch, "accumulation": accumulation}
         ladder.append(Retry(on="oom", set=change, because="half the rows at once, the same effective batch"))
     if not params["gradient_checkpointing"] and params["method"] != "prefix-tuning":
-        recompute: dict[str, JsonValue] = {"gradient_checkpointing": True}
+        # What is recomputed is not compiled.
+        recompute: dict[str, JsonValue] = {"gradient_checkpointing": True, "compile": "off"}
         ladder.append(Retry(on="oom", set=recompute, because="activations are recomputed instead of kept"))
     return tuple(ladder)

@@ -39,6 +39,7 @@ COMMON: dict[str, Any] = {
     "length_grouped": True,
     "share_prefix": True,
     "liger_kernel": "never",
+    "compile": "off",
     "early_stopping_patience": 2,
     "evaluations_per_epoch": 1,
     "checkpoint_s": 300.0,

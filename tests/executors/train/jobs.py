@@ -41,6 +41,7 @@ PARAMS: dict[str, Any] = {
     "base_dtype": "fp32",
     "attention": "sdpa",
     "liger_kernel": "never",
+    "compile": "off",
     "distribution": "single",
     "packing": False,
     "length_grouped": True,
