@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STORED = ("book:lora", "hu-2021-lora")
 # What learns is held in 32 bits, and an adapter is saved so.
 LEARNED_BYTES = 4
+# Starts of low-rank adapters that are taken off the base's weights.
+SUBTRACTED = ("pissa", "olora")
 # As transformers names them.
 GGUF_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 # Methods of quantization that fit the rounding to what runs through the layers.
@@ -98,9 +100,18 @@ def base_unpacked(survey: Survey, base_model: str) -> bool:
 
 
 @fact(cite=("gguf-docs",))
-def gguf_written(model_family: str) -> bool:
-    """Whether `adapt run` writes models of this family as GGUF; llama.cpp's own script writes more."""
-    return model_family in GGUF_FAMILIES
+def gguf_written(survey: Survey, base_model: str, model_family: str, scaling: str) -> bool:
+    """Whether `adapt run` writes this model as GGUF: its family, with positions that nothing stretches."""
+    config = survey.models[base_model].config or {}
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    return model_family in GGUF_FAMILIES and kind == "default" and scaling == "none"
+
+
+@fact(unit="rank", cite=("peft-docs", "vllm-lora-config"))
+def served_rank(rank: int, initialisation: str) -> int:
+    """Rank of an adapter as a server loads it: a start that is taken off the base's weights comes back beside it."""
+    return 2 * rank if initialisation in SUBTRACTED else rank
 
 
 @fact(unit="rows", cite=("frantar-2022-gptq", "lin-2023-awq"))

@@ -36,9 +36,15 @@ def codes(document: Plan) -> set[str]:
             id="rounded twice",
         ),
         pytest.param(finetuning(**pinned(method="prompt-tuning", serving="merged"), **CHAT), "SRV003", id="prompt"),
+        pytest.param(finetuning(models=ROUNDED, **pinned(serving="merged"), **CHAT), "SRV004", id="onto rounded"),
         pytest.param(finetuning(**MANY, **pinned(serving="merged"), **CHAT), "SRV001", id="a copy for each tenant"),
         pytest.param(finetuning(**pinned(method="full", serving="adapters"), **CHAT), "SRV002", id="no adapter"),
         pytest.param(finetuning(**pinned(quantization="gptq", server="llama-cpp"), **CHAT), "SVR002", id="no GGUF"),
+        pytest.param(finetuning(**pinned(server="llama-cpp"), **CHAT), "SVR002", id="a folder in llama.cpp"),
+        pytest.param(
+            finetuning(**pinned(method="p-tuning", quantization="gguf", server="llama-cpp"), **CHAT), "SVR006",
+            id="soft prompts in llama.cpp",
+        ),
         pytest.param(finetuning(**MANY, **pinned(method="dora", server="vllm"), **CHAT), "SVR003", id="DoRA in vLLM"),
         pytest.param(
             finetuning(**MANY, **pinned(objective="classification-head", server="vllm")), "SVR004", id="heads in vLLM"
@@ -66,6 +72,12 @@ def test_what_does_not_combine_is_refused_by_its_rule(spec: dict[str, Any], rule
         pytest.param(finetuning(**MANY, **pinned(quantization="gptq"), **CHAT), "SVW147", id="adapters on rounded"),
         pytest.param(finetuning(**MANY, **pinned(rank=64), **CHAT), "SVW136", id="rank above the default"),
         pytest.param(finetuning(**MANY, **pinned(rank=1024), **CHAT), "SVW137", id="rank above all"),
+        pytest.param(
+            finetuning(**MANY, **pinned(rank=512, initialisation="pissa"), **CHAT), "SVW137", id="rank doubled"
+        ),
+        pytest.param(finetuning(**MANY, **pinned(objective="infilling"), **CHAT), "SVW154", id="new tokens"),
+        pytest.param(finetuning(**MANY, **pinned(method="relora"), **CHAT), "SVW134", id="a model each"),
+        pytest.param(finetuning(**pinned(quantization="gguf"), **CHAT), "SVW152", id="scaled positions in GGUF"),
         pytest.param(finetuning(**MANY, **pinned(method="dora"), **CHAT), "SVW135", id="DoRA"),
         pytest.param(
             finetuning(**MANY, **pinned(objective="long-context", scaling="yarn"), **CHAT), "SVW153", id="stretched"
