@@ -81,7 +81,7 @@ def _measured(name: str, known: dict[str, dict[str, Any]], file: Path) -> dict[s
         path = FOLDER / f"{name.replace(' ', '-')}.json"
         adapt.save(plan, path)
         report = adapt.run(path, allow_paths=[DATA, small_model()])
-    except adapt.InputError as error:
+    except adapt.AdaptError as error:
         return {"said": f"refused: {error.findings[0].message}"}
     if report.status not in ("done", "stopped"):
         return {"said": f"{report.status}: {report.because}"}
