@@ -46,11 +46,12 @@ class Fp8:
     def parts(self, values: Any) -> tuple[Any, ...]:
         """See `Format`."""
         most = torch.finfo(FP8).max
-        return (values.clamp(-most, most).to(FP8),)
+        # As bytes, which every device can copy from place to place.
+        return (values.clamp(-most, most).to(FP8).view(torch.uint8),)
 
     def values(self, parts: tuple[Any, ...], dtype: Any) -> Any:
         """See `Format`."""
-        return parts[0].to(dtype)
+        return parts[0].view(FP8).to(dtype)
 
 
 @dataclass(frozen=True)

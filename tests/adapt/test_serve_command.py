@@ -64,3 +64,13 @@ def test_a_port_in_use_is_refused_before_anything_is_loaded(tmp_path: Path, adap
         said = adapt("serve", run, "--port", str(taken.getsockname()[1]))
     assert said.code == 2
     assert "in use" in said.err
+
+
+@pytest.mark.slow
+def test_a_form_that_was_not_made_is_refused_with_those_that_were(tmp_path: Path, adapt: Callable) -> None:
+    run = finished_run(tmp_path / "one")
+    said = adapt("serve", run, "--form", "int8")
+    assert said.code == 2
+    assert "made no form `int8`" in said.err
+    assert "no other than its best" in said.err
+    assert "give it, or --form" in adapt("serve", run, "--form", "int8", "--merged").err
