@@ -67,7 +67,7 @@ def _gathering(problems: list[Finding]) -> Iterator[None]:
 
 def _check_applyable(plan: Plan) -> None:
     if not plan.status.applyable:
-        message = f"The plan cannot be run: {plan.status.because}"
+        message = f"The plan cannot be run: {plan.status.because.rstrip('.')}."
         fix = f"It would need: {'; '.join(plan.status.needs)}." if plan.status.needs else ""
         raise InputError([Finding(code="RUN180", severity="error", message=message, fix=fix)])
     if plan.status.waits_for:

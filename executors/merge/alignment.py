@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Rounds over all kinds of units; most searches end after three to five.
 ROUNDS = 50
-SHARD_BYTES = 500_000_000
+SHARD_BYTES = 200_000_000
 FIRST = "source-0"
 
 

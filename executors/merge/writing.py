@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from planner.documents import JsonValue
 
 # Bytes of weights that wait in memory before they are written; a file holds no more.
-SHARD_BYTES = 500_000_000
+SHARD_BYTES = 200_000_000
 # Settings that a merge may change.
 CHANGED = ("dtype", "num_hidden_layers", "n_layer", "vocab_size", "layer_types")
 BASE, FIRST = "base", "source-0"
