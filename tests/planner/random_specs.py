@@ -7,9 +7,11 @@ one, or a seeded random number generator's, so that a thousand specs are the sam
 from __future__ import annotations
 
 import copy
+import os
 import random
 from typing import TYPE_CHECKING, Any, get_args
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from planner.documents.spec import Approach, Attempt, Constraints, Merge, Quality
@@ -22,8 +24,14 @@ from tests.planner.specs import EXPLORED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from planner.documents import Plan
+
     Pick = Callable[[Sequence[Any]], Any]
 
+EXAMPLES = int(os.environ.get("ADAPT_EXAMPLES", "25"))
+"""Specs a law is tried on; a thousand take some minutes."""
+RELAXED = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz"
 COUNTS = (0, 1, 20, 60, 100, 300, 500, 1000, 3000, 6000, 10_000, 30_000, 50_000, 200_000, 2_000_000)
 LENGTHS = (5.0, 60.0, 200.0, 700.0, 3000.0, 12_000.0, 100_000.0)
 # Of the catalog: every family of architecture, small and large, allowed and forbidden for products.
@@ -239,3 +247,9 @@ def seeded_specs(seed: int, count: int) -> list[dict[str, Any]]:
     """As many specs as asked for, the same for the same seed."""
     generator = random.Random(seed)  # noqa: S311 - nothing secret
     return [make_spec(generator.choice) for _ in range(count)]
+
+
+def answer(document: Plan, question: str) -> Any:
+    decision = document.decision(question)
+    assert decision is not None, question
+    return decision.answer

@@ -7,27 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.documents import GPTQMODEL, LLM_COMPRESSOR, Environment, InputError, Plan
+from planner.documents import InputError
 from planner.planning import plan
 from tests.planner.specs import spec
-from tests.planner.specs_after_training import finetuning
+from tests.planner.specs_after_training import SMALL_SERVING, answer, finetuning, quantized
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALL = {"max_serving_memory_gb": 6}
 T4 = {"devices": [{"name": "T4", "memory_gb": 16}]}
-
-
-def answer(document: Plan, question: str) -> Any:
-    decision = document.decision(question)
-    assert decision is not None
-    return decision.answer
-
-
-def quantized(document: Plan) -> Any:
-    [step] = [step for step in document.steps if step.executor == "quantize"]
-    return step
 
 
 @pytest.mark.parametrize(
@@ -46,16 +34,16 @@ def test_the_widest_format_that_fits_and_runs_fast_is_taken(hardware: str, memor
 
 
 def test_without_data_to_calibrate_on_weights_are_rounded_as_they_are() -> None:
-    document = plan(spec(constraints=SMALL, data={"test": {"examples": 200}}, hardware="a100-80gb"))
+    document = plan(spec(constraints=SMALL_SERVING, data={"test": {"examples": 200}}, hardware="a100-80gb"))
     assert answer(document, "quantization") == "int4"
     assert "calibration" not in quantized(document).inputs
     with pytest.raises(InputError, match="QNT002"):
-        plan(spec(constraints=SMALL, data={"test": {"examples": 200}}, overrides={"quantization": "gptq"}))
+        plan(spec(constraints=SMALL_SERVING, data={"test": {"examples": 200}}, overrides={"quantization": "gptq"}))
 
 
 def test_a_few_rows_are_enough_for_awq_and_not_for_gptq() -> None:
     few = {"train": {"examples": 40}, "test": {"examples": 200}}
-    step = quantized(plan(finetuning(constraints=SMALL, data=few)))
+    step = quantized(plan(finetuning(constraints=SMALL_SERVING, data=few)))
     assert (step.params["method"], step.params["calibration_rows"]) == ("awq", 40)
 
 
@@ -65,16 +53,8 @@ def test_a_model_that_was_trained_whole_is_what_is_quantized() -> None:
     assert step.inputs["model"].step == "train/sft"
 
 
-def test_calibration_reads_training_data_and_never_the_test_data() -> None:
-    step = quantized(plan(finetuning(constraints=SMALL)))
-    assert step.inputs["calibration"].pin == "data/train"
-    assert (step.params["calibration_rows"], step.params["calibration_tokens"]) == (128, 2048)
-    documents = {"documents": {"examples": 500}, "test": {"examples": 200}}
-    assert quantized(plan(spec(constraints=SMALL, data=documents))).inputs["calibration"].pin == "data/documents"
-
-
 def test_a_quantized_finetune_is_held_against_the_merged_model_and_the_target() -> None:
-    document = plan(finetuning(constraints=SMALL))
+    document = plan(finetuning(constraints=SMALL_SERVING))
     measured = document.step("evaluate/gptq")
     assert measured.inputs["model"].step == "quantize/gptq"
     assert measured.inputs["reference"].step == "evaluate/merged"
@@ -87,7 +67,7 @@ def test_a_quantized_finetune_is_held_against_the_merged_model_and_the_target() 
 
 
 def test_every_form_is_held_against_the_adapter_on_the_same_prompts() -> None:
-    document = plan(finetuning(constraints=SMALL))
+    document = plan(finetuning(constraints=SMALL_SERVING))
     for name, model in (("merged", "merge/sft"), ("gptq", "quantize/gptq")):
         step = document.step(f"equivalence/{name}")
         read = {key: source.step for key, source in step.inputs.items()}
@@ -152,21 +132,8 @@ def test_a_form_that_nothing_here_can_make_is_refused_by_the_plan(hardware: str,
         plan(finetuning(hardware=hardware, overrides={"variants": [variant], **head}))
 
 
-def test_a_form_of_another_environment_is_made_beside_what_is_served() -> None:
-    document = plan(finetuning(hardware="a100-80gb", overrides={"variants": ["gptq", "fp8-dynamic"]}))
-    for name, environment, calibrated in (("gptq", GPTQMODEL, True), ("fp8-dynamic", LLM_COMPRESSOR, False)):
-        made = document.step(f"compare/{name}")
-        assert (made.environment, "calibration" in made.inputs) == (environment, calibrated)
-        assert document.step(f"reload/{name}").inputs["answers"].step == made.address
-        assert document.step(f"evaluate/{name}").inputs["model"].step == made.address
-        assert not document.step(f"equivalence/{name}").gates
-    assert document.step("compare/gptq").inputs["calibration"].pin == "data/train"
-    with pytest.raises(InputError, match="EQV005"):
-        plan(spec(data={"test": {"examples": 200}}, hardware="h100", overrides={"variants": ["w8a8"]}))
-
-
 def test_a_quantized_base_is_held_against_the_first_rung_which_is_sure_to_run() -> None:
-    document = plan(spec(constraints=SMALL, data={"test": {"examples": 200}}))
+    document = plan(spec(constraints=SMALL_SERVING, data={"test": {"examples": 200}}))
     measured = document.step("evaluate/int4")
     assert measured.inputs["reference"].step == "evaluate/zero-shot"
     assert measured.inputs["prompt"].step == "prompt/zero-shot"
@@ -209,7 +176,7 @@ def test_merging_into_quantized_weights_is_refused() -> None:
 
 def test_a_quantized_base_is_not_quantized_again() -> None:
     models = [{"id": "house", "params": 7_000_000_000, "dtype": "int4"}]
-    document = plan(spec(models=models, constraints=SMALL, data={"test": {"examples": 200}}))
+    document = plan(spec(models=models, constraints=SMALL_SERVING, data={"test": {"examples": 200}}))
     assert answer(document, "quantization") == "none"
     with pytest.raises(InputError, match="QNT007"):
         plan(spec(models=models, data={"test": {"examples": 200}}, overrides={"quantization": "int8"}))
@@ -260,138 +227,18 @@ def test_a_result_that_fits_is_served_as_it_is() -> None:
 
 
 def test_a_quantization_that_nothing_can_measure_is_warned_of() -> None:
-    document = plan(finetuning(constraints=SMALL, data={"train": {"examples": 3000}}))
+    document = plan(finetuning(constraints=SMALL_SERVING, data={"train": {"examples": 3000}}))
     assert "SVW130" in {finding.code for finding in document.warnings}
-    assert "SVW130" not in {finding.code for finding in plan(finetuning(constraints=SMALL)).warnings}
+    assert "SVW130" not in {finding.code for finding in plan(finetuning(constraints=SMALL_SERVING)).warnings}
 
 
 def test_the_memory_of_a_measurement_follows_the_bits_that_answer() -> None:
-    document = plan(finetuning(constraints=SMALL))
+    document = plan(finetuning(constraints=SMALL_SERVING))
     memory = {
         name: document.step(f"evaluate/{name}").resources.device_memory.expected  # type: ignore[union-attr]
         for name in ("merged", "gptq")
     }
     assert memory["gptq"] < 0.6 * memory["merged"]
-
-
-@pytest.mark.parametrize(
-    ("method", "environment", "bits", "group", "rows"),
-    [
-        ("gptq", GPTQMODEL, 4, 128, 128),
-        ("w4a16", LLM_COMPRESSOR, 4, 128, 128),
-        ("awq", LLM_COMPRESSOR, 4, 128, 128),
-        ("w8a8", LLM_COMPRESSOR, 8, None, 128),
-        ("fp8-dynamic", LLM_COMPRESSOR, 8, None, None),
-        ("fp8-weight", LLM_COMPRESSOR, 8, None, None),
-    ],
-)
-def test_a_library_that_excludes_others_runs_in_its_environment_and_the_result_is_read_outside(
-    method: str, environment: Environment, bits: int, group: int | None, rows: int | None
-) -> None:
-    document = plan(finetuning(hardware="h100", overrides={"quantization": method}))
-    step = quantized(document)
-    assert (step.environment, step.params["bits"], step.params["group"]) == (environment, bits, group)
-    assert step.params["calibration_rows"] == rows
-    assert ("calibration" in step.inputs) == (rows is not None)
-    assert rows is None or step.inputs["calibration"].pin == "data/train"
-    again, measured = document.step(f"reload/{method}"), document.step(f"evaluate/{method}")
-    assert again.environment is None
-    assert {name: source.step for name, source in again.inputs.items()} == dict.fromkeys(
-        ("model", "answers"), step.address
-    )
-    order = [each.address for each in document.steps]
-    assert order.index(step.address) < order.index(again.address) < order.index(measured.address)
-    assert "environment" in document.must_understand
-    assert "environment" not in plan(finetuning(hardware="h100", overrides={"quantization": "int8"})).must_understand
-
-
-def test_a_group_divides_the_inputs_of_every_layer() -> None:
-    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}], "overrides": {"quantization": "gptq"}}
-    assert quantized(plan(finetuning(hardware="h100", **small))).params["group"] == 64, "576 inputs"
-
-
-@pytest.mark.parametrize(
-    ("hardware", "train", "latency", "expected"),
-    [
-        ("h100", 40, 0.7, "fp8-dynamic"),
-        ("a100-80gb", 40, 0.7, "fp8-weight"),
-        ("h100", 40, 1.5, "none"),
-        ("h100", 40, 0.4, "none"),
-    ],
-)
-def test_weights_that_are_read_too_slowly_take_a_byte_where_no_data_fit_four_bits(
-    hardware: str, train: int, latency: float, expected: str
-) -> None:
-    data = {"train": {"examples": train}, "test": {"examples": 200}}
-    least = {fact.name: fact.value for fact in plan(finetuning(hardware=hardware, data=data)).facts}["least_answer_ms"]
-    limits = {"latency_ms": latency * float(str(least))}
-    document = plan(finetuning(hardware=hardware, data=data, constraints=limits))
-    assert answer(document, "quantization") == expected
-
-
-def test_what_is_calibrated_needs_data_that_measure_nothing() -> None:
-    test = {"test": {"examples": 200}}
-    for method in ("w4a16", "w8a8"):
-        with pytest.raises(InputError, match="QNT002"):
-            plan(spec(data=test, hardware="h100", overrides={"quantization": method}))
-    step = quantized(plan(spec(data=test, hardware="h100", overrides={"quantization": "fp8-dynamic"})))
-    assert "calibration" not in step.inputs
-
-
-def test_training_with_rounded_weights_is_a_step_before_they_are_rounded_for_good() -> None:
-    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
-    plain = plan(finetuning(overrides={"quantization": "int8-int4"}, **small))
-    assert (answer(plain, "qat"), "train/qat" in [step.address for step in plain.steps]) == ("none", False)
-    document = plan(finetuning(overrides={"quantization": "int8-int4", "qat": "int8-int4"}, **small))
-    step = document.step("train/qat")
-    assert step.inputs["model"].step == "merge/sft"
-    assert quantized(document).inputs["model"].step == "train/qat"
-    assert (step.params["method"], step.params["rounding"], step.params["rounding_group"]) == ("qat", "int8-int4", 32)
-    assert step.params["learning_rate"] == 2e-5
-    held = document.step("equivalence/int8-int4")
-    assert held.inputs["reference"].step == "evaluate/sft", "it is held against what was measured before"
-    assert not [each for each in held.gates if "overrides.qat" in each.because]
-
-
-def test_a_loss_that_was_measured_leads_to_training_with_rounded_weights() -> None:
-    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
-    for loss, expected in ((0.12, "int8-int4"), (0.01, "none")):
-        tried = [{"approach": "finetune", "method": "quantized to int8-int4", "metrics": {"metric_loss": loss}}]
-        document = plan(
-            finetuning(overrides={"quantization": "int8-int4", "approach": "finetune"}, attempts=tried, **small)
-        )
-        assert answer(document, "qat") == expected
-
-
-def test_a_finetune_that_met_the_target_is_trained_on_where_its_few_bits_lost_too_much() -> None:
-    def drawn(loss: float, form: str = "int8-int4") -> tuple[Any, list[str]]:
-        attempts = [
-            {"approach": "finetune", "method": "lora", "metrics": {"accuracy": 0.95}},
-            {"approach": "finetune", "method": f"quantized to {form}", "metrics": {"metric_loss": loss}},
-        ]
-        small = [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]
-        document = plan(spec(attempts=attempts, models=small, overrides={"quantization": form}))
-        return answer(document, "approach"), [step.address for step in document.steps]
-
-    approach, addresses = drawn(0.12)
-    assert approach == "finetune"
-    assert "train/qat" in addresses
-    assert drawn(0.01)[0] == "none"
-    assert drawn(0.12, "nf4")[0] == "none", "training cannot round to it"
-
-
-@pytest.mark.parametrize(
-    ("overrides", "rule"),
-    [
-        ({"quantization": "nf4"}, "QAT002"),
-        ({"quantization": "gguf"}, "QAT002"),
-        ({"quantization": "int8-int4", "serving": "adapters"}, "QAT003"),
-    ],
-)
-def test_rounding_in_training_to_what_is_not_served_is_refused(overrides: dict[str, Any], rule: str) -> None:
-    small = {"models": [{"id": "HuggingFaceTB/SmolLM2-135M-Instruct"}]}
-    with pytest.raises(InputError, match=rule):
-        plan(finetuning(overrides={**overrides, "qat": "int8-int4"}, **small))
 
 
 def test_a_family_that_is_not_written_as_gguf_is_told_before_anything_runs(tmp_path: Path) -> None:
@@ -422,7 +269,7 @@ def test_what_is_measured_after_training_is_not_what_a_finetune_is_held_against(
 
 
 def test_answers_of_the_whole_base_are_no_answers_of_the_quantized_one() -> None:
-    document = plan(spec(constraints=SMALL, data={"test": {"examples": 200}}))
+    document = plan(spec(constraints=SMALL_SERVING, data={"test": {"examples": 200}}))
     assert "screened" in document.step("evaluate/zero-shot").inputs
     assert "screened" not in document.step("evaluate/int4").inputs
 
