@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 # Positions that a batch holds at least, as many times the rank: fewer leave directions undefined.
 LEAST = 4
-# Batches that are looked at, again and again until the directions stay.
-BATCHES = 32
+# Batches that are looked at, until the directions stay; each takes as many decompositions as the model has inputs.
+BATCHES = 4
+# Below any cosine: every direction counts as one that stays.
+ANY = -2.0
 
 
 def begin(model: Any, params: TrainParams, rows: Sequence[Example], pad: int, device: str) -> None:
@@ -38,6 +40,7 @@ def begin(model: Any, params: TrainParams, rows: Sequence[Example], pad: int, de
         InputError: the rows are too few to find as many directions as the rank.
     """
     from peft import initialize_lora_eva_weights
+    from peft.tuners.lora.eva import SVDHook
 
     batches = [_tensors(batch, pad, device) for batch in _batches(rows, params)]
     if not batches:
@@ -47,7 +50,15 @@ def begin(model: Any, params: TrainParams, rows: Sequence[Example], pad: int, de
     base = model.get_base_model()
     body = getattr(base, base.base_model_prefix)
 
+    seen: list[Any] = []
+
     def forward(_: Any, batch: dict[str, torch.Tensor]) -> None:
+        seen.append(batch)
+        if len(seen) > BATCHES:
+            # What still turns is taken as it is: by itself peft would look on without end.
+            for hook in (each for module in body.modules() for each in module._forward_hooks.values()):
+                if isinstance(hook, SVDHook):
+                    hook.sim_thresh = ANY
         with torch.no_grad(), autocast(params.precision, device):
             body(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
 
