@@ -9,32 +9,23 @@ which takes a minute.
 from __future__ import annotations
 
 import os
-import site
 import subprocess
 import sys
-import venv
 
+from bench.apart import environment_with
 from bench.small_model import ROOT
 
-VERSION = "0.19.8"
-FOLDER = ROOT / ".venv/deepspeed"
 TESTS = "tests/executors/train/test_deepspeed.py"
 
 
 def main() -> int:
     """Make the environment where it is not there, and run the tests; their exit status."""
-    python, done = FOLDER / "bin/python", FOLDER / f".has-{VERSION}"
-    if not done.exists():
-        print(f"Making an environment with DeepSpeed {VERSION} in {FOLDER} ...")
-        venv.create(FOLDER, with_pip=True, clear=True)
-        (packages,) = FOLDER.glob("lib/python*/site-packages")
-        seen = "\n".join([str(ROOT), *site.getsitepackages()])
-        (packages / "beside.pth").write_text(f"{seen}\n", encoding="utf-8")
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-build-isolation"]
-        # Its operations are compiled when they are first used.
-        subprocess.run([*pip, f"deepspeed=={VERSION}"], env=os.environ | {"DS_BUILD_OPS": "0"}, check=True)
-        done.touch()
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_EXTENSIONS_DIR": str(FOLDER / "extensions")}
+    # Its operations are compiled when they are first used.
+    python = environment_with(
+        "deepspeed", ["deepspeed==0.19.8"], options=["--no-build-isolation"], variables={"DS_BUILD_OPS": "0"}
+    )
+    extensions = str(python.parents[1] / "extensions")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_EXTENSIONS_DIR": extensions}
     # Ninja, which compiles, lies beside the interpreter.
     environment["PATH"] = os.pathsep.join([str(python.parent), environment["PATH"]])
     tests = [python, "-m", "pytest", "-rs", TESTS, *sys.argv[1:]]

@@ -23,6 +23,7 @@ from executors.export.words import (
     prompt_loss,
     started,
     steps_per_epoch,
+    warmup,
 )
 from executors.train.optimizers import NAMES
 
@@ -58,7 +59,6 @@ AXOLOTL: Mapping[str, Way] = {
     "optimizer": ("optimizer", NAMES),
     "schedule": ("lr_scheduler", SCHEDULES),
     "learning_rate": "learning_rate",
-    "warmup_ratio": "warmup_ratio",
     "weight_decay": "weight_decay",
     "beta1": "adam_beta1",
     "beta2": "adam_beta2",
@@ -107,6 +107,7 @@ def render(training: Training) -> Rendered:
     told_end(sheet, training)
     _data(sheet, training, objective)
     sheet.fill(AXOLOTL)
+    warmup(sheet, training, "warmup_ratio")
     if sheet.get("liger_kernel") not in (None, "never"):
         because = "Liger's kernels are used in the plan where they are installed."
         fix = "Add the plugin axolotl.integrations.liger.LigerPlugin where they are; only speed differs."

@@ -10,7 +10,7 @@ from executors.export.rendered import Rendered, refuse
 from executors.export.rows import jsonl
 from executors.export.sheet import Sheet
 from executors.export.trl_script import LOW_RANK
-from executors.export.words import ATTENTION, DTYPES, TRAINING, checkpoints, evaluation, started
+from executors.export.words import ATTENTION, DTYPES, TRAINING, checkpoints, evaluation, started, warmup
 
 if TYPE_CHECKING:
     from executors.export.trainings import Training
@@ -31,7 +31,8 @@ def render_head(training: Training) -> Rendered:
         sheet.get(name)
     model, adapter, rounded = _model(sheet, training), _adapter(sheet), _rounded(sheet)
     sheet.fill(TRAINING)
-    sheet.put(warmup_steps=sheet.get("warmup_ratio") or 0.0, gradient_checkpointing=sheet.get("gradient_checkpointing"))
+    warmup(sheet, training)
+    sheet.put(gradient_checkpointing=sheet.get("gradient_checkpointing"))
     sheet.put(train_sampling_strategy="group_by_length" if sheet.get("length_grouped") else "random")
     evaluation(sheet, validated=bool(training.validation))
     patience, length = sheet.get("early_stopping_patience"), sheet.get("max_length")

@@ -24,8 +24,9 @@ from executors.export.words import (
     evaluation,
     gap_shares,
     liger,
+    paired_otherwise,
     prompt_loss,
-    warmup_steps,
+    warmup,
 )
 from executors.train.optimizers import GALORE
 from planner.documents import InputError, pretty_json
@@ -110,9 +111,7 @@ def render(training: Training) -> Rendered:
     if objective == "preference":
         sheet.settings["packing"] = sheet.settings["neat_packing"] = False
     _optimizer(sheet)
-    ratio = sheet.get("warmup_ratio")
-    if ratio is not None:
-        sheet.put(warmup_steps=warmup_steps(ratio, len(training.train), training.params))
+    warmup(sheet, training, None)
     sheet.put(disable_gradient_checkpointing=not sheet.get("gradient_checkpointing"))
     evaluation(sheet, validated=bool(training.validation))
     patience = sheet.get("early_stopping_patience")
@@ -154,6 +153,7 @@ def _preferences(sheet: Sheet, training: Training) -> None:
     sheet.get("preference_loss")
     sheet.put(pref_beta=sheet.get("preference_beta"))
     if training.loss == "kto":
+        paired_otherwise(sheet)
         sheet.fill({"desirable_weight": "kto_chosen_weight", "undesirable_weight": "kto_rejected_weight"})
         sheet.get("label_smoothing")
         return

@@ -24,7 +24,9 @@ from executors.export.words import (
     galore,
     gap_shares,
     not_packed,
+    paired_otherwise,
     prompt_loss,
+    warmup,
 )
 from executors.train.belonging import SINGLE_ANSWERS
 
@@ -60,7 +62,6 @@ def _length(sheet: Sheet, value: int) -> None:
 
 TRL: Mapping[str, Way] = {
     **TRAINING,
-    "warmup_ratio": "warmup_steps",  # below one it is a share of all steps
     "gradient_checkpointing": "gradient_checkpointing",
     "length_grouped": _grouped,
     "max_length": _length,
@@ -82,7 +83,6 @@ def render(training: Training) -> Rendered:
     sheet, params = Sheet("TRL", training.step.address, training.params), training.params
     training = training.apart()
     sheet.get("objective")
-    sheet.get("learn_turns")
     objective = command_of(training)
     _model(sheet, training)
     sheet.put(dataset_name="data", dataset_train_split="train")
@@ -94,6 +94,7 @@ def render(training: Training) -> Rendered:
     if params.get("max_grad_norm") is None:
         ways.pop("max_grad_norm")
     sheet.fill(ways)
+    warmup(sheet, training)
     if params.get("method") == "galore":
         sheet.put(optim_target_modules="all-linear", optim_args=galore(sheet))
     if training.loss == "kto":
@@ -104,7 +105,6 @@ def render(training: Training) -> Rendered:
     sheet.put(output_dir="output", push_to_hub=False, use_cpu=training.on_cpu)
     if training.compares:
         sheet.get("packing")
-    sheet.get("held_out")
     gap_shares(sheet)
     told_end(sheet, training)
     behind_the_end(sheet, training)
@@ -164,12 +164,15 @@ def _method(sheet: Sheet, training: Training) -> None:
 
 
 def learned(sheet: Sheet, training: Training, objective: str) -> None:
-    """What the loss looks at."""
+    """What the loss looks at; the rows are told apart and held out when they are written."""
+    sheet.get("learn_turns")
+    sheet.get("held_out")
     if training.compares:
         loss = sheet.get("preference_loss") and training.loss
         sheet.put(beta=sheet.get("preference_beta"), loss_type=loss if objective == "kto" else [training.loss])
         sheet.get("prompt_loss_weight")
         if objective == "kto":
+            paired_otherwise(sheet)
             sheet.fill({"desirable_weight": "desirable_weight", "undesirable_weight": "undesirable_weight"})
             sheet.get("label_smoothing")
         else:

@@ -10,7 +10,7 @@ from executors.export.rendered import Rendered, refuse, refuse_head, refuse_loss
 from executors.export.sheet import Sheet
 from executors.export.stretching import as_python
 from executors.export.trl import PAIRED, TRL, command_of, data_files, learned
-from executors.export.words import DTYPES, behind_the_end, checkpoints, evaluation, gap_shares, started
+from executors.export.words import DTYPES, behind_the_end, checkpoints, evaluation, gap_shares, started, warmup
 from planner.documents import InputError
 
 if TYPE_CHECKING:
@@ -37,17 +37,16 @@ def render(training: Training) -> Rendered:
     sheet = Sheet("unsloth", training.step.address, training.params)
     training = training.apart()
     sheet.get("objective")
-    sheet.get("learn_turns")
     objective = command_of(training)
     model, adapter = _model(sheet, training), _adapter(sheet, training)
     learned(sheet, training, objective)
     ways = {name: way for name, way in TRL.items() if objective == "sft" or name != "packing"}
     sheet.get("packing")
-    sheet.get("held_out")
     gap_shares(sheet)
     told_end(sheet, training)
     behind_the_end(sheet, training)
     sheet.fill(ways)
+    warmup(sheet, training)
     evaluation(sheet, validated=bool(training.validation))
     patience = sheet.get("early_stopping_patience")
     checkpoints(sheet)

@@ -114,6 +114,14 @@ def behind_the_end(sheet: Sheet, training: Training) -> None:
         sheet.unsaid("prompt", because, fix, severity="note")
 
 
+def paired_otherwise(sheet: Sheet) -> None:
+    """That the baseline of a loss on single answers is estimated from other pairs of rows."""
+    because = (
+        f"The baseline of kto is estimated from answers to other requests, which {sheet.tool} pairs in its own way."
+    )
+    sheet.unsaid("preference_loss", because, "Losses differ in the third digit.", severity="note")
+
+
 def all_embeddings(sheet: Sheet) -> None:
     """That a tool learns new tokens with all others."""
     because = f"{sheet.tool} trains all embeddings beside an adapter, where the plan trains those of the new tokens."
@@ -166,6 +174,17 @@ def steps_per_epoch(rows: int, params: Mapping[str, Any]) -> int:
     return math.ceil(rows / (batch * int(params.get("devices") or 1)))
 
 
-def warmup_steps(ratio: float, rows: int, params: Mapping[str, Any]) -> int:
-    """Optimizer steps over which the rate rises: a share of all of them, rounded up."""
-    return math.ceil(ratio * math.ceil(float(params.get("epochs") or 1) * steps_per_epoch(rows, params)))
+def warmup(sheet: Sheet, training: Training, share: str | None = "warmup_steps") -> None:
+    """Optimizer steps over which the rate rises, to the nearest as in the plan, where tools round up or down.
+
+    Args:
+        sheet: to be filled.
+        training: with the rows as the tool is given them.
+        share: the tool's setting for a share of all steps, for packed rows, whose steps are not known; None for none.
+    """
+    ratio = float(sheet.get("warmup_ratio") or 0.0)
+    if share is not None and training.params.get("packing"):
+        sheet.settings[share] = ratio
+        return
+    total = math.ceil(float(training.params.get("epochs") or 1) * steps_per_epoch(len(training.train), training.params))
+    sheet.put(warmup_steps=round(ratio * total))

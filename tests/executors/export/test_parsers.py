@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from executors.contract import Job
 from executors.export.openai_upload import render as upload
 from executors.export.recipes import RECIPES, export_recipe
 from executors.export.trainings import trainings
+from executors.prompt.document import make_prompt, write_prompt
+from executors.train import Train, TrainParams
 from planner.documents import Pin, fingerprint
-from tests.executors.export.cases import METHODS, training_sources
+from tests.executors import tiny
+from tests.executors.export.cases import INSTRUCTION, LOW_RANK, METHODS, training_sources
 from tests.executors.export.rendering import possible
 from tests.executors.tiny import make_tiny_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from executors.sources import Sources
 
 # The name that all versions of transformers know is on its way out.
-pytestmark = pytest.mark.filterwarnings("ignore:.gradient_checkpointing. is deprecated:FutureWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing. is deprecated:FutureWarning")
 IGNORED = -100
 # A machine without an accelerator must say so before it may ask for bf16.
 HERE: dict[str, Any] = {"use_cpu": True}
@@ -116,6 +126,54 @@ def test_trl_learns_the_tokens_that_adapt_learns(tmp_path: Path, *, chat: bool) 
         assert learned == [False] * len(asked) + [True] * len(answered)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["dpo", "full"])
+def test_trl_has_the_losses_of_our_own_training(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step by step, on rows that all share a batch; without the line break that templates write behind an answer."""
+    from datasets import load_dataset
+    from trl import DPOConfig, DPOTrainer, ModelConfig, ScriptArguments, SFTConfig, SFTTrainer, TrlParser
+
+    monkeypatch.setattr(tiny, "TEMPLATE", tiny.TEMPLATE.replace("'<|im_end|>\n'", "'<|im_end|>'"))
+    base = make_tiny_model(tmp_path / "base")
+    pin = Pin(kind="model", path="base", id="tiny", digest=fingerprint(base)[0])
+    own = dict.fromkeys((*LOW_RANK, "share_prefix")) if case == "dpo" else {"learn_turns": "last"}
+    more: dict[str, Any] = {
+        "method": "full", "precision": "fp32", "base_dtype": "fp32", "micro_batch": 12, "accumulation": 1,
+        "learning_rate": 1e-3, "length_grouped": False, "gradient_checkpointing": False, "evaluations_per_epoch": 0,
+        "early_stopping_patience": None,
+    }  # fmt: skip
+    sources = training_sources(tmp_path, case, base=pin, **(more | own))
+    out = tmp_path / "out"
+    export_recipe(sources, "trl", out)
+    file, here = out / "trl.yaml", {"output_dir": str(out / "o"), "logging_steps": 1, "save_strategy": "no"}
+    told = yaml.safe_load(file.read_text()) | HERE | here
+    file.write_text(yaml.safe_dump(told))
+    kind, trainer = (DPOConfig, DPOTrainer) if case == "dpo" else (SFTConfig, SFTTrainer)
+    parser = TrlParser((ScriptArguments, kind, ModelConfig))
+    _, arguments, model = parser.parse_args_and_config(["--config", str(file)])
+    rows = load_dataset(str(out / told["dataset_name"]), split="train", cache_dir=str(tmp_path / "cache"))
+    theirs = trainer(model.model_name_or_path, args=arguments, train_dataset=rows)
+    theirs.train()
+    losses = [entry["loss"] for entry in theirs.state.log_history if "loss" in entry]
+    seen: list[Any] = []
+    train_here(sources, tmp_path, seen.append)
+    assert len(losses) == 3
+    # The last event tells the mean of all steps.
+    assert seen[-1].loss == pytest.approx(sum(losses) / 3, abs=2e-4)
+
+
+def train_here(sources: Sources, folder: Path, tell: Callable[[Any], None]) -> None:
+    """The plan's own training of a case."""
+    step = sources.plan.step("train/one")
+    write_prompt(make_prompt(INSTRUCTION), folder / "prompt.json")
+    found = {name: sources.find(source) for name, source in step.inputs.items() if name != "prompt"}
+    inputs = {name: path for name, path in found.items() if path is not None} | {"prompt": folder / "prompt.json"}
+    for name in ("ours", "checkpoints"):
+        (folder / name).mkdir()
+    params = TrainParams.model_validate(dict(step.params))
+    Train().perform(Job(step.address, params, inputs, folder / "ours", folder / "checkpoints", tell, folder / "made"))
+
+
 @pytest.mark.parametrize("case", ["dpo", "full", "lora", "qlora"])
 def test_the_openai_client_takes_the_request(tmp_path: Path, case: str) -> None:
     from openai.types.fine_tuning.job_create_params import JobCreateParams
@@ -160,6 +218,40 @@ def test_llama_factory_parses_every_value(tmp_path: Path, case: str, monkeypatch
         if name == "cutoff_len" and raw["packing"]:
             found += 1  # room for a mark between rows
         assert name in ("report_to", "use_cpu") or found == value, name
+
+
+@pytest.mark.parametrize("case", possible("unsloth"))
+def test_unsloth_and_trl_know_every_keyword_of_the_script(tmp_path: Path, case: str) -> None:
+    """Those of trl always; those of unsloth where it is installed: its source is read, since importing takes a GPU."""
+    from trl import DPOConfig, SFTConfig
+
+    told = script_values((export(tmp_path, "unsloth", case) / "train.py").read_text())
+    arguments = DPOConfig if case == "dpo" else SFTConfig
+    assert set(told["ARGUMENTS"]) <= {field.name for field in dataclasses.fields(arguments)}
+    spec = importlib.util.find_spec("unsloth")
+    if spec is None or spec.origin is None:
+        pytest.skip("unsloth is not installed")
+    models = Path(spec.origin).parent / "models"
+    assert set(told["MODEL"]) <= keywords(models / "loader.py", "FastLanguageModel", "from_pretrained")
+    assert set(told["ADAPTER"]) <= keywords(models / "llama.py", "FastLlamaModel", "get_peft_model")
+
+
+def script_values(script: str) -> dict[str, Any]:
+    """The constants at the top of a script."""
+    found = {}
+    for node in ast.parse(script).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def keywords(file: Path, kind: str, function: str) -> set[str]:
+    """The names that a function of a class takes, by its source."""
+    [holder] = [
+        node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef) and node.name == kind
+    ]
+    [found] = [node for node in holder.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    return {argument.arg for argument in (*found.args.args, *found.args.kwonlyargs)}
 
 
 def test_every_target_is_covered() -> None:
