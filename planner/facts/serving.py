@@ -39,13 +39,13 @@ def training_planned(rungs: list[str], approach: str | Unknown, merge_training: 
 
 
 @fact(unit="bytes", cite=(*STORED, "peft-docs"))
-def adapter_bytes(survey: Survey, base_model: str, method: str, rank: int) -> int | Unknown:
+def adapter_bytes(survey: Survey, base_model: str, method: str, served_rank: int) -> int | Unknown:
     """Bytes of one trained adapter as training leaves it, on all matrix products of the blocks."""
     shape = architecture_of(survey.models[base_model])
     if isinstance(shape, Unknown):
         return shape
     try:
-        return LEARNED_BYTES * trainable_parameters(shape, training_setting(method=method, rank=rank))
+        return LEARNED_BYTES * trainable_parameters(shape, training_setting(method=method, rank=served_rank))
     except EstimateError as error:
         return Unknown(str(error))
 
