@@ -25,5 +25,5 @@ def idle_pins(draft: Draft) -> tuple[Finding, ...]:
         message = f"No training of the plan has a {name}, so that its pin changes nothing."
         fix = f"Take it out; it belongs to {', '.join(owners)}."
         where = Where(pointer=f"/overrides/{name}")
-        found.append(Finding(code="PIN002", severity="warning", message=message, fix=fix, where=where))
+        found.append(Finding(code="PIN012", severity="warning", message=message, fix=fix, where=where))
     return tuple(found)

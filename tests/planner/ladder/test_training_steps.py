@@ -290,7 +290,7 @@ def test_infilling_says_how_gaps_are_made(data: str) -> None:
 
 def test_a_pin_that_no_training_has_is_said_to_change_nothing() -> None:
     def said(**overrides: Any) -> list[str]:
-        return [str(each) for each in drawn(models=SMALL, overrides=overrides).warnings if each.code == "PIN002"]
+        return [str(each) for each in drawn(models=SMALL, overrides=overrides).warnings if each.code == "PIN012"]
 
     assert "No training of the plan has a rank" in said(method="ia3", rank=8)[0]
     assert "it belongs to infilling" in said(method="ia3", fim_rate=0.5)[0]
