@@ -30,7 +30,7 @@ class Train:
     """
 
     name: ClassVar[str] = "train"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     params: ClassVar[type[Params]] = TrainParams
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
     outputs: ClassVar[Mapping[str, str]] = {"adapter": "adapter", "model": "model"}

@@ -132,7 +132,7 @@ def train(draft: Draft, wanted: Training) -> str:
             address=f"train/{wanted.name}",
             title=wanted.title or f"Train by {method} ({wanted.name})",
             executor="train",
-            version="3",
+            version="4",
             inputs=wanted.inputs,
             params=params,
             outputs=(output_of(method),),
