@@ -141,6 +141,7 @@ def read_model(
         message = f"The model was asked for in {quantization}, and no layer of it came in fewer bits."
         raise RunError.one("MODEL006", message, file=str(folder))
     keep_weights(model)
+    _unpack(model)
     return model.eval(), missing
 
 
@@ -166,7 +167,6 @@ def load_adapter(model: Any, folder: Path) -> Any:
     try:
         if bottleneck.is_bottleneck(folder):
             return bottleneck.load(model, folder)
-        _unpack(model)
         stretch(model, stretched(folder))
         added = _new_tokens(folder)
         if added and max(added) >= model.get_input_embeddings().num_embeddings:
@@ -181,7 +181,7 @@ def load_adapter(model: Any, folder: Path) -> Any:
 
 
 def _unpack(model: Any) -> None:
-    """Make matrices of weights in compressed-tensors' packed form, as its first pass would; adapters need them."""
+    """Make matrices of weights of compressed-tensors, as its first pass would: adapters and other kernels need them."""
     compressor = getattr(getattr(model, "hf_quantizer", None), "compressor", None)
     if compressor is not None:
         compressor.decompress_model(model)

@@ -46,10 +46,18 @@ def test_a_form_of_another_environment_answers_alike_at_every_pass(
     tmp_path: Path, tiny_model: Path, method: str
 ) -> None:
     """Without its environment: rounded to nearest here, in the files that it writes."""
+    import torch
+
+    from executors.evaluate.packed import packed_linears
+
     pytest.importorskip("compressed_tensors")
     folder = rounded(tiny_model, tmp_path / method, method)
-    far = answers_alike(folder) - answers(tiny_model)[0]
+    given = answers_alike(folder)
+    far = given - answers(tiny_model)[0]
     assert 0 < float(far.abs().mean()) < 0.02, "it is the model that was rounded, no other"
+    with packed_linears(model := load_model(folder, "bf16", device="cpu")), torch.inference_mode():
+        near = model(torch.arange(5, 40)[None]).logits.float() - given
+    assert float(near.abs().mean()) < 0.2 * float(far.abs().mean()), "and answers so while it is measured"
 
 
 @pytest.mark.parametrize("method", ["w4a16", "fp8-dynamic"])
