@@ -55,6 +55,8 @@ class LedgerRow(Document):
     seconds: float
     tokens: int | None = None
     tokens_per_s: float | None = None
+    loss: float | None = None
+    """What a training came to: the lowest of validation rows where there were some, else the last of training."""
     model_type: str | None = None
     parameters: int | None = None
     setting: dict[str, Any] | None = None
@@ -133,7 +135,6 @@ def row_of(job: JobFile, result: StepResult, *, now: float) -> LedgerRow:
     setting = _setting(job.params, result.notes) if job.executor == "train" else None
     config = _config(job.inputs.get("model"))
     kind, parameters, expected = _expected(config, setting)
-    speed = result.metrics.get("tokens_per_s")
     return LedgerRow(
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         executor=job.executor,
@@ -145,12 +146,18 @@ def row_of(job: JobFile, result: StepResult, *, now: float) -> LedgerRow:
         rss_bytes=cost.peak_memory_bytes,
         seconds=cost.wall_s,
         tokens=cost.tokens,
-        tokens_per_s=speed.value if speed is not None else None,
+        tokens_per_s=_first(result, "tokens_per_s"),
+        loss=_first(result, "validation_loss", "train_loss"),
         model_type=kind,
         parameters=parameters,
         setting=setting,
         expected_bytes=expected,
     )
+
+
+def _first(result: StepResult, *metrics: str) -> float | None:
+    """The first of these metrics that was measured."""
+    return next((result.metrics[name].value for name in metrics if name in result.metrics), None)
 
 
 def _is_out_of_memory(result: StepResult) -> bool:

@@ -22,7 +22,7 @@ def ledger(report: dict[str, Any]) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("When (UTC)", "Step", "Device", "Model", "How"):
         table.add_column(name, overflow="fold")
-    for name in ("Peak", "Expected", "Ratio", "Time", "Tokens a second"):
+    for name in ("Peak", "Expected", "Ratio", "Time", "Tokens a second", "Loss"):
         table.add_column(name, justify="right")
     for row in report["rows"]:
         table.add_row(
@@ -60,4 +60,5 @@ def _sizes(row: dict[str, Any]) -> tuple[str, ...]:
         f"{peak / row['expected_bytes']:.3f}" if compared else "-",
         seconds(row["seconds"]),
         f"{row['tokens_per_s']:,.0f}" if row["tokens_per_s"] else "-",
+        "-" if row["loss"] is None else f"{row['loss']:.3f}",
     )

@@ -43,7 +43,11 @@ def finished(folder: Path, **fields: Any) -> tuple[JobFile, StepResult]:
     given: dict[str, Any] = {
         "status": "done",
         "params": PARAMS,
-        "metrics": {"tokens_per_s": Measurement(value=250.0)},
+        "metrics": {
+            "tokens_per_s": Measurement(value=250.0),
+            "train_loss": Measurement(value=0.5),
+            "validation_loss": Measurement(value=0.75),
+        },
         "notes": {"longest_row_tokens": 300},
         "cost": Cost(wall_s=12.5, cpu_s=1.0, peak_memory_bytes=10**9, tokens=5000),
     }
@@ -67,6 +71,7 @@ def test_a_step_on_a_processor_has_its_resident_memory_and_no_device_peak(
     row = row_of(*finished(tmp_path), now=0)
     assert (row.device, row.allocated_bytes, row.reserved_bytes, row.rss_bytes) == ("cpu", None, None, 10**9)
     assert (row.time, row.seconds, row.tokens, row.tokens_per_s) == ("1970-01-01T00:00:00Z", 12.5, 5000, 250.0)
+    assert row.loss == 0.75
     assert (row.model_type, row.parameters) == ("llama", 134_515_008)
 
 
