@@ -6,13 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export PYTHONUNBUFFERED := 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test check check-deepspeed format goldens bench clean
+.PHONY: help quickstart test check check-deepspeed check-exports format goldens bench clean
 
 help:
 	@echo "make quickstart  plan and run a real adaptation of a 135M model (about five minutes on two cores)"
 	@echo "make test        lint, types, and all tests"
 	@echo "make check       lint and types alone"
 	@echo "make check-deepspeed  train by DeepSpeed's ZeRO in an environment of its own (not a part of make test)"
+	@echo "make check-exports  read every export with the parsers of Axolotl and LLaMA-Factory, in an environment of its own"
 	@echo "make format      put the code into shape"
 	@echo "make goldens     write schemas/, the worked plans and the generated pages of docs/ anew"
 	@echo "make bench       measure planning, the engine, generation and training"
@@ -46,6 +47,9 @@ check: $(READY)
 # DeepSpeed excludes none of the others but compiles at its installation: it has an environment of its own.
 check-deepspeed: $(READY)
 	@$(BIN)/python -m bench.check_deepspeed
+
+check-exports: $(READY)
+	@$(BIN)/python -m bench.check_exports
 
 format: $(READY)
 	@$(BIN)/python -m ruff check --fix .
