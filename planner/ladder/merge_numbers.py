@@ -28,7 +28,8 @@ def numbers_of(draft: Draft, method: str) -> dict[str, JsonValue]:
     if method == "moe":
         return _mixture(draft)
     if method in ARCS:
-        return {"t": _place(draft)} if method == "slerp" else {"chain": [*chained(_weights(draft, above_zero=True))]}
+        place = _place(draft)
+        return {"t": place} if method == "slerp" else {"chain": [*chained(_weights(draft, above_zero=True))]}
     numbers: dict[str, JsonValue] = {"weights": [*_weights(draft, above_zero=method == "federated-average")]}
     if method in ("concatenation", "federated-average"):
         return numbers

@@ -57,6 +57,7 @@ def test_slerp_of_three_is_a_chain_whose_places_are_said() -> None:
     ("method", "names", "overrides", "said"),
     [
         ("slerp", "ab", {"merge_t": 1.5}, "The place on the arc is 1.5"),
+        ("slerp", "abc", {"merge_t": 1.5}, "The place on the arc is 1.5"),
         ("linear", "ab", {"merge_weights": [1, -1]}, "sum to zero"),
         ("linear", "ab", {"merge_weights": [1]}, "not as many numbers"),
         ("chained-slerp", "abc", {"merge_weights": "much"}, "not as many numbers"),
