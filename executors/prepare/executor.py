@@ -32,7 +32,7 @@ class Prepare:
     """Converts a GGUF file, or fetches a model from a hub."""
 
     name: ClassVar[str] = "prepare"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = PrepareParams
     libraries: ClassVar[tuple[str, ...]] = ("transformers", "torch", "gguf", "safetensors")
     outputs: ClassVar[Mapping[str, str]] = {"model": "model"}

@@ -21,9 +21,12 @@ def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
     """The model and its tokenizer: the one beside the file, or else the one of the file's metadata.
 
     Raises:
-        InputError: the file is not GGUF, or of an architecture that transformers cannot read.
+        InputError: the file is not GGUF, of an architecture that transformers cannot read, or its positions are scaled
+            in a way that is not known.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from executors.gguf_positions import read_positions
 
     source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name, "local_files_only": True}
     try:
@@ -37,7 +40,11 @@ def read_gguf(path: Path, dtype: Dtype) -> tuple[Any, Any]:
         raise InputError.one("PREP001", f"The GGUF file cannot be converted: {said}.", fix, file=str(path)) from error
     # transformers refuses to save what it read from GGUF: the same weights go into a model that never was quantized.
     settings = {name: value for name, value in loaded.config.to_dict().items() if name not in OF_THE_FILE}
-    model = type(loaded)(type(loaded.config)(**settings)).to(torch_dtype(dtype))
+    positions = read_positions(path, loaded.config)
+    if positions is not None:
+        settings["rope_parameters"] = positions
+    # Made in the data type, not cast to it: a cast rounds the frequencies of positions too.
+    model = AutoModelForCausalLM.from_config(type(loaded.config)(**settings), dtype=torch_dtype(dtype))
     model.load_state_dict(loaded.state_dict(), strict=True)
     model.tie_weights()
     model.generation_config = loaded.generation_config

@@ -31,7 +31,7 @@ from executors.quantize.apart import (
     read_as_written,
 )
 from executors.quantize.divergence import Likeness, logits, prompts_of, same_answers
-from executors.quantize.gguf_file import GgufFormat, check_weights, write_gguf
+from executors.quantize.gguf_file import GgufFormat, check_read, write_gguf
 from executors.quantize.rounding import check_place, load_any, round_and_save
 from executors.quantized import KvCache
 from planner.documents import (
@@ -102,7 +102,7 @@ class Quantize:
     """A model folder whose weights are rounded: safetensors that transformers reads, or a GGUF file."""
 
     name: ClassVar[str] = "quantize"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     params: ClassVar[type[Params]] = QuantizeParams
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "bitsandbytes", "torchao", "gguf", "safetensors")
     outputs: ClassVar[Mapping[str, str]] = {"model": "model", ANSWERS: "file"}
@@ -165,7 +165,7 @@ def _made(job: Job, base: Path, making: Path) -> Outcome:
         write_gguf(base, making / f"model-{kind}.gguf", kind)
         _beside(base, making)
         again = load_model(making, dtype, device=device_name())
-        check_weights(model, again, kind)
+        check_read(model, again, kind)
         del model
     else:
         del model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from executors.gguf_positions import check_positions, same_positions, write_positions
 from executors.merge.sources import tensors
 from executors.quantize.gguf_tokens import write_tokens
 from planner.documents import InputError, RunError
@@ -33,6 +34,8 @@ class Shape(NamedTuple):
     layers: int
     heads: int
     key_heads: int
+    scaled: bool
+    """Whether rotary positions are scaled."""
 
 
 def write_gguf(folder: Path, path: Path, kind: GgufFormat) -> None:
@@ -47,8 +50,9 @@ def write_gguf(folder: Path, path: Path, kind: GgufFormat) -> None:
     Raises:
         InputError: the architecture, its rotary scaling or its tokenizer is none that llama.cpp is told of here.
     """
-    from gguf import GGUFWriter, LlamaFileType
+    from gguf import MODEL_TENSOR, TENSOR_NAMES, GGUFWriter, LlamaFileType
     from safetensors import safe_open
+    from transformers import AutoConfig
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     shape = _shape(config, folder)
@@ -58,16 +62,23 @@ def write_gguf(folder: Path, path: Path, kind: GgufFormat) -> None:
     types = {"f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0, "q4_0": LlamaFileType.MOSTLY_Q4_0}
     writer.add_file_type(types[kind])
     writer.add_quantization_version(2)
+    factors = (
+        write_positions(writer, AutoConfig.from_pretrained(folder, local_files_only=True)) if shape.scaled else None
+    )
     write_tokens(writer, folder, int(config["vocab_size"]))
     found = tensors(folder)
     if config.get("tie_word_embeddings"):
         found.pop("lm_head.weight", None)
+    if factors is not None:
+        _announce(writer, f"{TENSOR_NAMES[MODEL_TENSOR.ROPE_FREQS]}.weight", factors.shape, kind)
     named = {name: _name(name, shape, folder) for name in found}
     for name, tensor in found.items():
         _announce(writer, named[name], tensor.shape, kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
+    if factors is not None:
+        writer.write_tensor_data(factors)
     for name, tensor in found.items():
         with safe_open(tensor.file, "pt") as file:
             data = file.get_tensor(name).float().numpy()
@@ -82,16 +93,14 @@ def _shape(config: dict[str, Any], folder: Path) -> Shape:
         message = f"{name} is not written as GGUF here; {known} are."
         raise InputError.one("QUANT030", message, "Convert it with llama.cpp's own script.", file=str(folder))
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind != "default":
-        message = f"Rotary scaling `{kind}` is not written as GGUF here."
-        raise InputError.one("QUANT031", message, "Convert it with llama.cpp's own script.", file=str(folder))
+    scaled = check_positions(rope, ARCHITECTURES[name], folder)
     heads = int(config["num_attention_heads"])
     width = config.get("head_dim") or int(config["hidden_size"]) // heads
     if ARCHITECTURES[name] == "qwen3" and width != QWEN3_HEAD:
         message = f"Heads of {width} are not read again from a GGUF file of {name}."
         raise InputError.one("QUANT035", message, "Convert it with llama.cpp's own script.", file=str(folder))
-    return Shape(ARCHITECTURES[name], int(config["num_hidden_layers"]), heads, config.get("num_key_value_heads", heads))
+    key_heads = config.get("num_key_value_heads", heads)
+    return Shape(ARCHITECTURES[name], int(config["num_hidden_layers"]), heads, key_heads, scaled)
 
 
 def _settings(writer: Any, config: dict[str, Any], shape: Shape) -> None:
@@ -164,12 +173,15 @@ def _rounded(data: Any, name: str, kind: GgufFormat) -> Any:
     return quantize(data, _type(name, data.shape, kind))
 
 
-def check_weights(model: Any, again: Any, kind: GgufFormat) -> None:
-    """Compare the weights that were read from GGUF with those that were written.
+def check_read(model: Any, again: Any, kind: GgufFormat) -> None:
+    """Compare the weights and positions that were read from GGUF with those that were written.
 
     Raises:
-        RunError: a tensor came back as another one.
+        RunError: a tensor came back as another one, or positions as others.
     """
+    if not same_positions(model, again):
+        message = "The positions of the model came back from GGUF as others."
+        raise RunError.one("QUANT010", message, "Choose another method of quantization.")
     read = dict(again.named_parameters())
     for name, weight in model.named_parameters():
         wanted = weight.detach().float()

@@ -20,8 +20,10 @@ STORED = ("book:lora", "hu-2021-lora")
 LEARNED_BYTES = 4
 # Starts of low-rank adapters that are taken off the base's weights.
 SUBTRACTED = ("pissa", "olora")
-# As transformers names them.
-GGUF_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+# As transformers names them: families that are written as GGUF, and those that llama.cpp scales as Llama 3.1 in.
+GGUF_FAMILIES, BANDED = ("llama", "mistral", "qwen2", "qwen3"), ("llama", "mistral")
+# What llama.cpp takes for YaRN in these families, whatever the file says.
+GGUF_YARN = {"beta_fast": 32, "beta_slow": 1, "truncate": True}
 # Methods of quantization that fit the rounding to what runs through the layers.
 CALIBRATED = frozenset({"gptq", "awq", "w4a16", "w8a8"})
 
@@ -101,11 +103,16 @@ def base_unpacked(survey: Survey, base_model: str) -> bool:
 
 @fact(cite=("gguf-docs",))
 def gguf_written(survey: Survey, base_model: str, model_family: str, scaling: str) -> bool:
-    """Whether `adapt run` writes this model as GGUF: its family, with positions that nothing stretches."""
+    """Whether `adapt run` writes this model as GGUF: its family, and how its positions are scaled."""
     config = survey.models[base_model].config or {}
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if scaling != "none":
+        rope = {"rope_type": scaling}
     kind = rope.get("rope_type") or rope.get("type") or "default"
-    return model_family in GGUF_FAMILIES and kind == "default" and scaling == "none"
+    if kind == "llama3":
+        return model_family in BANDED
+    usual = kind != "yarn" or all(rope.get(name) in (None, value) for name, value in GGUF_YARN.items())
+    return model_family in GGUF_FAMILIES and kind in ("default", "linear", "yarn") and usual
 
 
 @fact(unit="rank", cite=("peft-docs", "vllm-lora-config"))

@@ -204,7 +204,7 @@ def _model(draft: Draft, model: Candidate) -> Input:
                 address=address,
                 title=f"Fetch {model.id}",
                 executor="prepare",
-                version="1",
+                version="2",
                 inputs={"source": pin},
                 params={"dtype": draft.answer("base_dtype")},
                 outputs=("model",),

@@ -51,7 +51,7 @@ def unpacked(
                 address="prepare/base",
                 title=title,
                 executor="prepare",
-                version="1",
+                version="2",
                 inputs={"source": source},
                 params={"dtype": draft.answer("base_dtype")},
                 outputs=("model",),

@@ -102,7 +102,7 @@ def _make(draft: Draft, part: str, form: Form) -> None:
             address=f"{part}/{form.name}",
             title=f"Quantize to {form.name}, {form.bits} bits a weight{f', in {apart.name}' if apart else ''}",
             executor="quantize",
-            version="1",
+            version="2",
             environment=apart,
             inputs=inputs,
             params=_params(draft, form),

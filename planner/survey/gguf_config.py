@@ -72,10 +72,22 @@ def config_of(header: GgufHeader) -> dict[str, Any] | None:
             config[f"{token}_token_id"] = number
     if model_type == "gpt2":
         return {_GPT2_NAMES.get(name, name): value for name, value in config.items()}
+    config |= _scaling(header, family)
     # qwen2 has these biases always and its config has no word for them.
     if model_type in {"llama", "qwen3", "granite", "olmo2", "smollm3"} and "blk.0.attn_q.bias" in header.tensors:
         config["attention_bias"] = True
     return config
+
+
+def _scaling(header: GgufHeader, family: str) -> dict[str, Any]:
+    """How positions are scaled: as the metadata say, or by a tensor of divisors as in releases since Llama 3.1."""
+    if "rope_freqs.weight" in header.tensors:
+        return {"rope_scaling": {"rope_type": "llama3"}} if family == "llama" else {}
+    kind, factor = (header.metadata.get(f"{family}.rope.scaling.{name}") for name in ("type", "factor"))
+    # A factor without a kind is linear in llama.cpp.
+    if kind == "none" or factor in (None, 1.0):
+        return {}
+    return {"rope_scaling": {"rope_type": kind or "linear", "factor": _plain(factor)}}
 
 
 def _plain(value: Any) -> Any:

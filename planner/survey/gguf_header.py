@@ -105,8 +105,8 @@ class GgufHeader:
 
     @property
     def params(self) -> int:
-        """Values of all tensors: parameters, tied ones stored once."""
-        return sum(tensor.values for tensor in self.tensors.values())
+        """Values of all tensors: parameters, tied ones stored once; divisors of rotary frequencies are none."""
+        return sum(tensor.values for name, tensor in self.tensors.items() if not name.startswith("rope_"))
 
     @property
     def tensor_type(self) -> str:

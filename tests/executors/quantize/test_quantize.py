@@ -159,7 +159,7 @@ def test_what_is_quantized_is_not_quantized_again(tmp_path: Path, tiny_model: Pa
     [
         ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel is not written as GGUF here"),
         ({"architectures": ["Qwen3ForCausalLM"]}, "Heads of 16 are not read again from a GGUF file"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4, "factor": 2.0}}, "Rotary scaling `yarn`"),
+        ({"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}, "scaling `dynamic`"),
     ],
 )
 def test_gguf_of_what_it_does_not_know_is_one_sentence_and_leaves_nothing(
@@ -200,7 +200,7 @@ def test_files_that_are_not_what_was_quantized_fail_the_step(
 
 
 def step(method: str, bits: int, **more: Any) -> Step:
-    fields: dict[str, Any] = {"address": "quantize/x", "title": "Quantize", "executor": "quantize", "version": "1"}
+    fields: dict[str, Any] = {"address": "quantize/x", "title": "Quantize", "executor": "quantize", "version": "2"}
     fields |= {"inputs": {"model": {"pin": "model/base"}}, "params": values(method, bits), "outputs": ["model"]}
     return Step.model_validate(fields | more, strict=False)
 

@@ -241,16 +241,27 @@ def test_the_memory_of_a_measurement_follows_the_bits_that_answer() -> None:
     assert memory["gptq"] < 0.6 * memory["merged"]
 
 
-def test_a_family_that_is_not_written_as_gguf_is_told_before_anything_runs(tmp_path: Path) -> None:
-    for family, expected in (("gpt_neox", True), ("llama", False)):
-        folder = tmp_path / family
-        folder.mkdir()
-        shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
-        config = {"model_type": family, "vocab_size": 400, "max_position_embeddings": 512, **shape}
-        (folder / "config.json").write_text(json.dumps(config))
-        models = [{"id": family, "path": str(folder), "params": 2_000_000}]
-        document = plan(finetuning(models=models, overrides={"quantization": "gguf"}))
-        assert ("SVW152" in {finding.code for finding in document.warnings}) == expected
+@pytest.mark.parametrize(
+    ("family", "rope", "expected"),
+    [
+        ("gpt_neox", {}, True),
+        ("llama", {}, False),
+        ("llama", {"rope_type": "llama3", "factor": 8.0}, False),
+        ("qwen2", {"type": "llama3", "factor": 8.0}, True),
+        ("qwen2", {"rope_type": "yarn", "factor": 4.0}, False),
+        ("llama", {"rope_type": "yarn", "factor": 4.0, "beta_fast": 16}, True),
+        ("llama", {"rope_type": "dynamic", "factor": 2.0}, True),
+    ],
+)
+def test_a_model_that_is_not_written_as_gguf_is_told_before_anything_runs(
+    tmp_path: Path, family: str, rope: dict[str, Any], expected: bool
+) -> None:
+    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = {"model_type": family, "vocab_size": 400, "max_position_embeddings": 512, "rope_scaling": rope, **shape}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    models = [{"id": family, "path": str(tmp_path), "params": 2_000_000}]
+    document = plan(finetuning(models=models, overrides={"quantization": "gguf"}))
+    assert ("SVW152" in {finding.code for finding in document.warnings}) == expected
 
 
 def test_what_is_measured_after_training_is_not_what_a_finetune_is_held_against() -> None:

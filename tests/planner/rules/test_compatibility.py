@@ -77,7 +77,10 @@ def test_what_does_not_combine_is_refused_by_its_rule(spec: dict[str, Any], rule
         ),
         pytest.param(finetuning(**MANY, **pinned(objective="infilling"), **CHAT), "SVW154", id="new tokens"),
         pytest.param(finetuning(**MANY, **pinned(method="relora"), **CHAT), "SVW134", id="a model each"),
-        pytest.param(finetuning(**pinned(quantization="gguf"), **CHAT), "SVW152", id="scaled positions in GGUF"),
+        pytest.param(
+            finetuning(**pinned(quantization="gguf", objective="long-context", scaling="dynamic"), **CHAT), "SVW152",
+            id="dynamic positions in GGUF",
+        ),
         pytest.param(finetuning(**MANY, **pinned(method="dora"), **CHAT), "SVW135", id="DoRA"),
         pytest.param(
             finetuning(**MANY, **pinned(objective="long-context", scaling="yarn"), **CHAT), "SVW153", id="stretched"

@@ -6,6 +6,7 @@ import json
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -47,6 +48,29 @@ def test_other_families_use_their_own_names(tmp_path: Path, family: str, model_t
     assert config is not None
     assert config["model_type"] == model_type
     assert config["n_embd" if family == "gpt2" else "hidden_size"] == 16
+
+
+@pytest.mark.parametrize(
+    ("said", "tensors", "expected"),
+    [
+        ({"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 4.0}, {}, ("yarn", 4.0)),
+        ({"llama.rope.scaling.factor": 2.0}, {}, ("linear", 2.0)),
+        ({"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": 2.0}, {}, (None, None)),
+        ({}, {"rope_freqs.weight": [2]}, ("llama3", None)),
+        ({}, {}, (None, None)),
+    ],
+)
+def test_scaled_positions_are_known_from_the_header(
+    tmp_path: Path, said: dict[str, Any], tensors: dict[str, list[int]], expected: tuple[str | None, float | None]
+) -> None:
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf_bytes(LLAMA | said, LLAMA_TENSORS | tensors))
+    header = read_gguf(path)
+    config = config_of(header)
+    assert config is not None
+    rope = config.get("rope_scaling", {})
+    assert (rope.get("rope_type"), rope.get("factor")) == expected
+    assert read_architecture(config).parameters == header.params, "divisors are no parameters"
 
 
 def test_an_unknown_family_and_uneven_layers_are_not_guessed(tmp_path: Path) -> None:
