@@ -58,6 +58,7 @@ def test_a_run_without_its_environment_stops_with_the_command(adapt: Callable, t
     step = write_step(
         "quantize/fp8-weight",
         executor="quantize",
+        version="2",
         environment=LLM_COMPRESSOR,
         params={**params, "kv_cache": "16-bit", "seed": 0},
         inputs={"model": {"pin": "model/base"}},

@@ -74,7 +74,7 @@ def test_a_hub_model_is_refused_offline_unless_it_is_cached(tmp_path: Path, monk
 
 
 def test_a_step_without_a_source_is_a_finding() -> None:
-    step = Step(address="prepare/base", title="", executor="prepare", version="1")
+    step = Step(address="prepare/base", title="", executor="prepare", version="2")
     site = Site(device="cpu", device_memory_bytes=10**9, cores=1, disk_free_bytes=10**9)
     assert [finding.code for finding in Prepare().check(step, site)] == ["PREP005"]
 
