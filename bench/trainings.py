@@ -30,6 +30,7 @@ TEXT_OBJECTIVE, COMPARED, LABELS = "continued-pretraining", {"objective": "prefe
 RUNS: dict[str, dict[str, Any]] = {
     "pairs, full": FULL,
     "pairs, partial": {"method": "partial", "layers_trained": 8, "modules_trained": "all", "learning_rate": 2e-4},
+    "pairs, qat": {"method": "qat", "rounding": "int8-int4", "rounding_group": 32, "learning_rate": 1e-4},
     "pairs, galore": {"method": "galore", "rank": 64, "optimizer": "galore-adamw", "learning_rate": 5e-4},
     "pairs, lora": LORA,
     "pairs, rslora": {**LORA, "rank_scaling": "rslora", "learning_rate": 3e-4},
@@ -37,6 +38,8 @@ RUNS: dict[str, dict[str, Any]] = {
     # These change the frozen weights, which is exact in fp32 alone.
     "pairs, pissa": {**LORA, "initialisation": "pissa", "base_dtype": "fp32", "learning_rate": 3e-4},
     "pairs, olora": {**LORA, "initialisation": "olora", "base_dtype": "fp32", "learning_rate": 1e-4},
+    "pairs, eva": {**LORA, "initialisation": "eva", "learning_rate": 3e-4},
+    "pairs, mica": {**LORA, "initialisation": "mica"},
     "pairs, dora": {**LORA, "method": "dora"},
     "pairs, longlora": {**LORA, "method": "longlora", "learning_rate": 3e-4},
     "pairs, relora": {**LORA, "method": "relora", "restarts": 2},
