@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-from executors.files import disk_full, disk_guard, free_bytes, is_disk_full, remove, write_atomic
+from executors.files import disk_full, disk_guard, free_bytes, remove, write_atomic
 from executors.merge import experts, federated
 from executors.merge.adapters import combine
 from executors.merge.chained import teach_mergekit
@@ -51,17 +51,11 @@ def write(
     Raises:
         RunError: the disk is too small.
     """
+    model = out.with_name("model")
     if free_bytes(out) < size:
-        raise RunError([disk_full(out.with_name("model"), size)])
-    from safetensors import SafetensorError
-
-    try:
-        with disk_guard(out, size):
-            return _made(job, folders, params, out)
-    except SafetensorError as error:
-        if is_disk_full(error):
-            raise RunError([disk_full(out.with_name("model"), size)]) from error
-        raise
+        raise RunError([disk_full(model, size)])
+    with disk_guard(model, size):
+        return _made(job, folders, params, out)
 
 
 def _made(job: Job, folders: Mapping[str, Path], params: MergeModelsParams, out: Path) -> dict[str, JsonValue]:
